@@ -1,0 +1,81 @@
+"""Where the bytes are: models, updates, reports. Blobs are immutable once written, unless overwritten on purpose."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from foedus.core.errors import Invalid, NotFound, Unavailable
+
+MAX_KEY_CHARACTERS = 512
+READ_CHUNK_BYTES = 1 << 20
+
+
+class BlobMissing(NotFound):
+    """There is no blob under this key."""
+
+
+class BlobsUnavailable(Unavailable):
+    """The blob store does not answer."""
+
+
+class BadBlobKey(Invalid):
+    """A blob's key is 1 to 512 printable characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    key: str
+    size_bytes: int
+
+
+def check_key(key: str) -> str:
+    """``key``, if it may name a blob; raises BadBlobKey. No key is special: ``..`` and ``/`` are letters like others."""
+    if not key or len(key) > MAX_KEY_CHARACTERS or not key.isprintable():
+        raise BadBlobKey(key=key[:80])
+    return key
+
+
+class Blobs(Protocol):
+    """Bytes under keys.
+
+    A key is any text that ``check_key`` lets pass. A blob appears at once and whole, and survives a crash of any
+    process the moment ``put`` returns. Writing an existing key replaces it. Readers that have begun keep what they
+    began with. Safe to use from many threads and processes.
+    """
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store ``data``. Raises BlobsUnavailable; then nothing is stored."""
+        ...
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store the content of the file at ``path`` and remove the file. Never reads it into memory as a whole."""
+        ...
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` (None: the end) in chunks of at most READ_CHUNK_BYTES.
+
+        Raises BlobMissing on the call itself, not at the first chunk. A range outside of the blob gives nothing.
+        """
+        ...
+
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        """The blob as a read-only file on this machine, there for the duration of the context. Raises BlobMissing."""
+        ...
+
+    def stat(self, key: str) -> BlobInfo:
+        """Size of a blob. Raises BlobMissing."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        """All blobs whose key starts with ``prefix``, ordered by key."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; quietly does nothing when there is none."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections. The blobs stay."""
+        ...

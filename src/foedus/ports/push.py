@@ -1,0 +1,39 @@
+"""Messages that leave for devices and outside services."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from foedus.core.errors import Unavailable
+
+
+class PushUnavailable(Unavailable):
+    """The push service did not take the message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushMessage:
+    """One message to many.
+
+    ``id``          the same for every attempt, so that receivers can tell repetitions
+    ``recipients``  the names the receiving service knows them by
+    ``kind``        for example ``train``
+    ``data``        JSON object for a program (flat for phones); ``title`` and ``text`` for a person, empty when silent
+    ``ttl_s``       seconds after which it need not be delivered any more
+    """
+
+    id: str
+    kind: str
+    recipients: Sequence[str]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    text: str = ""
+    ttl_s: int = 3600
+
+
+class Push(Protocol):
+    """Delivery to an outside service. Returning means it was taken over; anything else raises PushUnavailable."""
+
+    def send(self, message: PushMessage) -> None: ...
+
+    def close(self) -> None: ...
