@@ -1,0 +1,71 @@
+# `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+# .venv is made on the first call, from hashed locks, and costs nothing afterwards (dev/setup).
+
+BIN := .venv/bin
+# The floor rises with the tests, never falls: make test COVERAGE_FLOOR=0 is for a part of the suite.
+COVERAGE_FLOOR ?= 85
+WORKERS ?= 2
+# More words for the command behind a target: make demo ARGS="--rounds 3", make test ARGS=tests/core
+ARGS ?=
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup base dev demo test test-all chaos bench fmt lint types imports docs package check lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+setup: dev ## the environment for everything below, in .venv
+
+base:
+	@dev/setup base
+
+dev:
+	@dev/setup dev
+
+demo: base ## a server and its participants on this machine, over real HTTP
+	@$(BIN)/foedus demo $(ARGS)
+
+test: dev ## the default test suite, with coverage
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not chaos" \
+		--cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+test-all: dev ## every test, also those that take minutes or want optional tools
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+chaos: dev ## processes killed and networks cut, on purpose
+	@$(BIN)/pytest -m chaos $(ARGS)
+
+bench: dev ## measure
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+fmt: dev ## put the code into its form, and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lint: dev ## ruff: rules and form
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: dev ## mypy, strict
+	@$(BIN)/mypy
+
+imports: dev ## import-linter: dependencies point inwards
+	@$(BIN)/lint-imports
+
+docs: dev ## links, code blocks and command lines in the documentation; promises about the repository
+	@$(BIN)/pytest tests/docs tests/repo $(ARGS)
+
+package: dev ## build the wheel and try it
+	@$(BIN)/python dev/wheel.py
+
+check: ## all that must be green before a push
+	@dev/check
+
+lock: dev ## write the locks anew from pyproject.toml (ARGS=--upgrade for the newest releases)
+	@dev/lock $(ARGS)
+
+clean: ## remove .venv, caches and whatever was built
+	@rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
