@@ -61,14 +61,20 @@ class Candidate:
 class RoundView:
     """What a policy may know of a round. Counts, not lists, wherever a fleet could be large.
 
-    ``candidates``   who may be invited now: members seen within the policy's ``absent_after_s`` without an open invitation
+    ``candidates``   who may be invited now: members seen within the policy's ``absent_after_s`` without an open
+                     invitation, nor (unless the policy is open-ended) any other invitation of this round
     ``registered``   all members of the project
-    ``invited``      invitations of this round; ``lost`` of them can no longer be waited for (absent or given up)
+    ``invited``      invitations of this round; ``lost`` of them brought no update and can no longer be waited for
+                     (absent or given up)
+    ``needed``       what the newest ``Invite`` of this round carried
     ``in_flight``    open invitations of any round of the project whose member is still there
     ``reported``     distinct participants with an accepted update in this round; ``updates`` counts the updates
     ``covered``      members of the project, registered now, that have an accepted update in this round
-    ``pending``      a few of those still waited for, for the reasons; ``pending_seen_at`` the earliest sighting of all pending
+    ``pending``      a few of those still waited for, for the reasons: members in flight or, when nobody is, members
+                     without an update in this round; ``pending_seen_at`` the earliest sighting of all of them
     ``completed``    complete rounds before this one; ``invalid_streak`` invalid ones just before it
+
+    A participant is absent from ``seen_at + absent_after_s`` on, that instant included.
     """
 
     number: int
@@ -80,6 +86,7 @@ class RoundView:
     candidates: tuple[Candidate, ...] = ()
     invited: int = 0
     lost: int = 0
+    needed: int = 0
     in_flight: int = 0
     reported: int = 0
     updates: int = 0
@@ -129,10 +136,15 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """Offer the round's work to these participants (keys); the first invitation starts the round."""
+    """Offer the round's work to these participants (keys); the first invitation starts the round.
+
+    ``deadline_at`` and ``needed`` are kept with the round and come back in its view. ``needed`` is how many updates the
+    policy wants (0: it counts by itself); inviting more people into a running round repeats both.
+    """
 
     participants: tuple[str, ...]
     deadline_at: datetime | None = None
+    needed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,9 @@ Decision = Wait | Invite | Combine | Invalidate
 
 
 class Policy(Protocol):
-    """Decides readiness, selection, quorum, deadline, validity and staleness of rounds. Frozen; built from JSON options.
+    """Decides readiness, selection, quorum, deadline, validity and staleness of rounds.
+
+    Frozen; built from JSON options.
 
     ``rounds``           complete rounds after which the project is finished; None: it never is by itself
     ``absent_after_s``   seconds without a sign of life after which a participant counts as absent
