@@ -58,6 +58,10 @@ class Page:
         )
 
     @property
+    def inline_code(self) -> tuple[str, ...]:
+        return tuple(child.content for child in _inline(self.text) if child.type == "code_inline")
+
+    @property
     def anchors(self) -> frozenset[str]:
         """The names of the headings, made as code hosts make them."""
         tokens = _tokens(self.text)

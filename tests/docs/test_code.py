@@ -22,11 +22,8 @@ def test_every_python_block_compiles(name):
 @pytest.mark.parametrize("name", [name for name in PAGES if "python" in {b.language for b in page(ROOT / name).blocks}])
 def test_a_pages_python_runs_from_top_to_bottom(name, request, tmp_path):
     origin = page(ROOT / name)
-    env = {}
-    for fixture in origin.fixtures:
-        env |= request.getfixturevalue(f"page_{fixture}")
 
-    ran = run(origin, env, tmp_path)
+    ran = run(origin, environment(origin, request), tmp_path)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -39,6 +36,25 @@ def test_blocks_share_names_and_a_failure_shows_the_pages_line(tmp_path):
     assert ran.returncode == 1
     assert "line 12" in ran.stderr
     assert "AssertionError: ran on" in ran.stderr
+
+
+@pytest.fixture
+def page_greeting():
+    return {"GREETING": "good day"}
+
+
+def test_a_page_finds_what_its_first_comment_asks_for(request, tmp_path):
+    text = "<!-- test: greeting -->\n# Page\n```python\nimport os\nassert os.environ['GREETING'] == 'good day'\n```\n"
+    origin = Page(tmp_path / "page.md", text)
+
+    ran = run(origin, environment(origin, request), tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+
+
+def environment(origin: Page, request) -> dict[str, str]:
+    wanted = [request.getfixturevalue(f"page_{fixture}") for fixture in origin.fixtures]
+    return {name: value for env in wanted for name, value in env.items()}
 
 
 def run(origin: Page, env: Mapping[str, str], folder) -> subprocess.CompletedProcess[str]:

@@ -39,14 +39,14 @@ def commands(line: str) -> list[list[str]]:
 
 
 def typed(program: str) -> list[tuple[str, list[str]]]:
-    return [
-        (f"{name}:{block.line}", words[1:])
-        for name in PAGES
-        for block in page(ROOT / name).blocks
-        for line in lines(block)
-        for words in commands(line)
-        if words[0].rpartition("/")[2] == program
-    ]
+    """Where the documentation says to run ``program``, and the words behind it; in blocks and in running text."""
+    found = []
+    for name in PAGES:
+        sources = [(f"{name}:{block.line}", line) for block in page(ROOT / name).blocks for line in lines(block)]
+        sources += [(name, code) for code in page(ROOT / name).inline_code if code.startswith(f"{program} ")]
+        for where, line in sources:
+            found += [(where, words[1:]) for words in commands(line) if words[0].rpartition("/")[2] == program]
+    return found
 
 
 @pytest.fixture(autouse=True)
