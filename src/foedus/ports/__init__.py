@@ -1,0 +1,20 @@
+"""What foedus asks of the world: one small Protocol a file. ``Ports`` carries one of each to the services."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from foedus.ports.blobs import Blobs
+from foedus.ports.bus import Bus
+from foedus.ports.push import Push
+from foedus.ports.secrets import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The outside world as services see it. ``scratch`` is a folder on this machine for files that are under way."""
+
+    blobs: Blobs
+    bus: Bus
+    push: Push
+    secrets: Secrets
+    scratch: Path

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from foedus.core.errors import Invalid, Unavailable
+from foedus.core.errors import Invalid, TooLarge, Unavailable
 
 MAX_DATA_BYTES = 4096
 
@@ -28,6 +28,13 @@ def check_subject(subject: str) -> str:
     if len(subject) > 200 or not all(w and w.isascii() and w.replace("-", "").replace("_", "").isalnum() for w in words):
         raise BadSubject(subject=subject[:80])
     return subject
+
+
+def check_message(subject: str, data: bytes) -> Message:
+    """The message, if it may be published; raises BadSubject, or TooLarge above MAX_DATA_BYTES."""
+    if len(data) > MAX_DATA_BYTES:
+        raise TooLarge("A wake-up carries a few words; put the content where whoever wakes can read it.", n=len(data))
+    return Message(check_subject(subject), bytes(data))
 
 
 class Subscription(Protocol):

@@ -1,10 +1,11 @@
 """Messages that leave for devices and outside services."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from foedus.core.errors import Unavailable
+from foedus.core.errors import Invalid, Unavailable
 
 
 class PushUnavailable(Unavailable):
@@ -29,6 +30,15 @@ class PushMessage:
     title: str = ""
     text: str = ""
     ttl_s: int = 3600
+
+
+def to_json(message: PushMessage) -> bytes:
+    """The message as one line of JSON. Raises Invalid where ``data`` is not a JSON object."""
+    fields = asdict(message) | {"recipients": list(message.recipients), "data": dict(message.data)}
+    try:
+        return json.dumps(fields, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as exc:
+        raise Invalid("The data of a push message has to be JSON.", message_id=message.id) from exc
 
 
 class Push(Protocol):

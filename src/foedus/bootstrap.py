@@ -1,0 +1,202 @@
+"""Settings -> connectors -> Ports: the only file that knows who stands behind what.
+
+Options come from the environment (the command line's flags are put there), then from ``foedus.toml`` in the data
+folder, then from the defaults below.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from foedus.core.errors import Invalid
+from foedus.core.registry import load
+from foedus.ports import Ports
+from foedus.ports.secrets import Secret, Secrets
+
+FACES = ("native",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every option of the service. ``FOEDUS_DATA`` sets ``data``, ``FOEDUS_BLOBS_URL`` ``blobs_url``, and so on."""
+
+    data: Path
+    database_url: str = ""
+    blobs_url: str = "file:"
+    bus_url: str = ""
+    push_url: str = "outbox:"
+    secrets: str = "file:"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    clock_seconds: float = 1.0
+    faces: tuple[str, ...] = FACES
+    threads: int = 16
+    requests_per_second: float = 200.0
+    max_model_bytes: int = 16 << 30
+    log_format: str = "auto"
+    log_level: str = "info"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The settings that ``environment`` and the data folder's file give; raises Invalid naming what is wrong."""
+        data = Path(environment.get("FOEDUS_DATA") or default_data(environment)).expanduser().absolute()
+        values: dict[str, Any] = {**_file_options(data / "foedus.toml", cls._names()), "data": data}
+        for name in cls._names() - {"data"}:
+            text = environment.get(f"FOEDUS_{name.upper()}")
+            if text is not None and text != "":
+                values[name] = text
+        if "database_url" not in values and environment.get("DATABASE_URL"):
+            values["database_url"] = environment["DATABASE_URL"]
+        kinds = {field.name: field.type for field in fields(cls)}
+        return cls(**{name: _typed(name, value, kinds[name]) for name, value in values.items()})
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        return {field.name for field in fields(cls)}
+
+    def __post_init__(self) -> None:
+        unknown = [face for face in self.faces if face not in FACES]
+        if unknown:
+            raise Invalid(f"FOEDUS_FACES: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
+        if not 0 <= self.port <= 65535:
+            raise Invalid(f"FOEDUS_PORT must be 0 to 65535, not {self.port}")
+        if self.clock_seconds < 0:
+            raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
+        if self.threads < 1:
+            raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
+
+    def __repr__(self) -> str:
+        """Addresses may hold passwords: they are shown without."""
+        shown = ", ".join(f"{f.name}={_masked(getattr(self, f.name))!r}" for f in fields(self))
+        return f"Settings({shown})"
+
+    @property
+    def uses_postgresql(self) -> bool:
+        return self.database_url.split(":", 1)[0] in ("postgresql", "postgres")
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """Where a server keeps its data unless told: the platform's place for a user's application data."""
+    home = environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", ".")) / ".local" / "share"
+    return Path(home) / "foedus"
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return Settings.read(os.environ)
+
+
+@cache
+def secrets() -> Secrets:
+    """This process's secret store."""
+    return _connector("secrets", settings().secrets, settings().data)
+
+
+def secret(name: str, n_bytes: int = 48) -> Secret:
+    """One of the server's own secrets, made on first use."""
+    return secrets().get_or_create(name, n_bytes)
+
+
+@cache
+def ports() -> Ports:
+    """This process's connectors, opened on first use. Call it after forking, not before."""
+    options = settings()
+    options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = options.data / "scratch"
+    scratch.mkdir(exist_ok=True, mode=0o700)
+    return Ports(
+        blobs=_connector("blobs", options.blobs_url, options.data),
+        bus=_connector("bus", _bus_url(options), options.data),
+        push=_connector("push", options.push_url, options.data),
+        secrets=secrets(),
+        scratch=scratch,
+    )
+
+
+def database(options: Settings) -> dict[str, Any]:
+    """Django's ``DATABASES["default"]``: SQLite in the data folder, or the PostgreSQL of ``database_url``."""
+    url = options.database_url
+    if not url or url.startswith("sqlite:"):
+        path = Path(unquote(url.removeprefix("sqlite:").removeprefix("//"))) if url else options.data / "foedus.sqlite3"
+        return _sqlite(path)
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise Invalid(f"FOEDUS_DATABASE_URL must begin with sqlite: or postgresql:, not {parts.scheme}:")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5},
+    }
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {
+            # A writer that waits for its turn at BEGIN never has to be told "database is locked" half-way.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            # FULL: what was acknowledged survives a power cut, not only a crash of the process.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8000;",
+        },
+    }
+
+
+def _bus_url(options: Settings) -> str:
+    if options.bus_url:
+        return options.bus_url
+    return options.database_url if options.uses_postgresql else "local:"
+
+
+def _connector(kind: str, url: str, data: Path) -> Any:
+    scheme = url.split(":", 1)[0]
+    name = {"postgres": "postgresql", "tls": "nats"}.get(scheme, scheme)
+    return load(f"foedus.{kind}", name).from_url(url, data=data)
+
+
+def _file_options(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        options = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as exc:
+        raise Invalid(f"{path} cannot be read: {exc}") from exc
+    for name in options:
+        if name not in known - {"data"}:
+            raise Invalid(f"{path}: there is no option {name!r}; known: {', '.join(sorted(known - {'data'}))}")
+    return options
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    try:
+        if kind is int:
+            return int(value)
+        if kind is float:
+            return float(value)
+    except (TypeError, ValueError) as exc:
+        raise Invalid(f"FOEDUS_{name.upper()} must be a number, not {value!r}") from exc
+    if kind is Path or kind is str:
+        return kind(value)
+    words = value.split(",") if isinstance(value, str) else value
+    return tuple(str(word).strip() for word in words if str(word).strip())
+
+
+def _masked(value: Any) -> Any:
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    parts = urlsplit(value)
+    return value.replace(parts.netloc, f"***@{parts.hostname or ''}") if parts.netloc else "***"

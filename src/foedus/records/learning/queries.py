@@ -1,0 +1,170 @@
+"""Every question that services ask of the learning engine's tables, by name."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min, Q, QuerySet
+
+from foedus.core.errors import NotFound
+from foedus.core.rounds import Candidate, Phase, Policy, RoundView
+from foedus.records.learning.models import (
+    OPEN_PHASES,
+    Checkpoint,
+    Invitation,
+    Membership,
+    Project,
+    Round,
+    Update,
+)
+
+_PENDING_SHOWN = 5
+
+
+def get_project(key: str) -> Project:
+    """The project, unlocked: for reading. Raises NotFound."""
+    try:
+        return Project.objects.get(key=key)
+    except Project.DoesNotExist:
+        raise NotFound(f"there is no project {key!r}", project=key) from None
+
+
+def lock_project(pk: int) -> Project:
+    """The project's row, locked until the transaction ends. Raises NotFound."""
+    try:
+        return Project.objects.select_for_update().get(pk=pk)
+    except Project.DoesNotExist:
+        raise NotFound("this project is gone") from None
+
+
+def find_open_round(project: Project) -> Round | None:
+    return Round.objects.filter(project=project, phase__in=OPEN_PHASES).select_related("base").first()
+
+
+def find_newest_round(project: Project) -> Round | None:
+    return Round.objects.filter(project=project).select_related("base", "checkpoint").order_by("-number").first()
+
+
+def get_round(project: Project, number: int) -> Round:
+    """Raises NotFound."""
+    try:
+        return Round.objects.select_related("base", "checkpoint").get(project=project, number=number)
+    except Round.DoesNotExist:
+        raise NotFound(f"project {project.key!r} has no round {number}", round=number) from None
+
+
+def find_latest_checkpoint(project: Project) -> Checkpoint | None:
+    return Checkpoint.objects.filter(project=project).order_by("-number").first()
+
+
+def get_checkpoint(project: Project, number: int | None) -> Checkpoint:
+    """The checkpoint of that number, or the latest for None. Raises NotFound."""
+    wanted = Checkpoint.objects.filter(project=project)
+    found = wanted.order_by("-number").first() if number is None else wanted.filter(number=number).first()
+    if found is None:
+        name = "checkpoint yet" if number is None else f"checkpoint {number}"
+        raise NotFound(f"project {project.key!r} has no {name}", checkpoint=number)
+    return found
+
+
+def get_membership(project: Project, participant_id: int) -> Membership:
+    """The participant's active membership. Raises NotFound."""
+    try:
+        return Membership.objects.select_related("participant").get(
+            project=project, participant_id=participant_id, state=Membership.State.ACTIVE
+        )
+    except Membership.DoesNotExist:
+        raise NotFound(f"you are not a participant of project {project.key!r}", project=project.key) from None
+
+
+def active_memberships(project: Project) -> QuerySet[Membership]:
+    return Membership.objects.filter(project=project, state=Membership.State.ACTIVE)
+
+
+def find_open_invitation(membership: Membership) -> Invitation | None:
+    """The task that the member has now, if any."""
+    return (
+        Invitation.objects.filter(membership=membership, state=Invitation.State.OPEN)
+        .select_related("round__base")
+        .first()
+    )
+
+
+def absent_invitations(project: Project, cutoff: datetime) -> QuerySet[Invitation]:
+    """Open invitations of members that gave no sign of life since ``cutoff``."""
+    return Invitation.objects.filter(
+        round__project=project, state=Invitation.State.OPEN, membership__seen_at__lte=cutoff
+    ).select_related("membership__participant", "round")
+
+
+def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
+    """Members seen lately that hold no open invitation and have not reported to, or declined, this round."""
+    cutoff = now - timedelta(seconds=policy.absent_after_s)
+    busy = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).values("membership_id")
+    done = Invitation.objects.filter(
+        round=current, state__in=(Invitation.State.REPORTED, Invitation.State.DECLINED)
+    ).values("membership_id")
+    rows = (
+        active_memberships(project)
+        .filter(seen_at__gt=cutoff)
+        .exclude(pk__in=busy)
+        .values_list("pk", "participant__name", "seen_at", "obstacle")
+        .order_by("pk")
+    )
+    if not policy.open_ended:
+        rows = rows.exclude(pk__in=done)
+    return tuple(Candidate(str(pk), name, seen_at, obstacle) for pk, name, seen_at, obstacle in rows)
+
+
+def round_view(project: Project, current: Round, policy: Policy, now: datetime, *, absences: bool = True) -> RoundView:
+    """What the policy may know. ``absences=False`` leaves out who is pending since when: updates do not change it."""
+    invitations = Invitation.objects.filter(round=current).aggregate(
+        invited=Count("pk"),
+        reported=Count("pk", filter=Q(state=Invitation.State.REPORTED)),
+        lost=Count("pk", filter=Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))),
+    )
+    updates = Update.objects.filter(round=current).aggregate(n=Count("pk"), members=Count("membership", distinct=True))
+    open_tasks = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
+    may_invite = current.state is Phase.WAITING or invitations["lost"] > 0 or policy.open_ended
+    return RoundView(
+        number=current.number,
+        phase=current.state,
+        opened_at=current.opened_at,
+        started_at=current.started_at,
+        deadline_at=current.deadline_at,
+        needed=current.needed,
+        registered=active_memberships(project).count(),
+        candidates=candidates(project, current, policy, now) if may_invite else (),
+        invited=invitations["invited"],
+        lost=invitations["lost"],
+        in_flight=open_tasks.count() if policy.open_ended else 0,
+        reported=updates["members"],
+        updates=updates["n"],
+        covered=_covered(project, current) if policy.open_ended else 0,
+        pending=_pending(current) if absences else (),
+        pending_seen_at=open_tasks.aggregate(at=Min("membership__seen_at"))["at"] if absences else None,
+        completed=Round.objects.filter(project=project, phase=Phase.COMPLETE).count(),
+        invalid_streak=_invalid_streak(project, current),
+        seed=project.seed,
+    )
+
+
+def has_scored(checkpoint: Checkpoint, membership: Membership) -> bool:
+    return checkpoint.scores.filter(membership=membership).exists()
+
+
+def _covered(project: Project, current: Round) -> int:
+    return active_memberships(project).filter(updates__round=current).distinct().count()
+
+
+def _pending(current: Round) -> tuple[Candidate, ...]:
+    rows = (
+        Invitation.objects.filter(round=current, state=Invitation.State.OPEN)
+        .order_by("membership__seen_at", "pk")
+        .values_list("membership_id", "membership__participant__name", "membership__seen_at")[:_PENDING_SHOWN]
+    )
+    return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
+
+
+def _invalid_streak(project: Project, current: Round) -> int:
+    before = Round.objects.filter(project=project, number__lt=current.number)
+    latest_complete = before.filter(phase=Phase.COMPLETE).order_by("-number").values_list("number", flat=True).first()
+    return before.filter(phase=Phase.INVALID, number__gt=latest_complete or 0).count()

@@ -1,0 +1,67 @@
+"""Django's settings, all from ``foedus.bootstrap``."""
+
+from typing import Any
+
+from django.utils.functional import SimpleLazyObject
+
+from foedus import bootstrap
+
+_options = bootstrap.settings()
+
+# Read when first needed: importing the settings makes no key.
+SECRET_KEY: Any = SimpleLazyObject(lambda: bootstrap.secret("django-secret-key").reveal())
+DEBUG = False
+ALLOWED_HOSTS = list(_options.allowed_hosts)
+ROOT_URLCONF = "foedus.server.urls"
+DATABASES = {"default": bootstrap.database(_options)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "foedus.records.accounts",
+    "foedus.records.learning",
+    "foedus.records.shell",
+    "foedus.server",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+LOGGING_CONFIG = None  # structlog is set up by the entry points
+SILENCED_SYSTEM_CHECKS = ["fields.W342"]

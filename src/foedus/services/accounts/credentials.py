@@ -1,0 +1,127 @@
+"""Tokens: made once, shown once, kept as hashes; and who stands behind one."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from foedus.core.errors import NotFound, Unauthenticated
+from foedus.records.accounts.models import Credential, Organisation, Participant, User
+from foedus.services.shell import audit
+from foedus.services.shell.authorisation import Actor, Kind, Verb, require
+
+OPERATOR_PREFIX = "fop_"
+PARTICIPANT_PREFIX = "fpa_"
+ENROLMENT_PREFIX = "fek_"
+MAX_TOKEN_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new credential with its token, which is not kept."""
+
+    id: int
+    name: str
+    token: str
+    expires_at: datetime | None
+
+
+def new_token(prefix: str) -> str:
+    """256 random bits behind a prefix that tells what kind of token it is."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def hashed(token: str) -> str:
+    """What is kept of a token. A plain hash is enough for 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def authenticate(token: str, *, now: datetime) -> Actor:
+    """Who the token belongs to. Raises Unauthenticated, never telling which part was wrong."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise Unauthenticated
+    credential = (
+        Credential.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), token_hash=hashed(token), revoked_at=None)
+        .select_related("user", "participant")
+        .first()
+    )
+    if credential is None:
+        raise Unauthenticated("this token is unknown, expired or revoked")
+    if credential.user is not None:
+        return actor_of_user(credential.user)
+    participant = credential.participant
+    assert participant is not None, "the database keeps credentials without owners out"  # noqa: S101
+    return Actor(Kind.PARTICIPANT, participant.pk, participant.name, participant.organisation_id)
+
+
+def actor_of_user(user: User) -> Actor:
+    """The operator that a person is. Raises Unauthenticated for people who left."""
+    if not user.is_active:
+        raise Unauthenticated("this account is not active")
+    return Actor(Kind.OPERATOR, user.pk, user.get_username(), user.organisation_id, superuser=user.is_superuser)
+
+
+def create_credential(actor: Actor, name: str, expires_in_s: float | None, *, now: datetime) -> Issued:
+    """Another token for the operator that asks."""
+    organisation = _own_organisation(actor)
+    with transaction.atomic():
+        token = new_token(OPERATOR_PREFIX)
+        expires_at = None if expires_in_s is None else now + timedelta(seconds=expires_in_s)
+        row = Credential.objects.create(
+            token_hash=hashed(token), name=name, user_id=actor.id, created_at=now, expires_at=expires_at
+        )
+        audit.record(actor, "create", f"credential:{row.pk}", organisation_id=organisation.pk, now=now, name=name)
+    return Issued(row.pk, name, token, expires_at)
+
+
+def list_credentials(actor: Actor) -> list[Credential]:
+    """The tokens of the operators of one's organisation, without the tokens themselves."""
+    organisation = _own_organisation(actor)
+    return list(
+        Credential.objects.filter(user__organisation=organisation, revoked_at=None)
+        .select_related("user")
+        .order_by("id")
+    )
+
+
+def revoke_credential(actor: Actor, pk: int, *, now: datetime) -> None:
+    """A token that no longer opens anything. Raises NotFound for another organisation's."""
+    organisation = _own_organisation(actor)
+    with transaction.atomic():
+        found = Credential.objects.filter(pk=pk, user__organisation=organisation, revoked_at=None).update(
+            revoked_at=now
+        )
+        if not found:
+            raise NotFound(f"there is no credential {pk}")
+        audit.record(actor, "revoke", f"credential:{pk}", organisation_id=organisation.pk, now=now)
+
+
+def ensure_first_operator(token: str, *, now: datetime) -> None:
+    """Make the organisation ``default`` and its operator ``operator`` with this token, unless they are there."""
+    with transaction.atomic():
+        organisation, _ = Organisation.objects.get_or_create(name="default", defaults={"created_at": now})
+        user, made = User.objects.get_or_create(
+            username="operator", defaults={"organisation": organisation, "is_staff": True, "is_superuser": True}
+        )
+        if made:
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
+        Credential.objects.get_or_create(
+            token_hash=hashed(token), defaults={"name": "first start", "user": user, "created_at": now}
+        )
+
+
+def add_participant_token(participant: Participant, token: str, *, now: datetime) -> None:
+    """Let ``token`` stand for the participant."""
+    Credential.objects.create(token_hash=hashed(token), participant=participant, created_at=now)
+
+
+def _own_organisation(actor: Actor) -> Organisation:
+    organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+    if organisation is None:
+        raise NotFound("you belong to no organisation; ask a superuser to assign you to one")
+    require(actor, Verb.ADMINISTER, organisation)
+    return organisation

@@ -1,0 +1,85 @@
+"""Checkpoints for those who may have them; what is said of them; and what is made of them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import isfinite
+
+from django.db import IntegrityError, transaction
+
+from foedus.core.errors import Conflict, Invalid
+from foedus.ports import Ports
+from foedus.records.learning.models import Artifact, Checkpoint, Score
+from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
+from foedus.services.learning.updates import check_metrics
+from foedus.services.shell import audit
+from foedus.services.shell.authorisation import Actor, Kind, Verb, require
+from foedus.services.shell.events import emit
+
+MAX_VERSION_CHARACTERS = 255
+
+
+def read_checkpoint(actor: Actor, key: str, number: int | None) -> Checkpoint:
+    """A checkpoint by number, or the latest. Raises NotFound."""
+    project = get_project(key)
+    require(actor, Verb.READ, project)
+    return get_checkpoint(project, number)
+
+
+def report_score(
+    ports: Ports, actor: Actor, key: str, number: int, metrics: Mapping[str, float], examples: float, *, now: datetime
+) -> tuple[Score, bool]:
+    """How good a checkpoint is on the reporter's data; saying it again with other numbers is a Conflict."""
+    found = get_project(key)
+    require(actor, Verb.SCORE, found)
+    check_metrics(metrics)
+    if not metrics:
+        raise Invalid("a score has at least one metric", field="metrics")
+    if not (isfinite(examples) and examples > 0):
+        raise Invalid("examples must be a number above 0", field="examples")
+    checkpoint = get_checkpoint(found, number)
+    author = (
+        {"membership": get_membership(found, actor.id)} if actor.kind is Kind.PARTICIPANT else {"user_id": actor.id}
+    )
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        score, is_new = Score.objects.get_or_create(
+            checkpoint=checkpoint,
+            **author,
+            defaults={"metrics": dict(metrics), "examples": examples, "reported_at": now},
+        )
+        if not is_new and (score.metrics != dict(metrics) or score.examples != examples):
+            raise Conflict(f"you scored checkpoint {number} before with other numbers", checkpoint=number)
+        if is_new:
+            emit(
+                ports, project, "score.reported", now,
+                checkpoint=number, by=actor.name, examples=examples, metrics=dict(metrics),
+            )  # fmt: skip
+    return score, is_new
+
+
+def publish_artifact(
+    ports: Ports, actor: Actor, key: str, number: int, version: str, *, now: datetime
+) -> tuple[Artifact, bool]:
+    """Give a checkpoint a version's name. Raises Conflict when the name stands for another one."""
+    found = get_project(key)
+    require(actor, Verb.CHANGE, found)
+    if not version.strip() or len(version) > MAX_VERSION_CHARACTERS or not version.isprintable():
+        raise Invalid(f"a version is 1 to {MAX_VERSION_CHARACTERS} printable characters", field="version")
+    checkpoint = get_checkpoint(found, number)
+    try:
+        with transaction.atomic():
+            project = lock_project(found.pk)
+            artifact, is_new = Artifact.objects.select_related("checkpoint").get_or_create(
+                project=project, version=version, defaults={"checkpoint": checkpoint, "created_at": now}
+            )
+            if artifact.checkpoint_id != checkpoint.pk:
+                raise Conflict(f"version {version!r} stands for checkpoint {artifact.checkpoint.number}")
+            if is_new:
+                emit(ports, project, "artifact.published", now, checkpoint=number, version=version)
+                audit.record(
+                    actor, "publish", f"artifact:{key}/{version}",
+                    organisation_id=project.organisation_id, now=now, checkpoint=number,
+                )  # fmt: skip
+    except IntegrityError:
+        raise Conflict(f"version {version!r} is just being published") from None
+    return artifact, is_new

@@ -1,0 +1,151 @@
+"""Combine, then switch: the new checkpoint is stored before one transaction closes the round and opens the next."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from django.db import transaction
+
+from foedus.core.arrays import Arrays, TensorSource
+from foedus.core.codecs import safetensors
+from foedus.core.errors import Invalid, NotFound
+from foedus.core.folding import Update as Contribution
+from foedus.core.folding import UpdateKind
+from foedus.core.registry import build
+from foedus.core.rounds import Phase, Reason
+from foedus.core.strategies.base import State, Strategy
+from foedus.ports import Ports
+from foedus.records.learning.models import Checkpoint, Project, Round, Update
+from foedus.records.learning.queries import find_latest_checkpoint, lock_project
+from foedus.records.shell.models import Job
+from foedus.services.learning.rounds import close_complete, close_invalid
+from foedus.services.shell import jobs
+from foedus.services.shell.staging import Staged, staged
+
+log = structlog.get_logger()
+
+
+def combine(ports: Ports, job: Job, *, now: datetime) -> None:
+    """Do a combine job: fold the round's updates into the next checkpoint. Starting anew after a crash is safe."""
+    current = Round.objects.select_related("project", "base").filter(pk=job.payload["round"]).first()
+    if current is None or current.state is not Phase.COMBINING:
+        jobs.complete(job)
+        return
+    project = current.project
+    updates = list(Update.objects.filter(round=current).select_related("base"))
+    with ExitStack() as stack:
+        try:
+            state = _step(ports, current, updates, stack)
+        except (Invalid, NotFound) as exc:
+            _fail(ports, job, current, exc, now)
+            return
+        model = stack.enter_context(staged(ports.scratch, safetensors.chunks(state.weights), _any_size(state.weights)))
+        blob = _store(ports, project, model)
+        state_blob = _store_moments(ports, project, state, stack)
+    _switch(ports, job, current, updates, model, blob, state_blob, now)
+
+
+def metrics_of(updates: list[Update]) -> dict[str, float]:
+    """Means of the updates' metrics, weighted by examples; each over the updates that report it."""
+    totals: dict[str, tuple[float, float]] = {}
+    for update in sorted(updates, key=lambda u: (u.digest, u.membership_id)):
+        for name, value in update.metrics.items():
+            total, weight = totals.get(name, (0.0, 0.0))
+            totals[name] = total + value * update.examples, weight + update.examples
+    return {name: total / weight for name, (total, weight) in sorted(totals.items())}
+
+
+def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack) -> State:
+    """The strategy's next state. Raises Invalid (NoUpdates among others)."""
+    strategy: Strategy = build("foedus.strategies", current.strategy["name"], current.strategy.get("options", {}))
+    weights = _mapped(ports, current.base.blob, stack)
+    if current.base.state_blob:
+        state = State.with_moments(weights, _mapped(ports, current.base.state_blob, stack))
+    else:
+        state = strategy.init(weights)
+    return strategy.step(state, tuple(_contributions(ports, current.project, updates, stack)))
+
+
+def _contributions(ports: Ports, project: Project, updates: list[Update], stack: ExitStack) -> Iterator[Contribution]:
+    for update in updates:
+        source: TensorSource = stack.enter_context(safetensors.open_source(_local(ports, update.blob, stack)))
+        yield Contribution(
+            key=f"{update.digest}/{update.membership_id}",
+            weight=update.examples,
+            source=source,
+            kind=UpdateKind(project.update_kind),
+            staleness=update.staleness,
+        )
+
+
+def _mapped(ports: Ports, blob: str, stack: ExitStack) -> Arrays:
+    return stack.enter_context(safetensors.open_source(_local(ports, blob, stack))).arrays()
+
+
+def _local(ports: Ports, blob: str, stack: ExitStack) -> Path:
+    return stack.enter_context(ports.blobs.local(blob))
+
+
+def _store(ports: Ports, project: Project, body: Staged) -> str:
+    blob = f"projects/{project.pk}/checkpoints/{body.digest}-{uuid4().hex[:8]}"
+    ports.blobs.put_file(blob, body.path)
+    return blob
+
+
+def _store_moments(ports: Ports, project: Project, state: State, stack: ExitStack) -> str:
+    moments = state.moments_as_tensors()
+    if not len(moments):
+        return ""
+    return _store(
+        ports, project, stack.enter_context(staged(ports.scratch, safetensors.chunks(moments), _any_size(moments)))
+    )
+
+
+def _any_size(arrays: Arrays) -> int:
+    return safetensors.size_bytes(arrays.layout)
+
+
+def _switch(
+    ports: Ports,
+    job: Job,
+    current: Round,
+    updates: list[Update],
+    model: Staged,
+    blob: str,
+    state_blob: str,
+    now: datetime,
+) -> None:
+    with transaction.atomic():
+        project = lock_project(current.project_id)
+        jobs.complete(job)
+        current.refresh_from_db()
+        latest = find_latest_checkpoint(project)
+        assert latest is not None, "rounds have a base"  # noqa: S101
+        current.metrics = metrics_of(updates)
+        checkpoint = Checkpoint.objects.create(
+            project=project,
+            number=latest.number + 1,
+            round_number=current.number,
+            digest=model.digest,
+            size_bytes=model.size_bytes,
+            blob=blob,
+            state_blob=state_blob,
+            metrics=current.metrics,
+            created_at=now,
+        )
+        close_complete(ports, project, current, checkpoint, now)
+    log.info("round.closed", project=project.key, round=current.number, updates=len(updates))
+
+
+def _fail(ports: Ports, job: Job, current: Round, exc: Exception, now: datetime) -> None:
+    """What cannot be combined now never can: the round is invalid, and says why."""
+    log.error("round.not_combined", project=current.project.key, round=current.number, error=str(exc))
+    with transaction.atomic():
+        project = lock_project(current.project_id)
+        jobs.complete(job)
+        current.refresh_from_db()
+        reason = Reason("not_combined", f"The updates could not be combined: {exc}")
+        close_invalid(ports, project, current, reason, now)

@@ -1,0 +1,244 @@
+"""Projects: made, changed, given their first model, and ended by operators."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from foedus.core.arrays import Layout
+from foedus.core.errors import Conflict, Invalid, NotFound
+from foedus.core.registry import build
+from foedus.ports import Ports
+from foedus.records.accounts.models import Organisation
+from foedus.records.learning.models import Checkpoint, Membership, Project
+from foedus.records.learning.queries import get_project, lock_project
+from foedus.services.learning import rounds
+from foedus.services.learning.models_in import checked_model, store
+from foedus.services.shell import audit
+from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.events import emit
+from foedus.services.shell.staging import Staged
+
+KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MAX_KEY_CHARACTERS = 64
+_SEED_BOUND = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A strategy or policy by name, with its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "options": dict(self.options)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateProject:
+    key: str
+    title: str = ""
+    strategy: Rule = Rule(name="fedavg")
+    policy: Rule = Rule(name="quorum")
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    update_kind: str = "weights"
+    evaluate_every: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeProject:
+    """What to change; None leaves a field as it is."""
+
+    title: str | None = None
+    strategy: Rule | None = None
+    policy: Rule | None = None
+    settings: Mapping[str, Any] | None = None
+    evaluate_every: int | None = None
+    state: str | None = None
+
+
+def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: datetime) -> Project:
+    """A new project in the operator's organisation, waiting for its initial model. Raises Invalid, Conflict."""
+    organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+    if organisation is None:
+        raise Invalid("you belong to no organisation that could own a project")
+    require(actor, Verb.ADMINISTER, organisation)
+    _check(command)
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(
+                key=command.key,
+                title=command.title,
+                organisation=organisation,
+                strategy=command.strategy.to_json(),
+                policy=command.policy.to_json(),
+                settings=dict(command.settings),
+                update_kind=command.update_kind,
+                evaluate_every=command.evaluate_every,
+                seed=command.seed,
+                created_at=now,
+            )
+            emit(ports, project, "project.created", now, key=project.key)
+            audit.record(actor, "create", f"project:{project.key}", organisation_id=organisation.pk, now=now)
+    except IntegrityError:
+        raise Conflict(f"there is a project {command.key!r} already; choose another key", key=command.key) from None
+    return project
+
+
+def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject, *, now: datetime) -> Project:
+    """Change a project; strategy and policy hold from the next round on. Raises Invalid, Conflict, NotFound."""
+    found = get_project(key)
+    require(actor, Verb.CHANGE, found)
+    if command.strategy is not None:
+        _check_rule("strategies", command.strategy)
+    if command.policy is not None:
+        _check_rule("policies", command.policy)
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        changed = _take(project, command)
+        if changed:
+            project.save(update_fields=changed)
+        if command.state is not None and command.state != project.state:
+            _change_state(ports, project, command.state, now)
+        audit.record(
+            actor, "change", f"project:{key}", organisation_id=project.organisation_id, now=now,
+            fields=[*changed, *(["state"] if command.state else [])],
+        )  # fmt: skip
+    return project
+
+
+def delete_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> None:
+    """Remove a project with all that belongs to it, its blobs included."""
+    found = get_project(key)
+    require(actor, Verb.CHANGE, found)
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        emit(ports, project, "project.deleted", now, key=key)
+        audit.record(actor, "delete", f"project:{key}", organisation_id=project.organisation_id, now=now)
+        project.delete()
+        # Only once the rows are gone: a blob that a row names must not be missing.
+        transaction.on_commit(lambda: _delete_blobs(ports, found.pk))
+
+
+def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now: datetime) -> tuple[Checkpoint, bool]:
+    """Make the body checkpoint 0, fix the layout and let the project run.
+
+    Gives the checkpoint and whether it is new. Raises Conflict when there is one with other content already.
+    """
+    found = get_project(key)
+    require(actor, Verb.CHANGE, found)
+    layout = checked_model(body, None)
+    if not layout.size:
+        raise Invalid("the model has no tensors with values")
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        existing = Checkpoint.objects.filter(project=project, number=0).first()
+        if existing is not None:
+            if existing.digest != body.digest:
+                raise Conflict(f"project {key!r} has an initial model already; make a new project for another one")
+            return existing, False
+        blob = store(ports, f"projects/{project.pk}/checkpoints", body)
+        checkpoint = Checkpoint.objects.create(
+            project=project, number=0, digest=body.digest, size_bytes=body.size_bytes, blob=blob, created_at=now
+        )
+        project.layout = layout.to_json()
+        project.save(update_fields=["layout"])
+        emit(ports, project, "checkpoint.published", now, checkpoint=0, digest=body.digest)
+        audit.record(actor, "put_model", f"project:{key}", organisation_id=project.organisation_id, now=now)
+        rounds.run(ports, project, now)
+    return checkpoint, True
+
+
+def layout_of(project: Project) -> Layout:
+    """The layout of a project's model. Raises Conflict while there is none."""
+    layout = project.model_layout
+    if layout is None:
+        raise Conflict(f"project {project.key!r} has no model yet")
+    return layout
+
+
+def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int, *, now: datetime) -> None:
+    """End a membership; its open invitation is given up. Operators remove anybody, participants themselves."""
+    found = get_project(key)
+    leaving = actor.kind == "participant" and actor.id == participant_id
+    require(actor, Verb.WORK if leaving else Verb.CHANGE, found)
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        membership = (
+            Membership.objects.filter(project=project, participant_id=participant_id, state=Membership.State.ACTIVE)
+            .select_related("participant")
+            .first()
+        )
+        if membership is None:
+            raise NotFound(f"project {key!r} has no participant {participant_id}")
+        membership.state = Membership.State.REMOVED
+        membership.save(update_fields=["state"])
+        for invitation in membership.invitations.filter(state="open").select_related(
+            "round", "membership__participant"
+        ):
+            rounds.give_up_invitation(ports, project, invitation, "left" if leaving else "removed", now)
+        emit(ports, project, "participant.left", now, participant=membership.participant.name)
+        audit.record(
+            actor, "leave" if leaving else "remove", f"project:{key}",
+            organisation_id=project.organisation_id, now=now, participant=participant_id,
+        )  # fmt: skip
+        rounds.advance(ports, project, now)
+
+
+def _check(command: CreateProject) -> None:
+    if not KEY.fullmatch(command.key) or len(command.key) > MAX_KEY_CHARACTERS:
+        raise Invalid(
+            f"a project's key is lower-case words joined by '-', at most {MAX_KEY_CHARACTERS} characters",
+            field="key", found=command.key[:80],
+        )  # fmt: skip
+    if command.update_kind not in Project.UpdateKind.values:
+        raise Invalid(f"update_kind is one of {', '.join(Project.UpdateKind.values)}", field="update_kind")
+    if not -_SEED_BOUND <= command.seed < _SEED_BOUND:
+        raise Invalid("seed must fit into 32 bits", field="seed")
+    _check_rule("strategies", command.strategy)
+    _check_rule("policies", command.policy)
+
+
+def _check_rule(group: str, rule: Rule) -> None:
+    build(f"foedus.{group}", rule.name, rule.options)
+
+
+def _take(project: Project, command: ChangeProject) -> list[str]:
+    changed = []
+    for name in ("title", "evaluate_every"):
+        if (value := getattr(command, name)) is not None:
+            setattr(project, name, value)
+            changed.append(name)
+    if command.settings is not None:
+        project.settings = dict(command.settings)
+        changed.append("settings")
+    for name in ("strategy", "policy"):
+        rule: Rule | None = getattr(command, name)
+        if rule is not None:
+            setattr(project, name, rule.to_json())
+            changed.append(name)
+    return changed
+
+
+def _change_state(ports: Ports, project: Project, state: str, now: datetime) -> None:
+    if project.state == Project.State.DRAFT:
+        raise Conflict(f"project {project.key!r} has no model yet; put one first")
+    match state:
+        case Project.State.RUNNING:
+            rounds.run(ports, project, now)
+        case Project.State.PAUSED:
+            if project.state == Project.State.FINISHED:
+                raise Conflict(f"project {project.key!r} is finished; set it running to go on")
+            rounds.pause(ports, project, now)
+        case _:
+            raise Invalid("state can be set to running or paused", field="state", found=state)
+
+
+def _delete_blobs(ports: Ports, pk: int) -> None:
+    for blob in ports.blobs.list(f"projects/{pk}/"):
+        ports.blobs.delete(blob.key)

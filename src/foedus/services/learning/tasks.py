@@ -1,0 +1,164 @@
+"""What a participant should do now; and its signs of life."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from foedus.core.errors import Conflict, NotFound
+from foedus.core.rounds import Phase, Reason
+from foedus.ports import Ports
+from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
+from foedus.records.learning.queries import (
+    find_latest_checkpoint,
+    find_open_invitation,
+    get_membership,
+    get_project,
+    has_scored,
+    lock_project,
+)
+from foedus.services.learning.rounds import advance, give_up_invitation, policy_of, reasons_of
+from foedus.services.shell.authorisation import Actor, Verb, require
+
+# A sign of life is written when the last one is older than this share of the time-out: often enough to be believed,
+# seldom enough that waiting participants cost next to nothing.
+_SIGNS_PER_TIMEOUT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Train:
+    round: Round
+    checkpoint: Checkpoint
+    evaluate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    checkpoint: Checkpoint | None
+    reasons: tuple[Reason, ...]
+
+
+Task = Train | Evaluate | Idle | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A task, with what the participant needs to know to do it."""
+
+    project: Project
+    task: Task
+    heartbeat_s: float
+
+
+def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime) -> Answer:
+    """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound."""
+    project = get_project(key)
+    require(actor, Verb.WORK, project)
+    membership = get_membership(project, actor.id)
+    timeout_s = policy_of(project).absent_after_s
+    if membership.evaluates != evaluates:
+        Membership.objects.filter(pk=membership.pk).update(evaluates=evaluates)
+        membership.evaluates = evaluates
+    if _sign(ports, project, membership, timeout_s, now):
+        project.refresh_from_db()
+    return Answer(project, _task(project, membership, now), _heartbeat_s(timeout_s))
+
+
+def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:
+    """A sign of life while training; whether that round still waits for this participant."""
+    project = get_project(key)
+    require(actor, Verb.WORK, project)
+    membership = get_membership(project, actor.id)
+    _sign(ports, project, membership, policy_of(project).absent_after_s, now)
+    if round_number is None:
+        return False
+    return Invitation.objects.filter(
+        membership=membership,
+        round__number=round_number,
+        round__phase=Phase.COLLECTING,
+        state__in=(Invitation.State.OPEN, Invitation.State.LOST),
+    ).exists()
+
+
+def decline(ports: Ports, actor: Actor, key: str, round_number: int, reason: str, *, now: datetime) -> None:
+    """The participant cannot do its task: the round stops waiting for it. Repeating this does nothing."""
+    found = get_project(key)
+    require(actor, Verb.WORK, found)
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        membership = get_membership(project, actor.id)
+        invitation = (
+            Invitation.objects.filter(membership=membership, round__number=round_number)
+            .select_related("round", "membership__participant")
+            .first()
+        )
+        if invitation is None:
+            raise NotFound(f"you are not invited to round {round_number}", round=round_number)
+        if invitation.state == Invitation.State.REPORTED:
+            raise Conflict("your update for this round was accepted already", round=round_number)
+        if invitation.state in (Invitation.State.OPEN, Invitation.State.LOST):
+            give_up_invitation(ports, project, invitation, reason, now)
+            advance(ports, project, now)
+
+
+def evaluation_due(project: Project, membership: Membership, checkpoint: Checkpoint | None) -> bool:
+    """Whether the project wants this member's score of the checkpoint and does not have it."""
+    if checkpoint is None or not project.evaluate_every or not membership.evaluates:
+        return False
+    wanted = checkpoint.number % project.evaluate_every == 0 or project.state == Project.State.FINISHED
+    return wanted and not has_scored(checkpoint, membership)
+
+
+def _task(project: Project, membership: Membership, now: datetime) -> Task:
+    invitation = find_open_invitation(membership) if project.state == Project.State.RUNNING else None
+    if invitation is not None and _still_wanted(invitation.round):
+        base = invitation.round.base
+        return Train(round=invitation.round, checkpoint=base, evaluate=evaluation_due(project, membership, base))
+    latest = (
+        find_latest_checkpoint(project) if project.evaluate_every or project.state == Project.State.FINISHED else None
+    )
+    if latest is not None and evaluation_due(project, membership, latest):
+        return Evaluate(checkpoint=latest)
+    reasons = reasons_of(project, now)
+    if project.state == Project.State.FINISHED:
+        return Finished(checkpoint=latest, reasons=reasons)
+    if membership.obstacle:
+        reasons = (Reason("not_ready", f"You are not ready: {membership.obstacle}."), *reasons)
+    return Idle(reasons=reasons)
+
+
+def _still_wanted(task: Round) -> bool:
+    """Whether an update for this round would count; open-ended policies count late ones towards a later round."""
+    return task.state is Phase.COLLECTING or policy_of(task).open_ended
+
+
+def _sign(ports: Ports, project: Project, membership: Membership, timeout_s: float, now: datetime) -> bool:
+    """Note a sign of life; True when it moved the project, because the participant had been absent."""
+    last = membership.seen_at
+    if last is not None and now - last < timedelta(seconds=_heartbeat_s(timeout_s)):
+        return False
+    absent = last is None or now - last >= timedelta(seconds=timeout_s)
+    if not absent:
+        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+        membership.seen_at = now
+        return False
+    with transaction.atomic():
+        locked = lock_project(project.pk)
+        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+        membership.seen_at = now
+        advance(ports, locked, now)
+    return True
+
+
+def _heartbeat_s(timeout_s: float) -> float:
+    return timeout_s / _SIGNS_PER_TIMEOUT

@@ -1,0 +1,193 @@
+"""Updates: checked, stored, accepted exactly once, and what follows from the one that was missing."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import isfinite
+
+from django.db import transaction
+
+from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
+from foedus.core.rounds import Offer, Phase, Policy, RoundView
+from foedus.ports import Ports
+from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
+from foedus.records.learning.queries import (
+    find_latest_checkpoint,
+    find_open_round,
+    get_membership,
+    get_project,
+    get_round,
+    lock_project,
+)
+from foedus.services.learning.models_in import checked_model, size_limit, store
+from foedus.services.learning.projects import layout_of
+from foedus.services.learning.rounds import advance, policy_of
+from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.events import emit
+from foedus.services.shell.staging import Staged
+
+MAX_METRICS = 64
+MAX_METRIC_NAME_CHARACTERS = 100
+MAX_EXAMPLES = 1e12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitUpdate:
+    """One participant's update for the round that its task named. ``examples`` is its weight."""
+
+    project: str
+    round: int
+    examples: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.examples) and 0 < self.examples <= MAX_EXAMPLES):
+            raise Invalid(f"examples must be a number above 0 and at most {MAX_EXAMPLES:g}", field="examples")
+        check_metrics(self.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The answer to an announced update: how large it may be; or that it is here already."""
+
+    limit_bytes: int
+    receipt: Update | None = None
+
+
+def check_metrics(metrics: Mapping[str, float]) -> None:
+    """Raise Invalid unless these are few, finite numbers under short names."""
+    if len(metrics) > MAX_METRICS:
+        raise Invalid(f"at most {MAX_METRICS} metrics, not {len(metrics)}", field="metrics")
+    for name, value in metrics.items():
+        if not name or len(name) > MAX_METRIC_NAME_CHARACTERS or not name.isprintable():
+            raise Invalid(f"a metric's name is 1 to {MAX_METRIC_NAME_CHARACTERS} printable characters", field="metrics")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise Invalid(f"metric {name!r} must be a finite number", field="metrics")
+
+
+def expect_update(actor: Actor, command: SubmitUpdate, digest: str | None, *, now: datetime) -> Expected:
+    """Look before the body is read: refuse what cannot be accepted, answer what was accepted before."""
+    project = get_project(command.project)
+    require(actor, Verb.WORK, project)
+    membership = get_membership(project, actor.id)
+    limit = size_limit(layout_of(project))
+    if digest is not None and (known := _find_same(membership, command.round, digest)) is not None:
+        return Expected(limit, known)
+    _admitting_round(project, membership, command.round, now)
+    return Expected(limit)
+
+
+def submit_update(
+    ports: Ports, actor: Actor, command: SubmitUpdate, body: Staged, *, now: datetime
+) -> tuple[Update, bool]:
+    """Accept the update, durably, and let the round move on. Gives it and whether it is new.
+
+    Raises Invalid (content), Forbidden (not invited), Late (the round is over), Replayed (other content before).
+    Whatever is raised, nothing is left behind.
+    """
+    found = get_project(command.project)
+    require(actor, Verb.WORK, found)
+    checked_model(body, layout_of(found))
+    blob = store(ports, f"projects/{found.pk}/updates", body)
+    try:
+        update, is_new = _accept(ports, actor, found, command, body, blob, now)
+    except BaseException:
+        _forget(ports, blob)
+        raise
+    if not is_new:
+        _forget(ports, blob)
+    return update, is_new
+
+
+def _accept(
+    ports: Ports, actor: Actor, found: Project, command: SubmitUpdate, body: Staged, blob: str, now: datetime
+) -> tuple[Update, bool]:
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        membership = get_membership(project, actor.id)
+        if (known := _find_same(membership, command.round, body.digest)) is not None:
+            return known, False
+        current, sequence, base, staleness = _admitting_round(project, membership, command.round, now)
+        update = Update.objects.create(
+            round=current,
+            membership=membership,
+            task_round=command.round,
+            sequence=sequence,
+            base=base,
+            staleness=staleness,
+            examples=command.examples,
+            digest=body.digest,
+            size_bytes=body.size_bytes,
+            blob=blob,
+            metrics=dict(command.metrics),
+            accepted_at=now,
+        )
+        Invitation.objects.filter(membership=membership, round__number=command.round, round__project=project).update(
+            state=Invitation.State.REPORTED, closed_at=now
+        )
+        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+        emit(
+            ports, project, "update.accepted", now,
+            round=current.number, participant=membership.participant.name, examples=command.examples,
+            metrics=dict(command.metrics),
+        )  # fmt: skip
+        advance(ports, project, now, absences=False)
+    return update, True
+
+
+def _admitting_round(
+    project: Project, membership: Membership, task_round: int, now: datetime
+) -> tuple[Round, int, Checkpoint, int]:
+    """The round that would count an update for ``task_round``, its sequence there, its base, and how stale that is."""
+    task = get_round(project, task_round)
+    current = find_open_round(project)
+    policy = policy_of(current or task)
+    earlier = Update.objects.filter(membership=membership, task_round=task_round).count()
+    if earlier and policy.updates_per_participant == 1:
+        raise Replayed(
+            f"you handed in another update for round {task_round} before; it stays as it was", round=task_round
+        )
+    if current is None or (current.number != task_round and not policy.open_ended):
+        raise Late(f"round {task_round} is over ({task.phase}); your update is not counted", round=task_round)
+    latest = find_latest_checkpoint(project)
+    staleness = latest.number - task.base.number if latest else 0
+    _admit(project, current, policy, membership, task_round, staleness, earlier, now)
+    return current, earlier, task.base, staleness
+
+
+def _admit(
+    project: Project,
+    current: Round,
+    policy: Policy,
+    membership: Membership,
+    task_round: int,
+    staleness: int,
+    earlier: int,
+    now: datetime,
+) -> None:
+    if current.state is Phase.COMBINING and policy.open_ended:
+        raise Unavailable(
+            "a new checkpoint is just being made; hand the update in again in a moment", retry_after_s=0.5
+        )
+    invited = Invitation.objects.filter(
+        membership=membership,
+        round__project=project,
+        round__number=task_round,
+        state__in=(Invitation.State.OPEN, Invitation.State.LOST),
+    ).exists()
+    offer = Offer(str(membership.pk), invited, task_round, staleness, earlier)
+    policy.admit(RoundView(current.number, current.state, current.opened_at), offer, now)
+
+
+def _find_same(membership: Membership, task_round: int, digest: str) -> Update | None:
+    return (
+        Update.objects.filter(membership=membership, task_round=task_round, digest=digest)
+        .select_related("membership__participant", "round")
+        .first()
+    )
+
+
+def _forget(ports: Ports, blob: str) -> None:
+    with suppress(NotFound):
+        ports.blobs.delete(blob)

@@ -1,0 +1,116 @@
+"""Large bodies in parts, so that a cut costs a part and not the whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db import transaction
+
+from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
+from foedus.ports import Ports
+from foedus.records.learning.models import Membership, Project, Upload
+from foedus.records.learning.queries import get_membership, get_project
+from foedus.services.learning.models_in import size_limit
+from foedus.services.learning.projects import layout_of
+from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.staging import Staged, staged
+
+LIFETIME = timedelta(days=1)
+MAX_OPEN_UPLOADS = 4
+
+
+def begin_upload(actor: Actor, key: str, digest: str, size_bytes: int, *, now: datetime) -> tuple[Upload, bool]:
+    """An upload for a body of that digest and size; the one under way if there is one. Raises TooLarge, Conflict."""
+    project, membership = _member(actor, key)
+    limit = size_limit(layout_of(project))
+    if size_bytes > limit:
+        raise TooLarge(f"an update of this project has at most {limit} bytes, not {size_bytes}", limit_bytes=limit)
+    if size_bytes < 1:
+        raise Invalid("size_bytes must be 1 or more", field="size_bytes")
+    with transaction.atomic():
+        Membership.objects.select_for_update().get(pk=membership.pk)
+        mine = Upload.objects.filter(membership=membership)
+        under_way = mine.filter(digest=digest).first()
+        if under_way is not None:
+            if under_way.size_bytes != size_bytes:
+                raise Conflict("an upload of this digest and another size is under way; one of the two is wrong")
+            return under_way, False
+        if mine.count() >= MAX_OPEN_UPLOADS:
+            raise Conflict(f"you have {MAX_OPEN_UPLOADS} uploads under way; finish one or let it expire")
+        return Upload.objects.create(
+            id=uuid4().hex, membership=membership, digest=digest, size_bytes=size_bytes,
+            created_at=now, expires_at=now + LIFETIME,
+        ), True  # fmt: skip
+
+
+def get_upload(actor: Actor, key: str, upload_id: str, *, now: datetime) -> Upload:
+    """How far an upload is. Raises NotFound for another's, and for one that expired."""
+    _, membership = _member(actor, key)
+    found = Upload.objects.filter(pk=upload_id, membership=membership, expires_at__gt=now).first()
+    if found is None:
+        raise NotFound("there is no such upload; it may have expired: begin again", upload=upload_id[:32])
+    return found
+
+
+def append_part(
+    ports: Ports, actor: Actor, key: str, upload_id: str, offset: int, part: Staged, *, now: datetime
+) -> Upload:
+    """Add the bytes that begin at ``offset``. Raises Conflict, with the right offset, when that is another one."""
+    upload = get_upload(actor, key, upload_id, now=now)
+    if offset + part.size_bytes > upload.size_bytes:
+        raise TooLarge(f"the upload was announced with {upload.size_bytes} bytes", limit_bytes=upload.size_bytes)
+    blob = f"{upload.prefix}{offset:020d}-{uuid4().hex[:8]}"
+    if part.size_bytes:
+        ports.blobs.put_file(blob, part.path)
+    moved = Upload.objects.filter(pk=upload.pk, offset=offset).update(offset=offset + part.size_bytes)
+    if not moved:
+        ports.blobs.delete(blob)
+        upload.refresh_from_db()
+        raise Conflict(f"the upload stands at {upload.offset}, not at {offset}", offset=upload.offset)
+    if part.size_bytes:
+        _drop_strays(ports, upload, offset, blob)
+    upload.offset = offset + part.size_bytes
+    return upload
+
+
+@contextmanager
+def assembled(ports: Ports, upload: Upload) -> Iterator[Staged]:
+    """The whole body as one file. Raises Conflict while bytes are missing, Invalid when the digest is another one."""
+    if upload.offset != upload.size_bytes:
+        raise Conflict(
+            f"the upload is not complete: {upload.offset} of {upload.size_bytes} bytes", offset=upload.offset
+        )
+    with staged(ports.scratch, _bytes(ports, upload), upload.size_bytes, upload.digest) as body:
+        yield body
+
+
+def discard(ports: Ports, upload: Upload) -> None:
+    """Forget an upload and its parts."""
+    Upload.objects.filter(pk=upload.pk).delete()
+    for blob in list(ports.blobs.list(upload.prefix)):
+        ports.blobs.delete(blob.key)
+
+
+def discard_expired(ports: Ports, now: datetime) -> None:
+    """Forget the uploads that nobody finished."""
+    for upload in Upload.objects.filter(expires_at__lte=now)[:100]:
+        discard(ports, upload)
+
+
+def _bytes(ports: Ports, upload: Upload) -> Iterator[bytes]:
+    for blob in ports.blobs.list(upload.prefix):
+        yield from ports.blobs.read(blob.key)
+
+
+def _drop_strays(ports: Ports, upload: Upload, offset: int, kept: str) -> None:
+    """Remove parts of the same offset that a killed process wrote and never counted."""
+    for blob in list(ports.blobs.list(f"{upload.prefix}{offset:020d}-")):
+        if blob.key != kept:
+            ports.blobs.delete(blob.key)
+
+
+def _member(actor: Actor, key: str) -> tuple[Project, Membership]:
+    project = get_project(key)
+    require(actor, Verb.WORK, project)
+    return project, get_membership(project, actor.id)

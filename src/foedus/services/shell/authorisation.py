@@ -1,0 +1,77 @@
+"""Who may do what: one function, asked by services, never by views."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from foedus.core.errors import Forbidden, NotFound
+from foedus.records.accounts.models import Organisation
+from foedus.records.learning.models import Membership, Project
+
+
+class Kind(StrEnum):
+    OPERATOR = "operator"
+    PARTICIPANT = "participant"
+    SYSTEM = "system"  # clock and worker
+
+
+class Verb(StrEnum):
+    READ = "read"  # a project, its rounds and checkpoints
+    WORK = "work"  # take tasks, hand in updates and scores
+    SCORE = "score"
+    INSPECT = "inspect"  # single updates, scores and participants
+    CHANGE = "change"
+    ADMINISTER = "administer"  # the organisation itself: credentials, audit, new projects
+
+
+_OF_MEMBERS = frozenset({Verb.READ, Verb.WORK, Verb.SCORE})
+_OF_OPERATORS = frozenset(Verb) - {Verb.WORK}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is asking. ``id`` is the primary key of the user or the participant."""
+
+    kind: Kind
+    id: int
+    name: str
+    organisation_id: int | None
+    superuser: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+SYSTEM = Actor(Kind.SYSTEM, 0, "foedus", None, superuser=True)
+
+
+def may(actor: Actor, verb: Verb, obj: Project | Organisation) -> bool:
+    """Whether ``actor`` may do ``verb`` to ``obj``."""
+    match actor.kind:
+        case Kind.SYSTEM:
+            return True
+        case Kind.OPERATOR:
+            return verb in _OF_OPERATORS and (actor.superuser or actor.organisation_id == _organisation_id(obj))
+        case Kind.PARTICIPANT:
+            return verb in _OF_MEMBERS and isinstance(obj, Project) and is_member(actor, obj)
+
+
+def require(actor: Actor, verb: Verb, obj: Project | Organisation) -> None:
+    """Return if ``actor`` may; otherwise raise NotFound for what it may not even see, Forbidden for the rest."""
+    if may(actor, verb, obj):
+        return
+    if isinstance(obj, Project) and not may(actor, Verb.READ, obj):
+        raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
+    raise Forbidden(f"{_described(actor)} may not {verb} this", verb=str(verb))
+
+
+def is_member(actor: Actor, project: Project) -> bool:
+    return Membership.objects.filter(project=project, participant_id=actor.id, state=Membership.State.ACTIVE).exists()
+
+
+def _organisation_id(obj: Project | Organisation) -> Any:
+    return obj.pk if isinstance(obj, Organisation) else obj.organisation_id
+
+
+def _described(actor: Actor) -> str:
+    return "an operator" if actor.kind is Kind.OPERATOR else "a participant"

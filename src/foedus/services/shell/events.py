@@ -1,0 +1,36 @@
+"""Events: written with the change they tell of, announced once it is committed."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from foedus.core.errors import Unavailable
+from foedus.ports import Ports
+from foedus.records.learning.models import Project
+from foedus.records.shell.models import Event
+
+log = structlog.get_logger()
+
+
+def emit(ports: Ports, project: Project, kind: str, now: datetime, **data: Any) -> None:
+    """Add an event to the project's stream; after commit, wake who waits for it. The caller holds the project's lock."""
+    project.event_seq += 1
+    project.save(update_fields=["event_seq"])
+    Event.objects.create(stream=project.stream, seq=project.event_seq, kind=kind, data=data, at=now)
+    wake(ports, f"{project.stream}.{kind.replace('.', '-')}")
+
+
+def wake(ports: Ports, subject: str) -> None:
+    """Publish on the bus once the present transaction is committed (at once outside of one)."""
+    transaction.on_commit(partial(_publish, ports, subject), robust=True)
+
+
+def _publish(ports: Ports, subject: str) -> None:
+    try:
+        ports.bus.publish(subject)
+    except Unavailable as exc:
+        # The state is safe; waiters read it again by themselves, only later.
+        log.warning("bus.unavailable", subject=subject, error=str(exc))

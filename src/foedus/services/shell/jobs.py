@@ -1,0 +1,84 @@
+"""Jobs: work that is promised in one transaction and done in others, by whichever worker holds the lease."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Min, Q
+
+from foedus.core.errors import Conflict
+from foedus.ports import Ports
+from foedus.records.shell.models import Job
+from foedus.services.shell.events import wake
+
+SUBJECT = "jobs"
+LEASE = timedelta(seconds=6)  # renewed every third of it, so a dead worker's job moves on within seconds
+MAX_BACKOFF_S = 60.0
+_DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
+
+
+def enqueue(ports: Ports, kind: str, subject: str, now: datetime, **payload: Any) -> None:
+    """Promise the work in the caller's transaction. A job of this kind and subject that is due already stays alone."""
+    _, made = Job.objects.filter(_DUE).get_or_create(
+        kind=kind, subject=subject, defaults={"payload": payload, "run_at": now, "created_at": now}
+    )
+    if made:
+        wake(ports, SUBJECT)
+
+
+def claim(now: datetime) -> Job | None:
+    """The next job that is due, leased to the caller; None when there is none."""
+    with transaction.atomic():
+        ready = Job.objects.filter(
+            Q(state=Job.State.QUEUED, run_at__lte=now) | Q(state=Job.State.RUNNING, lease_until__lt=now)
+        ).order_by("run_at", "id")
+        if connection.features.has_select_for_update_skip_locked:
+            ready = ready.select_for_update(skip_locked=True)
+        job = ready.first()
+        if job is None:
+            return None
+        job.state = Job.State.RUNNING
+        job.attempts += 1
+        job.lease_token = secrets.token_hex(16)
+        job.lease_until = now + LEASE
+        job.save(update_fields=["state", "attempts", "lease_token", "lease_until"])
+        return job
+
+
+def next_due_at(now: datetime) -> datetime | None:
+    """When the next job could be claimed, if nothing is added before."""
+    due = Job.objects.aggregate(
+        queued=Min("run_at", filter=Q(state=Job.State.QUEUED)),
+        lapsing=Min("lease_until", filter=Q(state=Job.State.RUNNING)),
+    )
+    moments = [moment for moment in due.values() if moment is not None]
+    return max(now, min(moments)) if moments else None
+
+
+def renew(job: Job, now: datetime) -> bool:
+    """Keep the lease; False when somebody else holds it by now."""
+    mine = Job.objects.filter(pk=job.pk, lease_token=job.lease_token, state=Job.State.RUNNING)
+    return mine.update(lease_until=now + LEASE) == 1
+
+
+def complete(job: Job) -> None:
+    """Remove a job that is done, in the transaction that keeps its result; Conflict when the lease was lost."""
+    done, _ = Job.objects.filter(pk=job.pk, lease_token=job.lease_token).delete()
+    if not done:
+        raise Conflict("another worker took this job over", job=job.pk)
+
+
+def postpone(job: Job, error: str, now: datetime) -> None:
+    """Try again later, twice as late as the last time."""
+    delay = min(MAX_BACKOFF_S, 0.25 * 2 ** min(job.attempts, 16))
+    Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
+        state=Job.State.QUEUED, run_at=now + timedelta(seconds=delay), lease_until=None, latest_error=error[:2000]
+    )
+
+
+def give_up(job: Job, error: str) -> None:
+    """Keep a job that cannot be done, for people to see."""
+    Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
+        state=Job.State.FAILED, lease_until=None, latest_error=error[:2000]
+    )
