@@ -17,10 +17,24 @@ from foedus.core.errors import Invalid
 
 Tensor = NDArray[Any]
 
-DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64")
+DTYPES = (
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 32
 MAX_NAME_CHARACTERS = 512
+MAX_TENSOR_BYTES = 1 << 62  # even of one that a zero in its shape makes empty: NumPy multiplies the other sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,8 @@ class TensorSpec:
             raise Invalid(f"tensor {self.name!r}: dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
         if len(self.shape) > MAX_DIMENSIONS or any(n < 0 for n in self.shape):
             raise Invalid(f"tensor {self.name!r}: {self.shape} is not a shape")
+        if prod(n for n in self.shape if n) * np.dtype(self.dtype).itemsize > MAX_TENSOR_BYTES:
+            raise Invalid(f"tensor {self.name!r}: its shape is larger than any memory", tensor=self.name)
 
     @property
     def size(self) -> int:
@@ -109,7 +125,10 @@ class Layout:
         raise KeyError(name)
 
     def check(self, other: "Layout") -> None:
-        """Raise Invalid, naming the first tensor that differs, unless ``other`` equals this layout."""
+        """Raise Invalid, naming the first tensor that differs, unless ``other`` has the same tensors.
+
+        Their order is free: some writers of safetensors sort them.
+        """
         ours = {t.name: t for t in self.tensors}
         for found in other.tensors:
             wanted = ours.pop(found.name, None)
@@ -138,12 +157,15 @@ class TensorSource(Protocol):
 
 
 class Arrays(Mapping[str, Tensor]):
-    """Named tensors in memory (or mapped into it), in order. Also a ``TensorSource``. Values are not to be changed."""
+    """Named tensors in memory (or mapped into it), in order. Also a ``TensorSource``. Values are not to be changed.
+
+    Foreign byte order and layouts other than C order are put right on the way in.
+    """
 
     __slots__ = ("_arrays", "layout")
 
     def __init__(self, arrays: Mapping[str, Tensor]) -> None:
-        self._arrays = {name: np.asarray(a) for name, a in arrays.items()}
+        self._arrays = {name: _plain(a) for name, a in arrays.items()}
         self.layout = Layout.of(self._arrays)
 
     def __getitem__(self, name: str) -> Tensor:
@@ -160,6 +182,12 @@ class Arrays(Mapping[str, Tensor]):
 
     def block(self, name: str, start: int, stop: int) -> Tensor:
         return self._arrays[name].reshape(-1)[start:stop]
+
+
+def _plain(array: Tensor) -> Tensor:
+    """``array`` in native byte order and C order, so that a block of it is a view."""
+    array = np.asarray(array)
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
 def _spec(entry: Any) -> TensorSpec:

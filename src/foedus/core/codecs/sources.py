@@ -1,0 +1,112 @@
+"""Tensors at known places of a buffer or a file, read in blocks without loading the whole."""
+
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from foedus.core.arrays import Arrays, Layout, Tensor, TensorSpec
+from foedus.core.errors import Conflict, Invalid
+
+Data = bytes | bytearray | memoryview | mmap.mmap
+
+
+def packed(layout: Layout, start: int = 0) -> dict[str, int]:
+    """The place of each tensor's first byte when they follow each other without gaps."""
+    offsets = {}
+    for tensor in layout:
+        offsets[tensor.name] = start
+        start += tensor.nbytes
+    return offsets
+
+
+class PlacedSource:
+    """A ``TensorSource`` over little-endian values; usable as a context that closes it."""
+
+    def __init__(self, layout: Layout, offsets: Mapping[str, int]) -> None:
+        self.layout = layout
+        self._places = {t.name: (t, _little(t), offsets[t.name]) for t in layout}
+
+    def block(self, name: str, start: int, stop: int) -> Tensor:
+        spec, dtype, offset = self._places[name]
+        start, stop, _ = slice(start, stop).indices(spec.size)
+        count = max(0, stop - start)
+        values = self._read(offset + start * dtype.itemsize, count, dtype) if count else np.empty(0, dtype)
+        if spec.dtype == "bool":
+            _check_bools(spec, values)
+        return values
+
+    def arrays(self) -> Arrays:
+        """All tensors at once."""
+        return Arrays({t.name: self.block(t.name, 0, t.size).reshape(t.shape) for t in self.layout})
+
+    def close(self) -> None:
+        """Give back what is open. Blocks already read stay valid."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
+        raise NotImplementedError
+
+
+class BufferSource(PlacedSource):
+    """Reads from memory or a mapped file; blocks are views of it where its alignment allows."""
+
+    def __init__(self, data: Data, layout: Layout, offsets: Mapping[str, int]) -> None:
+        super().__init__(layout, offsets)
+        self._data: Data = data
+
+    def close(self) -> None:
+        self._data = b""
+
+    def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
+        values = np.frombuffer(self._data, dtype, count, offset)
+        return values if values.flags.aligned else values.copy()
+
+
+class FileSource(PlacedSource):
+    """Reads from a file, which is opened for each block: thousands of sources need no descriptors and no mappings.
+
+    A mapping would also count every page it touches as memory of this process, and end it when the file is cut short.
+    Raises OSError when the file cannot be read, Conflict when it is no longer the same, Invalid when it is too short.
+    """
+
+    def __init__(self, path: Path, layout: Layout, offsets: Mapping[str, int]) -> None:
+        super().__init__(layout, offsets)
+        self._path = os.fspath(path)
+        self._identity = _identity(os.stat(path))  # noqa: PTH116 - the same call as fstat below
+
+    def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
+        values = np.empty(count, dtype)
+        with open(self._path, "rb", buffering=0) as file:  # noqa: PTH123 - on the hot path
+            if _identity(os.fstat(file.fileno())) != self._identity:
+                raise Conflict("the file was replaced while it was being read")
+            file.seek(offset)
+            rest = values.view(np.uint8).data
+            while rest:
+                n = file.readinto(rest)
+                if not n:
+                    raise Invalid("the file is shorter than its tensors")
+                rest = rest[n:]
+        return values
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int, int, int]:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _little(spec: TensorSpec) -> np.dtype:
+    return np.dtype(spec.dtype).newbyteorder("<")
+
+
+def _check_bools(spec: TensorSpec, values: Tensor) -> None:
+    if values.size and values.view(np.uint8).max() > 1:
+        raise Invalid(f"tensor {spec.name!r}: a bool is stored as 0 or 1", tensor=spec.name)
