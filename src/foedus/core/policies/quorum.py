@@ -29,7 +29,7 @@ class Quorum:
 
     ``minimum``             connected participants before anybody is selected, and the least a round needs
     ``over_selection``      share of ``needed`` invited on top of it; the round ends with the first ``needed`` updates
-    ``quorum``              share of ``needed`` that suffices at the deadline, or once there is nobody to wait for or invite
+    ``quorum``              share of ``needed`` that suffices at the deadline, or once nobody is left to wait for
     ``deadline_s``          from the invitations to the deadline
     ``heartbeat_timeout_s`` silence after which a participant counts as absent and is replaced
     ``max_invalid_streak``  invalid rounds in a row after which no further one is opened; None: any number

@@ -1,0 +1,48 @@
+import pytest
+from tests.core.policies.views import NOW, people
+
+from foedus.core.policies.reasons import duration, names, percent, sightings
+from foedus.core.rounds import Candidate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (41.9, "41 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_a_duration_is_said_in_one_unit(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, ""), (1, "p0"), (3, "p0, p1, p2"), (4, "p0, p1, p2 and 1 more")])
+def test_a_few_are_named_and_the_others_counted(number, text):
+    assert names(people(number)) == text
+
+
+def test_those_unseen_for_longest_are_named_first():
+    someone = (*people(2, unseen_s=3), *people(1, unseen_s=300, prefix="q"), Candidate("never", "never"))
+
+    assert sightings(someone, NOW) == " never was never seen, q0 was last seen 5 min ago, p0 was last seen 3 s ago."
+
+
+def test_a_strangers_name_is_one_short_line():
+    hostile = Candidate("k", "a\n\rb\t" + "x" * 500)
+
+    assert names([hostile]) == "a b " + "x" * 35 + "…"
+
+
+def test_a_participant_without_a_name_is_called_by_its_key():
+    assert names([Candidate("k", "")]) == "k"
+
+
+def test_a_percentage_is_as_exact_as_its_ratio():
+    assert [percent(0.7), percent(0.675), percent(1), percent(0)] == ["70%", "67.5%", "100%", "0%"]
