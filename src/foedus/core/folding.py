@@ -1,0 +1,288 @@
+"""Means over any number of updates in the memory of one model, the same to the last bit in whatever order they arrive.
+
+Updates are put into a fixed order, then read block by block into float64 accumulators that fit a processor's cache.
+Weights are first scaled by a power of two, so that they add up to less than one half: that rounds nothing and lets
+no sum overflow. Why this and not an exact accumulator: ``docs/explanation/order-free-sums.md``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import frexp, fsum, isfinite, ldexp
+from typing import Literal
+
+import numpy as np
+
+from foedus.core.arrays import Arrays, Layout, Tensor, TensorSource, TensorSpec
+from foedus.core.errors import Invalid, NoUpdates
+
+BLOCK_ELEMENTS = 1 << 15  # two accumulators of 256 KiB stay in a cache of the second level
+THREADS = 2  # NumPy lets go of the interpreter within a block; more threads wait for memory
+_WORTH_THREADS = 1 << 22  # elements to read; below that a thread costs more than it brings
+_EXACT = 1 << 53  # float64 holds every integer up to here
+
+
+class Kind(StrEnum):
+    """What an update's tensors are: the participant's weights, or what to add to those it was given."""
+
+    WEIGHTS = "weights"
+    DELTA = "delta"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One participant's contribution to a round; its values, all finite, stay where they are until they are needed.
+
+    ``key``        tells contributions apart and fixes their order: a digest of the content and the participant's name
+    ``weight``     such as the number of examples; finite and not negative
+    ``staleness``  how many checkpoints were published since the one it was trained from
+    """
+
+    key: str
+    weight: float
+    source: TensorSource
+    kind: Kind = Kind.WEIGHTS
+    staleness: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.weight >= 0 and isfinite(self.weight)):
+            raise Invalid(f"an update's weight must be a finite number from 0, not {self.weight}", update=self.key)
+
+
+def everything(spec: TensorSpec) -> bool:  # noqa: ARG001 - the widest of the tests for ``only``
+    return True
+
+
+def is_float(spec: TensorSpec) -> bool:
+    return spec.dtype.startswith("float")
+
+
+def is_counter(spec: TensorSpec) -> bool:
+    """Whether a tensor holds integers or bools: counts and masks, which no gradient moves."""
+    return not is_float(spec)
+
+
+def weighted_mean(updates: Iterable[Update], *, block_elements: int = BLOCK_ELEMENTS, threads: int = THREADS) -> Arrays:
+    """``sum(w_i * x_i) / sum(w_i)`` of every element, summed in float64, in the dtype of the updates.
+
+    Integers are rounded half to even; a bool is what more than half of the weight says. Equal updates give exactly
+    that update. Neither order nor ``threads`` changes a bit. Updates that weigh nothing do not count.
+    Raises: NoUpdates when nothing weighs anything; Invalid when kinds or layouts differ, when 64-bit integers exceed
+    2**53, or when values are not finite.
+    """
+    return _Fold.of(updates).run(everything, block_elements=block_elements, threads=threads)
+
+
+def plain_mean(updates: Iterable[Update]) -> Arrays:
+    """``weighted_mean`` where every update weighs the same."""
+    return weighted_mean(evenly(updates))
+
+
+def evenly(updates: Iterable[Update]) -> tuple[Update, ...]:
+    """The updates, each with weight 1."""
+    return tuple(replace(update, weight=1.0) for update in updates)
+
+
+def mean_weights(
+    weights: Arrays, updates: Iterable[Update], *, only: Callable[[TensorSpec], bool] = everything
+) -> Arrays:
+    """Where updates of either kind lead from ``weights``: their mean, for deltas added to ``weights`` before rounding.
+
+    ``only`` some tensors are computed and handed back. Wholes are never taken apart: no ``x + (mean - x)``.
+    Deltas of integers wrap around; a delta of bools says which to flip. Raises as ``weighted_mean``.
+    """
+    fold = _Fold.of(updates, weights.layout)
+    return fold.run(only, base=weights if fold.kind is Kind.DELTA else None)
+
+
+def mean_delta(
+    weights: Arrays, updates: Iterable[Update], *, only: Callable[[TensorSpec], bool] = everything
+) -> Arrays:
+    """The step from ``weights`` that updates of either kind mean, subtracted in float64 before rounding.
+
+    ``only`` some tensors are computed and handed back. Raises as ``weighted_mean``.
+    """
+    fold = _Fold.of(updates, weights.layout)
+    return fold.run(only, base=weights if fold.kind is Kind.WEIGHTS else None, sign=-1)
+
+
+def each(function: Callable[..., Tensor], first: Arrays, *rest: Arrays) -> Arrays:
+    """``function`` of the blocks of every tensor of ``first`` and its namesakes, floats as float64.
+
+    The result has the shapes and dtypes of ``first``. Raises Invalid when a value does not fit its dtype.
+    """
+    result = _empty(first.layout)
+    for spec, start, stop in _spans(first.layout, BLOCK_ELEMENTS):
+        blocks = [_widened(arrays.block(spec.name, start, stop)) for arrays in (first, *rest)]
+        with _guarded(spec):
+            result[spec.name].reshape(-1)[start:stop] = function(*blocks)
+    return Arrays(result)
+
+
+def full_like(arrays: Arrays, value: float, *, least: str = "float32") -> Arrays:
+    """Arrays of the same names and shapes filled with ``value``; dtypes are at least as wide as ``least``."""
+    return Arrays({t.name: np.full(t.shape, value, np.promote_types(t.dtype, least)) for t in arrays.layout})
+
+
+def select(arrays: Arrays, only: Callable[[TensorSpec], bool]) -> Arrays:
+    """Those of the tensors that pass the test; nothing is copied."""
+    return Arrays({t.name: arrays[t.name] for t in arrays.layout if only(t)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """Updates in their order, and their weights scaled so that ``total``, the sum, lies in [1/4, 1/2)."""
+
+    layout: Layout
+    kind: Kind
+    sources: tuple[TensorSource, ...]
+    weights: tuple[float, ...]
+    total: float
+
+    @classmethod
+    def of(cls, updates: Iterable[Update], layout: Layout | None = None) -> "_Fold":
+        ordered = sorted(updates, key=lambda u: (u.key, u.weight, u.kind, u.staleness))
+        weighing = [u for u in ordered if u.weight > 0]
+        if not weighing:
+            raise NoUpdates
+        if len({u.kind for u in ordered}) > 1:
+            raise Invalid("updates of one round are either all weights or all deltas")
+        layout = layout or ordered[0].source.layout
+        for update in ordered:
+            _check_layout(layout, update)
+        weights, total = _shares([u.weight for u in weighing])
+        return cls(layout, ordered[0].kind, tuple(u.source for u in weighing), tuple(weights), total)
+
+    def run(
+        self,
+        only: Callable[[TensorSpec], bool],
+        *,
+        base: Arrays | None = None,
+        sign: Literal[1, -1] = 1,
+        block_elements: int = BLOCK_ELEMENTS,
+        threads: int = THREADS,
+    ) -> Arrays:
+        """The mean, plus (or, with ``sign`` -1, minus) ``base``."""
+        layout = Layout(tuple(spec for spec in self.layout if only(spec)))
+        result = _empty(layout)
+        spans = list(_spans(layout, block_elements))
+
+        def work(share: Sequence[tuple[TensorSpec, int, int]]) -> None:
+            scratch = _Scratch.of(max((stop - start for _, start, stop in share), default=0))
+            for spec, start, stop in share:
+                with _guarded(spec):
+                    mean = self._mean(spec, start, stop, scratch)
+                    offset = None if base is None else base.block(spec.name, start, stop)
+                    _finish(mean, offset, sign, out=result[spec.name].reshape(-1)[start:stop])
+
+        if threads == 1 or layout.size * len(self.sources) < _WORTH_THREADS:
+            work(spans)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, [spans[i::threads] for i in range(threads)]))
+        return Arrays(result)
+
+    def _mean(self, spec: TensorSpec, start: int, stop: int, scratch: "_Scratch") -> Tensor:
+        """One block of the mean in float64, in ``scratch``."""
+        total, term, least, most = scratch.cut(stop - start)
+        clamped = spec.dtype in ("float64", "int64", "uint64")
+        for i, (source, weight) in enumerate(zip(self.sources, self.weights, strict=True)):
+            block = source.block(spec.name, start, stop)
+            if clamped and spec.dtype != "float64":
+                _check_exact(spec, block)
+            target = term if i else total  # starting from a term, not from 0.0, keeps the sign of -0.0
+            target[...] = block
+            if clamped:
+                np.minimum(least if i else target, target, out=least)
+                np.maximum(most if i else target, target, out=most)
+            target *= weight
+            if i:
+                total += term
+        if not clamped:
+            total /= self.total
+        else:
+            # A mean lies between the least and the greatest value. Narrow types round the last bits of float64 away;
+            # in these, rounding could push it out, and a mean of equal values must be that value.
+            with np.errstate(over="ignore"):
+                total /= self.total
+            np.clip(total, least, most, out=total)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """Four float64 rows that a thread uses again for every block."""
+
+    rows: Tensor
+
+    @classmethod
+    def of(cls, elements: int) -> "_Scratch":
+        return cls(np.empty((4, elements)))
+
+    def cut(self, elements: int) -> Sequence[Tensor]:
+        return [row[:elements] for row in self.rows]
+
+
+@contextmanager
+def _guarded(spec: TensorSpec) -> Iterator[None]:
+    """Turns an overflow while working on a tensor into Invalid that names it; NumPy's switch is the thread's own."""
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            yield
+    except FloatingPointError as exc:
+        text = f"tensor {spec.name!r}: values are not finite or do not fit {spec.dtype}"
+        raise Invalid(text, tensor=spec.name) from exc
+
+
+def _finish(mean: Tensor, base: Tensor | None, sign: Literal[1, -1], *, out: Tensor) -> None:
+    if out.dtype.kind == "f":
+        if base is not None:
+            (np.add if sign == 1 else np.subtract)(mean, base, out=mean)
+        out[...] = mean
+    elif out.dtype.kind == "b":
+        np.greater(mean, 0.5, out=out)
+        if base is not None:
+            np.logical_xor(out, base, out=out)
+    else:
+        out[...] = np.rint(mean, out=mean)
+        if base is not None:
+            (np.add if sign == 1 else np.subtract)(out, base, out=out)
+
+
+def _shares(weights: Sequence[float]) -> tuple[list[float], float]:
+    """The weights times a power of two, and their sum in [1/4, 1/2)."""
+    _, exponent = frexp(max(weights))
+    scaled = [ldexp(w, -exponent) for w in weights]
+    _, exponent = frexp(fsum(scaled))
+    scaled = [ldexp(w, -exponent - 1) for w in scaled]
+    return scaled, fsum(scaled)
+
+
+def _check_layout(layout: Layout, update: Update) -> None:
+    if update.source.layout == layout:
+        return
+    try:
+        layout.check(update.source.layout)
+    except Invalid as exc:
+        raise Invalid(exc.message, **exc.context, update=update.key) from exc
+
+
+def _check_exact(spec: TensorSpec, block: Tensor) -> None:
+    if int(block.max()) > _EXACT or int(block.min()) < -_EXACT:
+        raise Invalid(f"tensor {spec.name!r}: integers beyond 2**53 cannot be averaged", tensor=spec.name)
+
+
+def _spans(layout: Layout, block_elements: int) -> Iterator[tuple[TensorSpec, int, int]]:
+    for spec in layout:
+        for start in range(0, spec.size, block_elements):
+            yield spec, start, min(start + block_elements, spec.size)
+
+
+def _empty(layout: Layout) -> dict[str, Tensor]:
+    return {t.name: np.empty(t.shape, t.dtype) for t in layout}
+
+
+def _widened(block: Tensor) -> Tensor:
+    return block.astype(np.float64) if block.dtype.kind == "f" else block
