@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -12,16 +13,15 @@ from django.db import transaction
 from foedus.core.arrays import Arrays, TensorSource
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Invalid, NotFound
+from foedus.core.folding import Kind
 from foedus.core.folding import Update as Contribution
-from foedus.core.folding import UpdateKind
-from foedus.core.registry import build
 from foedus.core.rounds import Phase, Reason
-from foedus.core.strategies.base import State, Strategy
+from foedus.core.strategies.strategy import State, Strategy
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Project, Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, lock_project
 from foedus.records.shell.models import Job
-from foedus.services.learning.rounds import close_complete, close_invalid
+from foedus.services.learning.rounds import advance, built, close_complete, close_invalid
 from foedus.services.shell import jobs
 from foedus.services.shell.staging import Staged, staged
 
@@ -60,13 +60,19 @@ def metrics_of(updates: list[Update]) -> dict[str, float]:
 
 def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack) -> State:
     """The strategy's next state. Raises Invalid (NoUpdates among others)."""
-    strategy: Strategy = build("foedus.strategies", current.strategy["name"], current.strategy.get("options", {}))
+    strategy: Strategy = built("foedus.strategies", current.strategy)
     weights = _mapped(ports, current.base.blob, stack)
-    if current.base.state_blob:
-        state = State.with_moments(weights, _mapped(ports, current.base.state_blob, stack))
-    else:
-        state = strategy.init(weights)
-    return strategy.step(state, tuple(_contributions(ports, current.project, updates, stack)))
+    return strategy.step(
+        _state(ports, current, strategy, weights, stack), _contributions(ports, current.project, updates, stack)
+    )
+
+
+def _state(ports: Ports, current: Round, strategy: Strategy, weights: Arrays, stack: ExitStack) -> State:
+    """Where the strategy stopped; its beginning after the first model, or after another strategy."""
+    maker = Round.objects.filter(checkpoint=current.base).first()
+    if not current.base.state_blob or maker is None or maker.strategy["name"] != current.strategy["name"]:
+        return strategy.init(weights)
+    return replace(State.from_tensors(_mapped(ports, current.base.state_blob, stack)), weights=weights)
 
 
 def _contributions(ports: Ports, project: Project, updates: list[Update], stack: ExitStack) -> Iterator[Contribution]:
@@ -76,7 +82,7 @@ def _contributions(ports: Ports, project: Project, updates: list[Update], stack:
             key=f"{update.digest}/{update.membership_id}",
             weight=update.examples,
             source=source,
-            kind=UpdateKind(project.update_kind),
+            kind=Kind(project.update_kind),
             staleness=update.staleness,
         )
 
@@ -96,12 +102,12 @@ def _store(ports: Ports, project: Project, body: Staged) -> str:
 
 
 def _store_moments(ports: Ports, project: Project, state: State, stack: ExitStack) -> str:
-    moments = state.moments_as_tensors()
-    if not len(moments):
+    """Keep what the strategy knows beyond the model; nothing where there is nothing."""
+    if not state.moments:
         return ""
-    return _store(
-        ports, project, stack.enter_context(staged(ports.scratch, safetensors.chunks(moments), _any_size(moments)))
-    )
+    tensors = replace(state, weights=Arrays({})).to_tensors()
+    body = staged(ports.scratch, safetensors.chunks(tensors), _any_size(tensors))
+    return _store(ports, project, stack.enter_context(body))
 
 
 def _any_size(arrays: Arrays) -> int:
@@ -141,11 +147,12 @@ def _switch(
 
 
 def _fail(ports: Ports, job: Job, current: Round, exc: Exception, now: datetime) -> None:
-    """What cannot be combined now never can: the round is invalid, and says why."""
+    """What cannot be combined now never can: the round is invalid, and the project waits for an operator."""
     log.error("round.not_combined", project=current.project.key, round=current.number, error=str(exc))
     with transaction.atomic():
         project = lock_project(current.project_id)
         jobs.complete(job)
         current.refresh_from_db()
         reason = Reason("not_combined", f"The updates could not be combined: {exc}")
-        close_invalid(ports, project, current, reason, now)
+        close_invalid(ports, project, current, reason, now, give_up=True)
+        advance(ports, project, now)

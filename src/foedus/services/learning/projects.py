@@ -125,6 +125,11 @@ def delete_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> No
         transaction.on_commit(lambda: _delete_blobs(ports, found.pk))
 
 
+def expect_initial_model(actor: Actor, key: str) -> None:
+    """Raise before the body is read if the actor could not put it anyway."""
+    require(actor, Verb.CHANGE, get_project(key))
+
+
 def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now: datetime) -> tuple[Checkpoint, bool]:
     """Make the body checkpoint 0, fix the layout and let the project run.
 

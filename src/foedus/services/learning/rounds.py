@@ -3,8 +3,10 @@
 Callers hold the project's lock, in the transaction of their own change.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -31,8 +33,18 @@ _MAX_STEPS = 8  # of one call: more would mean a policy that goes in circles; th
 
 def policy_of(current: Round | Project) -> Policy:
     """The policy that a round was opened under (or that a project's next round will be)."""
-    policy: Policy = build("foedus.policies", current.policy["name"], current.policy.get("options", {}))
+    policy: Policy = built("foedus.policies", current.policy)
     return policy
+
+
+def built(group: str, rule: Mapping[str, Any]) -> Any:
+    """The strategy or policy that ``{"name", "options"}`` describes. They are frozen, so one serves everybody."""
+    return _built(group, rule["name"], json.dumps(rule.get("options", {}), sort_keys=True))
+
+
+@lru_cache(maxsize=512)
+def _built(group: str, name: str, options: str) -> Any:
+    return build(group, name, json.loads(options))
 
 
 def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = True) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.db.models import QuerySet
+
 from foedus.core.errors import Forbidden, NotFound
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
@@ -63,6 +65,16 @@ def require(actor: Actor, verb: Verb, obj: Project | Organisation) -> None:
     if isinstance(obj, Project) and not may(actor, Verb.READ, obj):
         raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
     raise Forbidden(f"{_described(actor)} may not {verb} this", verb=str(verb))
+
+
+def visible_projects(actor: Actor) -> QuerySet[Project]:
+    """The projects for which ``may(actor, READ, project)`` holds."""
+    if actor.superuser:
+        return Project.objects.all()
+    if actor.kind is Kind.PARTICIPANT:
+        mine = Membership.objects.filter(participant_id=actor.id, state=Membership.State.ACTIVE)
+        return Project.objects.filter(pk__in=mine.values("project_id"))
+    return Project.objects.filter(organisation_id=actor.organisation_id)
 
 
 def is_member(actor: Actor, project: Project) -> bool:

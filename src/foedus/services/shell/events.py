@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def emit(ports: Ports, project: Project, kind: str, now: datetime, **data: Any) -> None:
-    """Add an event to the project's stream; after commit, wake who waits for it. The caller holds the project's lock."""
+    """Add an event to the project's stream; after commit, wake who waits for it. The caller holds the lock."""
     project.event_seq += 1
     project.save(update_fields=["event_seq"])
     Event.objects.create(stream=project.stream, seq=project.event_seq, kind=kind, data=data, at=now)

@@ -15,6 +15,7 @@ from foedus.services.shell.events import wake
 SUBJECT = "jobs"
 LEASE = timedelta(seconds=6)  # renewed every third of it, so a dead worker's job moves on within seconds
 MAX_BACKOFF_S = 60.0
+MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
 
 

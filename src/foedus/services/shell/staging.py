@@ -35,6 +35,10 @@ class Staging:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what is still there; doing so twice is harmless."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 

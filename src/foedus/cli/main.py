@@ -1,0 +1,54 @@
+"""The command tree. Each command's module is imported when it is used."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from foedus.core.errors import PlatformError
+
+_COMMANDS = {
+    "clock": "foedus.cli.service:clock",
+    "demo": "foedus.cli.demo:demo",
+    "manage": "foedus.cli.manage:manage",
+    "projects": "foedus.cli.projects:projects",
+    "rounds": "foedus.cli.projects:rounds",
+    "serve": "foedus.cli.service:serve",
+    "status": "foedus.cli.projects:status",
+    "web": "foedus.cli.service:web",
+    "worker": "foedus.cli.service:worker",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one by one, so that each starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlatformError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="foedus")
+def cli() -> None:
+    """Federated learning: raw data stays where it is; updates and statistics travel."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    cli.main(args=list(arguments) if arguments is not None else sys.argv[1:], prog_name="foedus")

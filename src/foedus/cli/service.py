@@ -1,0 +1,136 @@
+"""``serve``, and its parts one by one: ``web``, ``worker``, ``clock``."""
+
+import mmap
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foedus import bootstrap
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Data folder. [default: FOEDUS_DATA, or the platform's]",
+)
+_HOST = click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+_PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. [default: 8080]")
+
+
+def _use(**flags: Any) -> bootstrap.Settings:
+    """Let flags win over the environment, for this process and its children."""
+    for name, value in flags.items():
+        if value is not None:
+            os.environ[f"FOEDUS_{name.upper()}"] = str(value)
+    return bootstrap.settings()
+
+
+@click.command()
+@_HOST
+@_PORT
+@_DATA
+def serve(host: str | None, port: int | None, data: Path | None) -> None:
+    """Run everything: web, worker and clock as one supervised tree of processes."""
+    options = _use(host=host, port=port, data=data)
+    port = _free_port(options.host) if options.port == 0 else options.port
+    _check_port(options.host, port)
+    from foedus.server import processes, start
+    from foedus.server.supervisor import Supervisor
+
+    token_file = start.prepare()
+    # Imported before forking, so that every child shares it and starts at once.
+    import foedus.server.asgi
+    import foedus.server.work  # noqa: F401
+
+    announced = mmap.mmap(-1, 1)  # shared with the children: said once, however often the web process starts
+
+    def announce() -> None:
+        if announced[0] == 0:
+            announced[0] = 1
+            _say_ready(options.host, port, token_file)
+
+    roles: dict[str, Callable[[], None]] = {
+        "web": lambda: processes.web(options.host, port, on_ready=announce),
+        "worker": processes.worker,
+    }
+    if options.clock_seconds > 0:
+        roles["clock"] = processes.clock
+    sys.exit(Supervisor(roles).run())
+
+
+@click.command()
+@_HOST
+@_PORT
+@_DATA
+@click.option(
+    "--plane", type=click.Choice(["both", "control", "data"]), default="both", help="What this process answers."
+)
+def web(host: str | None, port: int | None, data: Path | None, plane: str) -> None:
+    """Answer HTTP. Any number of these may run beside each other."""
+    options = _use(host=host, port=port, data=data)
+    port = _free_port(options.host) if options.port == 0 else options.port
+    _check_port(options.host, port)
+    from foedus.server import processes, start
+
+    token_file = start.prepare()
+    processes.web(options.host, port, plane=plane, on_ready=lambda: _say_ready(options.host, port, token_file))
+
+
+@click.command()
+@_DATA
+def worker(data: Path | None) -> None:
+    """Do jobs, such as combining a round's updates. Any number of these may run beside each other."""
+    _use(data=data)
+    from foedus.server import processes, start
+
+    start.prepare()
+    click.echo("foedus works")
+    processes.worker()
+
+
+@click.command()
+@_DATA
+def clock(data: Path | None) -> None:
+    """Make deadlines and absences take effect. One is enough; a second does no harm."""
+    _use(data=data)
+    from foedus.server import processes, start
+
+    start.prepare()
+    click.echo("foedus ticks")
+    processes.clock()
+
+
+def _say_ready(host: str, port: int, token_file: Path) -> None:
+    click.echo(f"foedus serves at {_url(host, port)} (operator token in {token_file})")
+    sys.stdout.flush()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(_family(host)) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _check_port(host: str, port: int) -> None:
+    """Say at once, and clearly, when the address cannot be had."""
+    with socket.socket(_family(host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise click.ClickException(
+                f"cannot listen on {host}:{port}: {exc.strerror}; choose another --port"
+            ) from exc

@@ -1,0 +1,159 @@
+"""Large bodies: checked as far as their headers tell, then streamed to a scratch file, unpacked and hashed on the way."""
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from foedus.core.errors import Invalid, TooLarge
+from foedus.faces.native.streaming.calls import in_thread
+from foedus.faces.native.transport import LengthRequired, Malformed, UnsupportedMediaType
+from foedus.services.shell.staging import Staged, Staging
+
+T = TypeVar("T")
+PIECE_BYTES = 1 << 20  # handed to a thread at once
+_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
+
+
+class Body:
+    """A request's body, not read yet. Raises TooLarge, LengthRequired, UnsupportedMediaType, Invalid right away."""
+
+    def __init__(self, request: Request, media_type: str, limit_bytes: int) -> None:
+        found = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if found != media_type:
+            raise UnsupportedMediaType(f"Content-Type must be {media_type}, not {found[:80] or 'missing'}")
+        self._request = request
+        self._limit = limit_bytes
+        self._gzip = _is_gzip(request)
+        self._check_length()
+
+    async def then(
+        self, scratch: Callable[[], Staging], use: Callable[[Staged], T], digest: str | None, *, keep_cut: bool = False
+    ) -> T:
+        """Receive the body and call ``use`` with it, in a thread; the scratch file is gone afterwards.
+
+        ``keep_cut`` uses what had arrived when the client vanished. Otherwise that raises ClientDisconnect.
+        """
+        staging = await in_thread(scratch)
+        try:
+            unpack = _Unpacker() if self._gzip else None
+            rest = b""
+            try:
+                async for piece in _pieces(self._request):
+                    if rest:
+                        await in_thread(_write, staging, unpack, rest)
+                    rest = piece
+            except ClientDisconnect:
+                if not keep_cut:
+                    raise
+            return await in_thread(_finish, staging, unpack, rest, use, digest)
+        except BaseException:
+            await in_thread(staging.close)
+            raise
+
+    def _check_length(self) -> None:
+        length = self._request.headers.get("content-length")
+        if length is None:
+            if "chunked" not in self._request.headers.get("transfer-encoding", "") and not _is_http2(self._request):
+                raise LengthRequired("send Content-Length or a chunked body")
+            return
+        if length.isdecimal() and int(length) > self._limit:
+            raise TooLarge(
+                f"the body has {length} bytes; at most {self._limit} are allowed here", limit_bytes=self._limit
+            )
+
+
+def digest_in(request: Request, *, required: bool) -> str | None:
+    """The SHA-256 (hex) of the header ``Content-Digest``. Raises Invalid when it is malformed, or missing and required."""
+    text = request.headers.get("content-digest")
+    if text is None:
+        if required:
+            raise Invalid("the header Content-Digest: sha-256=:<base64>: is missing", field="Content-Digest")
+        return None
+    match = _DIGEST.search(text)
+    try:
+        return base64.b64decode(match.group(1), validate=True).hex() if match else _malformed(text)
+    except binascii.Error:
+        return _malformed(text)
+
+
+def _malformed(text: str) -> str:
+    raise Invalid(f"Content-Digest must be sha-256=:<base64>:, not {text[:60]!r}", field="Content-Digest")
+
+
+def _is_gzip(request: Request) -> bool:
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip"):
+        raise UnsupportedMediaType(f"Content-Encoding {coding[:40]!r} is not known here; use gzip or none")
+    return coding == "gzip"
+
+
+def _is_http2(request: Request) -> bool:
+    return str(request.scope.get("http_version", "1.1")).startswith("2")
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body in pieces of about PIECE_BYTES."""
+    parts: list[bytes] = []
+    size = 0
+    cut: ClientDisconnect | None = None
+    try:
+        async for chunk in request.stream():
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= PIECE_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except ClientDisconnect as exc:
+        cut = exc
+    if size:
+        yield b"".join(parts)
+    if cut is not None:
+        raise cut
+
+
+class _Unpacker:
+    """Unpacks gzip in steps of at most PIECE_BYTES, so that a bomb is refused before it unfolds."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+
+    def write(self, data: bytes, staging: Staging) -> None:
+        while data:
+            if self._stream.eof:
+                raise Malformed("there is something behind the end of the gzip stream")
+            try:
+                plain = self._stream.decompress(data, PIECE_BYTES)
+            except zlib.error as exc:
+                raise Malformed(f"the body is not valid gzip: {exc}") from exc
+            staging.write(plain)
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+
+    def finish(self) -> None:
+        if not self._stream.eof:
+            raise Malformed("the gzip stream is cut short")
+
+
+def _write(staging: Staging, unpack: _Unpacker | None, data: bytes) -> None:
+    if unpack is None:
+        staging.write(data)
+    else:
+        unpack.write(data, staging)
+
+
+def _finish(
+    staging: Staging,
+    unpack: _Unpacker | None,
+    rest: bytes,
+    use: Callable[[Staged], T],
+    digest: str | None,
+) -> T:
+    with staging:
+        _write(staging, unpack, rest)
+        if unpack is not None:
+            unpack.finish()
+        return use(staging.finish(digest))

@@ -1,0 +1,108 @@
+"""From an asynchronous request to a synchronous service and back."""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+from django.db import close_old_connections
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from foedus.core.errors import Invalid, PlatformError
+from foedus.faces.native.auth import authenticated
+from foedus.faces.native.errors import problem
+from foedus.ports import Ports
+from foedus.services.shell.authorisation import Actor
+
+log = structlog.get_logger()
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def ports_of(request: Request) -> Ports:
+    ports: Ports = request.app.state.ports
+    return ports
+
+
+async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run a service where it may block; its database connection is given a check before and after."""
+    return await run_in_threadpool(_with_connection, call, args, kwargs)
+
+
+async def actor_of(request: Request) -> Actor:
+    """Who is asking. Raises Unauthenticated, QuotaExceeded."""
+    client = request.client.host if request.client else ""
+    return await in_thread(authenticated, request.headers.get("authorization"), client, now=now())
+
+
+def answering(handler: Handler) -> Handler:
+    """Turn what goes wrong into problem+json."""
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except PlatformError as exc:
+            return _problem(exc)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as exc:
+            log.exception("request.failed", path=request.url.path)
+            return _problem(exc)
+
+    return answer
+
+
+def number_in(request: Request, name: str, *, default: float | None = None, low: float, high: float) -> float:
+    """A number from the query string. Raises Invalid naming it."""
+    text = request.query_params.get(name)
+    if text is None:
+        if default is None:
+            raise Invalid(f"the query parameter {name!r} is missing", field=name)
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise Invalid(f"{name} must be a number, not {text[:40]!r}", field=name) from None
+    if not low <= value <= high:  # also refuses NaN
+        raise Invalid(f"{name} must be {low:g} to {high:g}, not {text[:40]}", field=name)
+    return value
+
+
+def metrics_in(request: Request) -> dict[str, float]:
+    """The flat JSON object of the header ``Foedus-Metrics``. Raises Invalid."""
+    text = request.headers.get("foedus-metrics", "{}")
+    if len(text) > 4096:
+        raise Invalid("Foedus-Metrics is longer than 4096 characters", field="Foedus-Metrics")
+    try:
+        metrics = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Invalid("Foedus-Metrics must be a JSON object", field="Foedus-Metrics") from None
+    if not isinstance(metrics, dict):
+        raise Invalid("Foedus-Metrics must be a JSON object", field="Foedus-Metrics")
+    return metrics
+
+
+def _problem(exc: Exception) -> Response:
+    status, body, headers = problem(exc)
+    return ProblemResponse(body, status_code=status, headers=headers)
+
+
+def _with_connection(call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    close_old_connections()
+    try:
+        return call(*args, **kwargs)
+    finally:
+        close_old_connections()

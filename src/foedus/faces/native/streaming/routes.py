@@ -1,0 +1,17 @@
+"""The routes of the data plane: what waits or streams."""
+
+from starlette.routing import BaseRoute, Route
+
+from foedus.faces.native.streaming.models import get_model_view, patch_upload_view, put_model_view, put_update_view
+from foedus.faces.native.streaming.tasks import events_view, next_view
+
+PREFIX = "/foedus/v1/projects/{project}"
+
+ROUTES: tuple[BaseRoute, ...] = (
+    Route(f"{PREFIX}/next", next_view, methods=["GET"]),
+    Route(f"{PREFIX}/events", events_view, methods=["GET"]),
+    Route(f"{PREFIX}/model", put_model_view, methods=["PUT"]),
+    Route(f"{PREFIX}/rounds/{{number:int}}/update", put_update_view, methods=["PUT"]),
+    Route(f"{PREFIX}/uploads/{{upload}}", patch_upload_view, methods=["PATCH"]),
+    Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
+)

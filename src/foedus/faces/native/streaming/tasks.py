@@ -1,0 +1,80 @@
+"""``next``: the long-poll in which participants wait for work; and the events of a project as a stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from foedus.core.errors import Invalid, NotFound
+from foedus.faces.native.streaming.answers import event_out, task_out
+from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, now, number_in, ports_of
+from foedus.faces.native.streaming.hub import Hub
+from foedus.services.learning.tasks import Answer, Idle, next_task
+from foedus.services.learning.watching import events_after, open_stream
+
+MAX_WAIT_S = 60
+KEEP_ALIVE_S = 15.0
+
+
+@answering
+async def next_view(request: Request) -> Response:
+    """What should I do now? Answers at once when there is a task, otherwise when one appears or ``wait`` is over."""
+    actor = await actor_of(request)
+    wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
+    evaluates = "evaluate" in _abilities(request)
+    hub: Hub = request.app.state.hub
+    key = request.path_params["project"]
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + wait_s
+    while True:
+        mark = hub.mark()
+        answer: Answer = await in_thread(next_task, ports_of(request), actor, key, evaluates=evaluates, now=now())
+        left_s = ends_at - loop.time()
+        if not isinstance(answer.task, Idle) or left_s <= 0:
+            return JSONResponse(task_out(answer))
+        # Asking again every heartbeat is the sign of life of those who wait; work wakes them at once.
+        await hub.wait(answer.project.stream, mark, min(left_s, answer.heartbeat_s))
+
+
+@answering
+async def events_view(request: Request) -> Response:
+    """Server-sent events of a project, from the one after ``Last-Event-ID`` on."""
+    actor = await actor_of(request)
+    after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if not after.isdecimal() or len(after) > 18:
+        raise Invalid("Last-Event-ID must be the id of an event", field="Last-Event-ID")
+    stream = await in_thread(open_stream, actor, request.path_params["project"])
+    return StreamingResponse(
+        _events(request, stream, int(after)),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(request: Request, stream: str, after: int) -> AsyncIterator[bytes]:
+    hub: Hub = request.app.state.hub
+    yield b": open\n\n"
+    while not await request.is_disconnected():
+        mark = hub.mark()
+        try:
+            events = await in_thread(events_after, stream, after)
+        except NotFound:
+            return
+        for event in events:
+            after = event.seq
+            data = json.dumps(event_out(event), separators=(",", ":"))
+            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n".encode()
+            if event.kind == "project.deleted":
+                return
+        if not events and not await hub.wait(stream, mark, KEEP_ALIVE_S):
+            yield b": still here\n\n"
+
+
+def _abilities(request: Request) -> set[str]:
+    known = {"train", "evaluate"}
+    named = {word for word in request.query_params.get("can", "train").split(",") if word}
+    if named - known:
+        raise Invalid("can is train, evaluate, or both joined by a comma", field="can")
+    return named

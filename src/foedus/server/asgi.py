@@ -1,0 +1,66 @@
+"""The web process: one ASGI application that streams by itself and hands everything else to Django."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio.to_thread
+from a2wsgi import WSGIMiddleware
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
+
+
+def application(plane: str = "both", on_ready: Callable[[], None] = lambda: None) -> Starlette:
+    """The server: ``both`` planes, or only ``data`` (what waits or streams). ``on_ready`` is called as it starts."""
+    from django.core.wsgi import get_wsgi_application
+
+    django_app: Any = get_wsgi_application()
+    from foedus import bootstrap
+    from foedus.faces.native.streaming.routes import ROUTES
+
+    options = bootstrap.settings()
+    routes: list[BaseRoute] = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        *ROUTES,
+    ]
+    if plane == "both":
+        routes.append(Mount("/", WSGIMiddleware(django_app, workers=options.threads)))
+    app = Starlette(routes=routes, lifespan=_lifespan)
+    app.router.redirect_slashes = False
+    app.state.max_model_bytes = options.max_model_bytes
+    app.state.on_ready = on_ready
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    from foedus import bootstrap
+    from foedus.faces.native.streaming.hub import Hub
+
+    anyio.to_thread.current_default_thread_limiter().total_tokens = bootstrap.settings().threads
+    app.state.ports = bootstrap.ports()
+    app.state.hub = Hub(app.state.ports.bus)
+    app.state.on_ready()
+    yield
+    app.state.hub.close()
+    app.state.ports.bus.close()
+
+
+async def healthz(request: Request) -> Response:  # noqa: ARG001
+    """The process is alive."""
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:
+    """The database and the connectors answer."""
+    from foedus.faces.native.streaming.calls import in_thread
+    from foedus.services.shell.readiness import check
+
+    problems = await in_thread(check, request.app.state.ports)
+    return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)

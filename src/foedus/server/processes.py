@@ -1,0 +1,171 @@
+"""What each process of the service does once it runs: web, worker, clock."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import django
+import structlog
+from django.db import OperationalError, close_old_connections
+
+from foedus import bootstrap
+from foedus.core.errors import Conflict, PlatformError, Unavailable
+from foedus.ports import Ports
+
+log = structlog.get_logger()
+
+IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
+_BACKLOG = 2048
+
+
+def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], None]) -> None:
+    """Serve HTTP until told to stop; ``on_ready`` is called once requests are answered."""
+    from granian.constants import Interfaces
+    from granian.server.embed import Server
+
+    from foedus.server.asgi import application
+
+    if plane == "control":
+        _control_plane(host, port, on_ready)
+        return
+
+    async def run() -> None:
+        server = Server(
+            application(plane, on_ready), host, port, interface=Interfaces.ASGI, backlog=_BACKLOG, backpressure=_BACKLOG * 4,
+            log_enabled=False,
+        )  # fmt: skip
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        await server.serve()
+
+    asyncio.run(run())
+
+
+def _control_plane(host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """Django alone, under WSGI in threads: what neither waits nor streams, at less cost."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    server = Server(
+        "foedus.server.wsgi:application", host, port, interface=Interfaces.WSGI, backlog=_BACKLOG,
+        blocking_threads=bootstrap.settings().threads, log_enabled=False,
+    )  # fmt: skip
+    server.on_startup(on_ready)
+    server.serve()
+
+
+def worker() -> None:
+    """Do jobs, the moment they are there."""
+    django.setup()
+    from foedus.services.shell import jobs
+
+    ports = bootstrap.ports()
+    stop = _stop_event(ports)
+    subscription = ports.bus.subscribe(jobs.SUBJECT)
+    _sweep(ports)
+    while not stop.is_set():
+        try:
+            while not stop.is_set() and _do_one(ports):
+                pass
+            due = jobs.next_due_at(_now())
+            subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
+        except (Unavailable, OperationalError) as exc:
+            log.warning("worker.waits", error=str(exc))
+            close_old_connections()
+            stop.wait(1.0)
+
+
+def clock() -> None:
+    """Tick, so that deadlines and absences take effect."""
+    django.setup()
+    from foedus.services.learning.clock import tick
+
+    ports = bootstrap.ports()
+    stop = _stop_event(ports)
+    seconds = bootstrap.settings().clock_seconds
+    while not stop.wait(seconds or None):
+        try:
+            tick(ports, now=_now())
+        except (PlatformError, OperationalError) as exc:
+            log.warning("clock.waits", error=str(exc))
+            close_old_connections()
+
+
+def _do_one(ports: Ports) -> bool:
+    """Do one job that is due, if there is one."""
+    from foedus.server.work import HANDLERS
+    from foedus.services.shell import jobs
+
+    job = jobs.claim(_now())
+    if job is None:
+        return False
+    started = time.monotonic()
+    try:
+        with _renewing(lambda: jobs.renew(job, _now())):
+            HANDLERS[job.kind](ports, job, now=_now())
+    except Unavailable as exc:
+        log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc))
+        jobs.postpone(job, str(exc), _now())
+    except Conflict as exc:
+        log.warning("job.lost", job=job.pk, kind=job.kind, error=str(exc))
+    except Exception as exc:  # a bug must neither stop the worker nor be tried for ever
+        log.exception("job.failed", job=job.pk, kind=job.kind)
+        if job.attempts >= jobs.MAX_ATTEMPTS:
+            jobs.give_up(job, repr(exc))
+        else:
+            jobs.postpone(job, repr(exc), _now())
+    else:
+        log.info("job.done", job=job.pk, kind=job.kind, seconds=round(time.monotonic() - started, 3))
+    return True
+
+
+@contextlib.contextmanager
+def _renewing(renew: Callable[[], bool]) -> Iterator[None]:
+    """Keep a lease while the block runs, from a thread of its own."""
+    from foedus.services.shell.jobs import LEASE
+
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(LEASE.total_seconds() / 3):
+            try:
+                renew()
+            except OperationalError as exc:
+                log.warning("lease.not_renewed", error=str(exc))
+        close_old_connections()
+
+    thread = threading.Thread(target=keep, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _stop_event(ports: Ports) -> threading.Event:
+    """Set by SIGTERM and SIGINT; closing the bus wakes whoever waits on it."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        stop.set()
+        threading.Thread(target=ports.bus.close, daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return stop
+
+
+def _sweep(ports: Ports) -> None:
+    """Remove the scratch files that killed processes left; an hour is longer than any body takes."""
+    from foedus.services.shell.staging import sweep
+
+    sweep(ports.scratch, time.time() - 3600)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

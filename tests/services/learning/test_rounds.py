@@ -1,0 +1,264 @@
+"""A project's rounds, through the services."""
+
+import numpy as np
+import pytest
+from tests.factories import Study, model
+
+from foedus.core.errors import Conflict, Forbidden, Late, NotFound, Replayed
+from foedus.core.rounds import Phase
+from foedus.records.learning.models import Checkpoint, Invitation, Project, Round, Update
+from foedus.records.learning.queries import get_project
+from foedus.records.shell.models import Event, Job
+from foedus.server.work import HANDLERS
+from foedus.services.learning.clock import tick
+from foedus.services.learning.projects import ChangeProject, Rule, change_project
+from foedus.services.learning.rounds import reasons_of
+from foedus.services.learning.tasks import Finished, Idle, Train, decline, heartbeat
+from foedus.services.shell import jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAIR = Rule(name="quorum", options={"minimum": 2, "rounds": 2, "deadline_s": 60, "heartbeat_timeout_s": 15})
+
+
+def work(ports, clock):
+    """What a worker does until there is nothing to do."""
+    done = 0
+    while (job := jobs.claim(clock())) is not None:
+        HANDLERS[job.kind](ports, job, now=clock())
+        done += 1
+    return done
+
+
+@pytest.fixture
+def study(ports, clock):
+    return Study.create(ports, clock, policy=PAIR)
+
+
+def test_a_project_trains_round_after_round_until_it_is_finished(study, ports, clock):
+    a, b = study.join_all("a", "b")
+
+    for number in (1, 2):
+        study.next(a)
+        assert isinstance(study.next(b), Train)
+        assert study.next(a).round.number == number
+        study.submit(a, number, model(1.0 * number), examples=1, loss=1.0)
+        study.submit(b, number, model(4.0 * number), examples=2, loss=4.0)
+        assert work(ports, clock) == 1
+
+    project = get_project("study")
+    assert project.state == Project.State.FINISHED
+    assert isinstance(study.next(a), Finished)
+    assert [(r.number, r.phase, r.metrics) for r in Round.objects.order_by("number")] == [
+        (1, Phase.COMPLETE, {"loss": 3.0}),
+        (2, Phase.COMPLETE, {"loss": 3.0}),
+    ]
+    assert not Job.objects.exists()
+
+
+def test_the_checkpoint_is_the_mean_weighted_by_examples(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+
+    study.submit(a, 1, model(1.0), examples=1)
+    study.submit(b, 1, model(4.0), examples=2)
+    work(ports, clock)
+
+    from foedus.core.codecs import safetensors
+
+    blob = Checkpoint.objects.get(number=1).blob
+    result = safetensors.decode(b"".join(ports.blobs.read(blob)))
+    np.testing.assert_array_equal(result["weight"], np.full((2, 3), 3.0, np.float32))
+
+
+def test_a_project_waits_for_participants_and_says_so(study, clock):
+    a = study.join("a")
+
+    task = study.next(a)
+
+    assert isinstance(task, Idle)
+    assert [r.code for r in task.reasons] == ["too_few_participants"]
+    assert task.reasons[0].facts == {"connected": 1, "needed": 2}
+
+
+def test_the_same_update_again_is_the_same_receipt(study):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    first, is_new = study.submit(a, 1, model(1.0))
+
+    again, is_new_again = study.submit(a, 1, model(1.0))
+
+    assert (is_new, is_new_again, again.pk) == (True, False, first.pk)
+    assert Update.objects.count() == 1
+
+
+def test_another_update_for_the_same_round_is_refused_and_leaves_nothing(study, ports):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    blobs = [blob.key for blob in ports.blobs.list()]
+
+    with pytest.raises(Replayed):
+        study.submit(a, 1, model(2.0))
+
+    assert [blob.key for blob in ports.blobs.list()] == blobs
+    assert list(ports.scratch.iterdir()) == []
+
+
+def test_an_update_without_invitation_is_refused(study):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    late_comer = study.join("c")
+
+    with pytest.raises(Forbidden, match="not invited to round 1"):
+        study.submit(late_comer, 1, model())
+
+
+def test_an_update_for_a_round_that_is_over_is_late(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    study.submit(b, 1, model(2.0))
+    work(ports, clock)
+
+    stranger = study.join("c")
+    with pytest.raises(Late, match="round 1 is over"):
+        study.submit(stranger, 1, model())
+
+
+def test_an_update_for_a_round_that_never_was_is_not_found(study):
+    a = study.join("a")
+
+    with pytest.raises(NotFound, match="no round 7"):
+        study.submit(a, 7, model())
+
+
+def test_a_participant_that_vanishes_is_replaced(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    clock.passes(10)
+    heartbeat(ports, a, "study", 1, now=clock())
+    clock.passes(6)
+    c = study.join("c")
+    study.next(c)
+
+    tick(ports, now=clock())
+
+    assert isinstance(study.next(c), Train)
+    assert Invitation.objects.get(membership__participant_id=b.id).state == Invitation.State.LOST
+    assert Event.objects.filter(kind="participant.lost").count() == 1
+
+
+def test_a_participant_that_comes_back_may_still_hand_in(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    clock.passes(16)
+    heartbeat(ports, a, "study", 1, now=clock())
+    tick(ports, now=clock())
+
+    study.submit(b, 1, model(2.0))
+    study.submit(a, 1, model(1.0))
+
+    assert Round.objects.get(number=1).phase == Phase.COMBINING
+
+
+def test_a_declined_task_no_longer_holds_the_round_up(ports, clock):
+    policy = Rule(name="quorum", options={"minimum": 2, "quorum": 0.5, "rounds": 1})
+    study = Study.create(ports, clock, policy=policy)
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+
+    decline(ports, b, "study", 1, "no data", now=clock())
+    work(ports, clock)
+
+    assert Round.objects.get(number=1).phase == Phase.COMPLETE
+
+
+def test_a_round_without_enough_updates_is_invalid_at_its_deadline_and_the_next_begins(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    for _ in range(6):
+        clock.passes(10)
+        heartbeat(ports, a, "study", 1, now=clock())
+        heartbeat(ports, b, "study", 1, now=clock())
+
+    tick(ports, now=clock())
+
+    first, second = Round.objects.order_by("number")
+    assert (first.phase, second.phase) == (Phase.INVALID, Phase.COLLECTING)
+    assert first.reason["code"] == "too_few_updates"
+    assert second.base.number == 0
+
+
+def test_ticking_twice_changes_nothing_more(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    clock.passes(100)
+    tick(ports, now=clock())
+    events = Event.objects.count()
+
+    tick(ports, now=clock())
+
+    assert Event.objects.count() == events
+
+
+def test_a_combine_that_starts_again_after_a_crash_makes_one_checkpoint(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    study.submit(b, 1, model(2.0))
+    dead = jobs.claim(clock())
+    clock.passes(7)
+
+    again = jobs.claim(clock())
+    HANDLERS[again.kind](ports, again, now=clock())
+    with pytest.raises(Conflict):
+        HANDLERS[dead.kind](ports, dead, now=clock())
+
+    assert [c.number for c in Checkpoint.objects.order_by("number")] == [0, 1]
+
+
+def test_updates_of_many_at_once_are_each_counted_once(ports, clock, in_threads):
+    policy = Rule(name="quorum", options={"minimum": 8, "rounds": 1})
+    study = Study.create(ports, clock, policy=policy)
+    everybody = study.join_all(*"abcdefgh")
+    for participant in everybody:
+        study.next(participant)
+
+    results = in_threads(
+        *(lambda p=p, i=i: study.submit(p, 1, model(float(i % 8))) for i, p in enumerate(everybody * 2))
+    )
+
+    errors = [r for r in results if isinstance(r, Exception)]
+    assert errors == []
+    assert sum(is_new for _, is_new in results) == 8
+    assert Update.objects.count() == 8
+    assert Job.objects.count() == 1
+
+
+def test_what_a_project_waits_for_is_said_in_every_state(ports, clock):
+    study = Study.create(ports, clock, start=False)
+    reasons = {"draft": reasons_of(get_project("study"), clock())[0].code}
+    study.put_model(model())
+    reasons["running"] = reasons_of(get_project("study"), clock())[0].code
+    change_project(ports, study.operator, "study", ChangeProject(state="paused"), now=clock())
+    reasons["paused"] = reasons_of(get_project("study"), clock())[0].code
+
+    assert reasons == {"draft": "no_model", "running": "too_few_participants", "paused": "paused"}
+
+
+def test_moments_of_a_strategy_go_on_from_round_to_round(ports, clock):
+    study = Study.create(ports, clock, policy=PAIR, strategy=Rule(name="fedadam"))
+    a, b = study.join_all("a", "b")
+    for number in (1, 2):
+        study.next(a), study.next(b)
+        study.submit(a, number, model(1.0))
+        study.submit(b, number, model(2.0))
+        work(ports, clock)
+
+    first, second = Checkpoint.objects.filter(number__gt=0).order_by("number")
+    assert first.state_blob
+    assert second.state_blob
+    assert first.digest != second.digest
