@@ -1,7 +1,7 @@
 import pytest
-from tests.core.policies.views import NOW, people
+from tests.core.policies.views import NOW, later, people
 
-from foedus.core.policies.reasons import duration, names, percent, sightings
+from foedus.core.policies.reasons import duration, earliest, names, percent, sightings
 from foedus.core.rounds import Candidate
 
 
@@ -46,3 +46,12 @@ def test_a_participant_without_a_name_is_called_by_its_key():
 
 def test_a_percentage_is_as_exact_as_its_ratio():
     assert [percent(0.7), percent(0.675), percent(1), percent(0)] == ["70%", "67.5%", "100%", "0%"]
+
+
+@pytest.mark.parametrize(
+    ("moments_s", "first_s"), [([], None), ([None], None), ([-1, 0], None), ([0, 3, None, 2], 2), ([0.001], 0.001)]
+)
+def test_the_earliest_moment_is_one_to_come(moments_s, first_s):
+    moments = [None if s is None else later(s) for s in moments_s]
+
+    assert earliest(NOW, *moments) == (None if first_s is None else later(first_s))
