@@ -56,7 +56,7 @@ def ports(tmp_path):
 
 @pytest.fixture
 def in_threads():
-    """Calls functions at the same moment, each in a thread with its own database connection; their results or errors."""
+    """Calls functions at the same moment, each in a thread with its own connection; their results or errors."""
 
     def run(*calls):
         start = threading.Barrier(len(calls))

@@ -35,9 +35,14 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
 
     async def run() -> None:
         server = Server(
-            application(plane, on_ready), host, port, interface=Interfaces.ASGI, backlog=_BACKLOG, backpressure=_BACKLOG * 4,
+            application(plane, on_ready),
+            host,
+            port,
+            interface=Interfaces.ASGI,
+            backlog=_BACKLOG,
+            backpressure=_BACKLOG * 4,
             log_enabled=False,
-        )  # fmt: skip
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
         await server.serve()

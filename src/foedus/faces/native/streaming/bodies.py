@@ -1,4 +1,4 @@
-"""Large bodies: checked as far as their headers tell, then streamed to a scratch file, unpacked and hashed on the way."""
+"""Large bodies: checked as far as their headers tell, then streamed to a scratch file, unpacked and hashed."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from typing import TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from foedus.core.errors import Invalid, TooLarge
+from foedus.faces.native.errors import LengthRequired, Malformed, UnsupportedMediaType
 from foedus.faces.native.streaming.calls import in_thread
-from foedus.faces.native.transport import LengthRequired, Malformed, UnsupportedMediaType
 from foedus.services.shell.staging import Staged, Staging
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Body:
 
 
 def digest_in(request: Request, *, required: bool) -> str | None:
-    """The SHA-256 (hex) of the header ``Content-Digest``. Raises Invalid when it is malformed, or missing and required."""
+    """The SHA-256 (hex) in ``Content-Digest``. Raises Invalid if it is malformed, or missing though required."""
     text = request.headers.get("content-digest")
     if text is None:
         if required:

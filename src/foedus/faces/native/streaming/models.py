@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from foedus.core.errors import Invalid
+from foedus.faces.native.errors import RangeNotSatisfiable
 from foedus.faces.native.streaming.answers import checkpoint_out, receipt_out, upload_out
 from foedus.faces.native.streaming.bodies import Body, digest_in
 from foedus.faces.native.streaming.calls import (
@@ -19,7 +20,6 @@ from foedus.faces.native.streaming.calls import (
     number_in,
     ports_of,
 )
-from foedus.faces.native.transport import RangeNotSatisfiable
 from foedus.services.learning.checkpoints import read_checkpoint
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate, expect_update, submit_update
