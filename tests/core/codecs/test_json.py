@@ -90,6 +90,7 @@ def test_any_json_is_read_or_refused_and_never_crashes(value, layout):
         (b"[1,true]", one("int32"), "int32"),
         (b"[0,1]", one("bool"), "bool"),
         (b"[true,false]", one("float32"), "float32"),
+        (b"[1.5,true]", one("float32"), "float32, not 'True'"),
         (b'["1","2"]', one(), "rectangular list of numbers"),
         (b"[1,null]", one(), "not 'None'"),
         (b"[1,{}]", one(), "holds float32"),

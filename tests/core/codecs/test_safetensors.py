@@ -179,6 +179,15 @@ def test_blocks_of_a_buffer_are_those_of_the_arrays(arrays, start, stop):
             assert source.block(name, start, stop).tobytes() == arrays.block(name, start, stop).tobytes()
 
 
+def test_values_at_odd_places_are_handed_over_aligned():
+    odd = Arrays({"on": np.array([True]), "w": np.arange(3, dtype=np.float64)})
+
+    block = codec.open_source(codec.encode(odd)).block("w", 0, 3)
+
+    assert block.flags.aligned
+    assert block.tolist() == [0, 1, 2]
+
+
 def test_blocks_of_a_file_are_those_of_the_arrays(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(codec.encode(SMALL))

@@ -55,12 +55,14 @@ def decode(
     position, and numbers become ``default_dtype``. So only a layout tells layers of equal shape from one array.
     """
     limits.check_bytes(len(data))
-    value = strict_json.parse(bytes(data), max_depth=limits.max_json_depth)
+    text = bytes(data)
+    value = strict_json.parse(text, max_depth=limits.max_json_depth)
+    mixed = b"true" in text or b"false" in text  # NumPy reads them as 1 and 0 among numbers
     named = _guess(value) if layout is None else _named(value, layout)
     limits.check_tensors(len(named))
     if layout is None:
-        return Arrays({name: _tensor(v, _spec(name, v, default_dtype)) for name, v in named.items()})
-    return Arrays({spec.name: _tensor(named[spec.name], spec) for spec in layout})
+        return Arrays({name: _tensor(v, _spec(name, v, default_dtype), mixed=mixed) for name, v in named.items()})
+    return Arrays({spec.name: _tensor(named[spec.name], spec, mixed=mixed) for spec in layout})
 
 
 def _guess(value: Any) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _spec(name: str, value: Any, default_dtype: str) -> TensorSpec:
     return TensorSpec(name, array.shape, "bool" if array.dtype.kind == "b" else default_dtype)
 
 
-def _tensor(value: Any, spec: TensorSpec) -> Tensor:
+def _tensor(value: Any, spec: TensorSpec, *, mixed: bool) -> Tensor:
     dtype = np.dtype(spec.dtype)
     found = _rectangular(value)
     if found is None or found.dtype.kind not in "biufO":
@@ -123,10 +125,8 @@ def _tensor(value: Any, spec: TensorSpec) -> Tensor:
         raise Invalid(
             f"tensor {spec.name!r}: expected shape {list(spec.shape)}, found {list(found.shape)}", tensor=spec.name
         )
-    if found.dtype.kind == "O" or dtype.kind != "f":
+    if found.dtype.kind == "O" or dtype.kind != "f" or mixed:
         _check_leaves(value, spec)
-    if dtype.kind == "f" and found.dtype.kind == "b":
-        raise Invalid(f"tensor {spec.name!r} holds {spec.dtype}, not true and false", tensor=spec.name)
     try:
         with np.errstate(over="ignore"):
             array = np.array(value, dtype) if found.dtype.kind == "O" or dtype.kind != "f" else found.astype(dtype)
