@@ -200,7 +200,10 @@ class Update(models.Model):
 
 
 class Upload(models.Model):
-    """A large body on its way, kept as blobs below ``prefix`` so that any replica can take the next part."""
+    """A large body on its way, kept as blobs below ``prefix`` so that any replica can take the next part.
+
+    Once it was handed in, ``update`` says what it became, and the blobs are gone.
+    """
 
     id = models.CharField(max_length=32, primary_key=True)
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="uploads")
@@ -209,9 +212,14 @@ class Upload(models.Model):
     offset = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    update = models.ForeignKey(Update, on_delete=models.CASCADE, null=True, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["membership", "digest"], name="one_upload_per_content")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["membership", "digest"], condition=Q(update__isnull=True), name="one_upload_per_content"
+            )
+        ]
         indexes = [models.Index(fields=["expires_at"], name="upload_expires")]
 
     @property

@@ -1,8 +1,10 @@
 """Every question that services ask of the learning engine's tables, by name."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
 
 from foedus.core.errors import NotFound
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
@@ -17,6 +19,16 @@ from foedus.records.learning.models import (
 )
 
 _PENDING_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCounts:
+    """What a round holds; the words are those of ``RoundView``."""
+
+    invited: int = 0
+    lost: int = 0
+    reported: int = 0
+    updates: int = 0
 
 
 def get_project(key: str) -> Project:
@@ -145,6 +157,68 @@ def round_view(project: Project, current: Round, policy: Policy, now: datetime, 
         invalid_streak=_invalid_streak(project, current),
         seed=project.seed,
     )
+
+
+def round_counts(rounds: Sequence[Round]) -> dict[int, RoundCounts]:
+    """The counts of these rounds by primary key, in two queries however many there are."""
+    pks = [r.pk for r in rounds]
+    lost = Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))
+    invitations = {
+        row["round"]: row
+        for row in Invitation.objects.filter(round__in=pks)
+        .values("round")
+        .annotate(invited=Count("pk"), lost=Count("pk", filter=lost))
+    }
+    updates = {
+        row["round"]: row
+        for row in Update.objects.filter(round__in=pks)
+        .values("round")
+        .annotate(updates=Count("pk"), reported=Count("membership", distinct=True))
+    }
+    nobody, nothing = {"invited": 0, "lost": 0}, {"updates": 0, "reported": 0}
+    return {
+        pk: RoundCounts(
+            invited=invitations.get(pk, nobody)["invited"],
+            lost=invitations.get(pk, nobody)["lost"],
+            reported=updates.get(pk, nothing)["reported"],
+            updates=updates.get(pk, nothing)["updates"],
+        )
+        for pk in pks
+    }
+
+
+def newest_rounds(projects: Sequence[Project]) -> dict[int, Round]:
+    """The newest round of each project that has one, by the project's primary key."""
+    newest = Round.objects.filter(project=OuterRef("pk")).order_by("-number").values("pk")[:1]
+    pks = Project.objects.filter(pk__in=[p.pk for p in projects]).values_list(Subquery(newest), flat=True)
+    rows = Round.objects.filter(pk__in=[pk for pk in pks if pk is not None]).select_related("base", "checkpoint")
+    return {row.project_id: row for row in rows}
+
+
+def newest_checkpoints(projects: Sequence[Project]) -> dict[int, Checkpoint]:
+    """The latest checkpoint of each project that has one, by the project's primary key."""
+    newest = Checkpoint.objects.filter(project=OuterRef("pk")).order_by("-number").values("pk")[:1]
+    pks = Project.objects.filter(pk__in=[p.pk for p in projects]).values_list(Subquery(newest), flat=True)
+    rows = Checkpoint.objects.filter(pk__in=[pk for pk in pks if pk is not None])
+    return {row.project_id: row for row in rows}
+
+
+def member_counts(projects: Sequence[Project]) -> dict[int, int]:
+    """How many active members each project has; projects without are left out."""
+    rows = (
+        Membership.objects.filter(project__in=[p.pk for p in projects], state=Membership.State.ACTIVE)
+        .values("project")
+        .annotate(members=Count("pk"))
+    )
+    return {row["project"]: row["members"] for row in rows}
+
+
+def open_invitations(memberships: Sequence[Membership]) -> dict[int, Invitation]:
+    """The task of each of these members that has one, by the membership's primary key."""
+    rows = Invitation.objects.filter(
+        membership__in=[m.pk for m in memberships], state=Invitation.State.OPEN
+    ).select_related("round")
+    return {row.membership_id: row for row in rows}
 
 
 def has_scored(checkpoint: Checkpoint, membership: Membership) -> bool:

@@ -11,7 +11,8 @@ from django.db.models import Q
 from foedus.core.errors import NotFound, Unauthenticated
 from foedus.records.accounts.models import Credential, Organisation, Participant, User
 from foedus.services.shell import audit
-from foedus.services.shell.authorisation import Actor, Kind, Verb, require
+from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
+from foedus.services.shell.pages import Page, Window, page_of
 
 OPERATOR_PREFIX = "fop_"
 PARTICIPANT_PREFIX = "fpa_"
@@ -77,25 +78,21 @@ def create_credential(actor: Actor, name: str, expires_in_s: float | None, *, no
     return Issued(row.pk, name, token, expires_at)
 
 
-def list_credentials(actor: Actor) -> list[Credential]:
+def list_credentials(actor: Actor, window: Window) -> Page[Credential]:
     """The tokens of the operators of one's organisation, without the tokens themselves."""
-    organisation = _own_organisation(actor)
-    return list(
-        Credential.objects.filter(user__organisation=organisation, revoked_at=None)
-        .select_related("user")
-        .order_by("id")
-    )
+    rows = Credential.objects.filter(user__organisation=_own_organisation(actor), revoked_at=None)
+    return page_of(rows.select_related("user"), window)
 
 
 def revoke_credential(actor: Actor, pk: int, *, now: datetime) -> None:
-    """A token that no longer opens anything. Raises NotFound for another organisation's."""
+    """A token that no longer opens anything; repeating it changes nothing. NotFound for another organisation's."""
     organisation = _own_organisation(actor)
     with transaction.atomic():
-        found = Credential.objects.filter(pk=pk, user__organisation=organisation, revoked_at=None).update(
-            revoked_at=now
-        )
-        if not found:
+        known = Credential.objects.filter(pk=pk, user__organisation=organisation)
+        if not known.exists():
             raise NotFound(f"there is no credential {pk}")
+        if not known.filter(revoked_at=None).update(revoked_at=now):
+            return
         audit.record(actor, "revoke", f"credential:{pk}", organisation_id=organisation.pk, now=now)
 
 
@@ -120,7 +117,7 @@ def add_participant_token(participant: Participant, token: str, *, now: datetime
 
 
 def _own_organisation(actor: Actor) -> Organisation:
-    organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+    organisation = organisation_of(actor)
     if organisation is None:
         raise NotFound("you belong to no organisation; ask a superuser to assign you to one")
     require(actor, Verb.ADMINISTER, organisation)

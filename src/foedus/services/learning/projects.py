@@ -1,8 +1,8 @@
 """Projects: made, changed, given their first model, and ended by operators."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +12,12 @@ from foedus.core.arrays import Layout
 from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.registry import build
 from foedus.ports import Ports
-from foedus.records.accounts.models import Organisation
-from foedus.records.learning.models import Checkpoint, Membership, Project
+from foedus.records.learning.models import Checkpoint, Membership, Project, Upload
 from foedus.records.learning.queries import get_project, lock_project
 from foedus.services.learning import rounds
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.shell import audit
-from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require
 from foedus.services.shell.events import emit
 from foedus.services.shell.staging import Staged
 
@@ -62,9 +61,12 @@ class ChangeProject:
     state: str | None = None
 
 
-def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: datetime) -> Project:
-    """A new project in the operator's organisation, waiting for its initial model. Raises Invalid, Conflict."""
-    organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: datetime) -> tuple[Project, bool]:
+    """A new project in the operator's organisation, waiting for its initial model; and whether it is new.
+
+    Saying the same again gives the project that is there. Raises Invalid; Conflict when the key stands for another.
+    """
+    organisation = organisation_of(actor)
     if organisation is None:
         raise Invalid("you belong to no organisation that could own a project")
     require(actor, Verb.ADMINISTER, organisation)
@@ -86,8 +88,11 @@ def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: d
             emit(ports, project, "project.created", now, key=project.key)
             audit.record(actor, "create", f"project:{project.key}", organisation_id=organisation.pk, now=now)
     except IntegrityError:
+        existing = Project.objects.filter(key=command.key, organisation=organisation).first()
+        if existing is not None and _is_as_commanded(existing, command):
+            return existing, False
         raise Conflict(f"there is a project {command.key!r} already; choose another key", key=command.key) from None
-    return project
+    return project, True
 
 
 def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject, *, now: datetime) -> Project:
@@ -120,9 +125,10 @@ def delete_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> No
         project = lock_project(found.pk)
         emit(ports, project, "project.deleted", now, key=key)
         audit.record(actor, "delete", f"project:{key}", organisation_id=project.organisation_id, now=now)
+        prefixes = [f"projects/{found.pk}/", *_upload_prefixes(project)]
         project.delete()
         # Only once the rows are gone: a blob that a row names must not be missing.
-        transaction.on_commit(lambda: _delete_blobs(ports, found.pk))
+        transaction.on_commit(lambda: _delete_blobs(ports, prefixes))
 
 
 def expect_initial_model(actor: Actor, key: str) -> None:
@@ -168,10 +174,20 @@ def layout_of(project: Project) -> Layout:
 
 
 def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int, *, now: datetime) -> None:
-    """End a membership; its open invitation is given up. Operators remove anybody, participants themselves."""
+    """End a membership; its open invitation is given up. Operators remove anybody, participants themselves.
+
+    Repeating this does nothing. Raises NotFound when there never was such a membership.
+    """
     found = get_project(key)
     leaving = actor.kind == "participant" and actor.id == participant_id
+    gone = Membership.objects.filter(
+        project=found, participant_id=participant_id, state=Membership.State.REMOVED
+    ).exists()
+    if leaving and gone:
+        return
     require(actor, Verb.WORK if leaving else Verb.CHANGE, found)
+    if gone:
+        return
     with transaction.atomic():
         project = lock_project(found.pk)
         membership = (
@@ -244,6 +260,16 @@ def _change_state(ports: Ports, project: Project, state: str, now: datetime) -> 
             raise Invalid("state can be set to running or paused", field="state", found=state)
 
 
-def _delete_blobs(ports: Ports, pk: int) -> None:
-    for blob in ports.blobs.list(f"projects/{pk}/"):
-        ports.blobs.delete(blob.key)
+def _is_as_commanded(project: Project, command: CreateProject) -> bool:
+    commanded = {**asdict(command), "strategy": command.strategy.to_json(), "policy": command.policy.to_json()}
+    return all(getattr(project, name) == value for name, value in commanded.items())
+
+
+def _upload_prefixes(project: Project) -> list[str]:
+    return [upload.prefix for upload in Upload.objects.filter(membership__project=project)]
+
+
+def _delete_blobs(ports: Ports, prefixes: Iterable[str]) -> None:
+    for prefix in prefixes:
+        for blob in list(ports.blobs.list(prefix)):
+            ports.blobs.delete(blob.key)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foedus.core.rounds import Reason
-from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Artifact, Checkpoint, Invitation, Membership, Project, Round, Score, Update
 from foedus.records.learning.queries import (
     RoundCounts,
@@ -18,7 +17,7 @@ from foedus.records.learning.queries import (
     round_counts,
 )
 from foedus.services.learning.rounds import reasons_of, reasons_of_round
-from foedus.services.shell.authorisation import Actor, Verb, require, visible_projects
+from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require, visible_projects
 from foedus.services.shell.pages import Page, Window, page_of
 
 
@@ -60,7 +59,7 @@ class Self:
 
 
 def describe(actor: Actor) -> Self:
-    organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+    organisation = organisation_of(actor)
     keys = visible_projects(actor).order_by("key").values_list("key", flat=True)
     return Self(actor=actor, organisation=organisation.name if organisation else None, projects=list(keys))
 

@@ -84,6 +84,8 @@ def reasons_of(project: Project, now: datetime) -> tuple[Reason, ...]:
 
 def reasons_of_round(project: Project, current: Round, now: datetime) -> tuple[Reason, ...]:
     """What a round waits for, or how it ended. Changes nothing."""
+    if current.state is Phase.COMPLETE:  # the machine would say so too, once everything was counted
+        return (Reason("round_over", f"Round {current.number} is complete."),)
     if current.state is Phase.INVALID:
         return (_kept_reason(current.reason) or Reason("invalid", f"Round {current.number} is invalid."),)
     if project.state == Project.State.PAUSED and current.state.is_open:

@@ -9,10 +9,11 @@ from django.db import transaction
 
 from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
 from foedus.ports import Ports
-from foedus.records.learning.models import Membership, Project, Upload
+from foedus.records.learning.models import Membership, Project, Update, Upload
 from foedus.records.learning.queries import get_membership, get_project
 from foedus.services.learning.models_in import size_limit
 from foedus.services.learning.projects import layout_of
+from foedus.services.learning.updates import SubmitUpdate, submit_update
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.staging import Staged, staged
 
@@ -30,7 +31,7 @@ def begin_upload(actor: Actor, key: str, digest: str, size_bytes: int, *, now: d
         raise Invalid("size_bytes must be 1 or more", field="size_bytes")
     with transaction.atomic():
         Membership.objects.select_for_update().get(pk=membership.pk)
-        mine = Upload.objects.filter(membership=membership)
+        mine = Upload.objects.filter(membership=membership, update=None)
         under_way = mine.filter(digest=digest).first()
         if under_way is not None:
             if under_way.size_bytes != size_bytes:
@@ -85,17 +86,58 @@ def assembled(ports: Ports, upload: Upload) -> Iterator[Staged]:
         yield body
 
 
+def submit_upload(
+    ports: Ports, actor: Actor, command: SubmitUpdate, upload_id: str, *, now: datetime
+) -> tuple[Update, bool]:
+    """Hand in what was uploaded. Gives the update and whether it is new; an upload stands for one update only.
+
+    Raises Conflict while bytes are missing or when it was handed in for another round, and what submit_update raises.
+    """
+    upload = get_upload(actor, command.project, upload_id, now=now)
+    if (known := _find_update(upload, command)) is not None:
+        return known, False
+    try:
+        with assembled(ports, upload) as body:
+            update, is_new = submit_update(ports, actor, command, body, now=now)
+    except (Invalid, NotFound):
+        # The same call, made twice at once: the other one may have won, and taken the parts away.
+        if (known := _find_update(upload, command)) is not None:
+            return known, False
+        raise
+    Upload.objects.filter(pk=upload.pk).update(update=update)
+    _delete_parts(ports, upload)
+    return update, is_new
+
+
 def discard(ports: Ports, upload: Upload) -> None:
     """Forget an upload and its parts."""
     Upload.objects.filter(pk=upload.pk).delete()
-    for blob in list(ports.blobs.list(upload.prefix)):
-        ports.blobs.delete(blob.key)
+    _delete_parts(ports, upload)
 
 
 def discard_expired(ports: Ports, now: datetime) -> None:
     """Forget the uploads that nobody finished."""
     for upload in Upload.objects.filter(expires_at__lte=now)[:100]:
         discard(ports, upload)
+
+
+def _find_update(upload: Upload, command: SubmitUpdate) -> Update | None:
+    """What the upload became, if it was handed in. Raises Conflict when that was for another round."""
+    update = (
+        Update.objects.select_related("membership__participant", "round")
+        .filter(pk__in=Upload.objects.filter(pk=upload.pk, update__isnull=False).values("update"))
+        .first()
+    )
+    if update is None:
+        return None
+    if update.task_round != command.round:
+        raise Conflict(f"this upload was handed in for round {update.task_round}; begin another one")
+    return update
+
+
+def _delete_parts(ports: Ports, upload: Upload) -> None:
+    for blob in list(ports.blobs.list(upload.prefix)):
+        ports.blobs.delete(blob.key)
 
 
 def _bytes(ports: Ports, upload: Upload) -> Iterator[bytes]:

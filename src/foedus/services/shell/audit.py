@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from foedus.core.errors import NotFound
-from foedus.records.accounts.models import Organisation
 from foedus.records.shell.models import AuditEntry
-from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require
 from foedus.services.shell.pages import Page, Window, page_of
 
 
@@ -21,7 +20,7 @@ def list_entries(actor: Actor, window: Window) -> Page[AuditEntry]:
     """The trail of the actor's organisation (a superuser's: of everybody), newest first. Raises Forbidden, NotFound."""
     rows = AuditEntry.objects.all()
     if not actor.superuser:
-        organisation = Organisation.objects.filter(pk=actor.organisation_id).first()
+        organisation = organisation_of(actor)
         if organisation is None:
             raise NotFound("you belong to no organisation; ask a superuser to assign you to one")
         require(actor, Verb.ADMINISTER, organisation)

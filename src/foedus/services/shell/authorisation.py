@@ -74,7 +74,13 @@ def visible_projects(actor: Actor) -> QuerySet[Project]:
     if actor.kind is Kind.PARTICIPANT:
         mine = Membership.objects.filter(participant_id=actor.id, state=Membership.State.ACTIVE)
         return Project.objects.filter(pk__in=mine.values("project_id"))
-    return Project.objects.filter(organisation_id=actor.organisation_id)
+    own = organisation_of(actor)
+    return Project.objects.none() if own is None else Project.objects.filter(organisation=own)
+
+
+def organisation_of(actor: Actor) -> Organisation | None:
+    """Where the actor belongs; None for superusers that were not assigned to any, and for the system."""
+    return None if actor.organisation_id is None else Organisation.objects.filter(pk=actor.organisation_id).first()
 
 
 def is_member(actor: Actor, project: Project) -> bool:

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Min, Q
 
 from foedus.core.errors import Conflict
@@ -76,6 +76,18 @@ def postpone(job: Job, error: str, now: datetime) -> None:
     Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
         state=Job.State.QUEUED, run_at=now + timedelta(seconds=delay), lease_until=None, latest_error=error[:2000]
     )
+
+
+def retry(ports: Ports, job: Job, now: datetime) -> None:
+    """Queue a job that was given up once more. Raises Conflict when another one of its kind and subject is due."""
+    try:
+        with transaction.atomic():
+            Job.objects.filter(pk=job.pk, state=Job.State.FAILED).update(
+                state=Job.State.QUEUED, attempts=0, run_at=now, lease_until=None, lease_token=""
+            )
+    except IntegrityError:
+        raise Conflict("another job does this work already", job=job.pk) from None
+    wake(ports, SUBJECT)
 
 
 def give_up(job: Job, error: str) -> None:
