@@ -1,0 +1,73 @@
+"""Who is asking: a bearer token, and never too often."""
+
+import re
+from datetime import datetime
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja.security import HttpBearer
+
+from foedus.core.errors import Unauthenticated
+from foedus.faces.native.limits import LIMITS, too_often
+from foedus.ports import Ports
+from foedus.services.accounts.credentials import authenticate
+from foedus.services.shell.authorisation import Actor
+
+_BEARER = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE)
+
+
+class NativeRequest(HttpRequest):
+    """A request as views see it: the server gave it ``ports``, ``Bearer`` its ``auth``."""
+
+    ports: Ports
+    auth: Actor
+
+
+class Bearer(HttpBearer):
+    """The only way in. A missing token raises Unauthenticated instead of trying something else."""
+
+    def __call__(self, request: HttpRequest) -> Actor:
+        return authenticated(request.headers.get("Authorization"), client_of(request), now=timezone.now())
+
+    def authenticate(self, request: HttpRequest, token: str) -> Actor:
+        """What the base class asks for; ``__call__`` does not need it."""
+        return authenticated(f"Bearer {token}", client_of(request), now=timezone.now())
+
+
+def authenticated(header: str | None, client: str, *, now: datetime) -> Actor:
+    """The actor behind an ``Authorization`` header sent from the address ``client``.
+
+    Raises Unauthenticated; QuotaExceeded for actors that ask, and for addresses that fail, too often.
+    """
+    now_s = now.timestamp()
+    if wait_s := LIMITS.strangers.wait_s(client, now_s):
+        raise too_often(wait_s)
+    try:
+        actor = authenticate(_token(header), now=now)
+    except Unauthenticated:
+        LIMITS.strangers.take(client, now_s)
+        raise
+    LIMITS.actors.take(f"{actor.kind}:{actor.id}", now_s)
+    return actor
+
+
+def maybe_authenticated(request: HttpRequest, *, now: datetime) -> Actor | None:
+    """Who is asking where a token is optional; a wrong one is refused all the same."""
+    header = request.headers.get("Authorization")
+    if header is not None:
+        return authenticated(header, client_of(request), now=now)
+    LIMITS.strangers.take(client_of(request), now.timestamp())
+    return None
+
+
+def client_of(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _token(header: str | None) -> str:
+    if not header:
+        raise Unauthenticated("send a token in the header Authorization: Bearer <token>")
+    match = _BEARER.fullmatch(header)
+    if match is None:
+        raise Unauthenticated("the header Authorization must be Bearer, a space and a token")
+    return match[1]
