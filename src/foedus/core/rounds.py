@@ -62,10 +62,10 @@ class RoundView:
     """What a policy may know of a round. Counts, not lists, wherever a fleet could be large.
 
     ``candidates``   who may be invited now: members seen within the policy's ``absent_after_s`` without an open
-                     invitation, nor (unless the policy is open-ended) any other invitation of this round
+                     invitation who (unless the policy is open-ended) neither reported to this round nor gave it up
     ``registered``   all members of the project
-    ``invited``      invitations of this round; ``lost`` of them brought no update and can no longer be waited for
-                     (absent or given up)
+    ``invited``      who was invited to this round; ``lost`` of them brought no update and can no longer be waited for
+                     (absent or given up, and not invited anew)
     ``needed``       what the newest ``Invite`` of this round carried
     ``in_flight``    open invitations of any round of the project whose member is still there
     ``reported``     distinct participants with an accepted update in this round; ``updates`` counts the updates

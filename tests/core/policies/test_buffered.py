@@ -58,7 +58,15 @@ def test_a_round_carried_by_earlier_invitations_ages_from_its_opening():
 
 @pytest.mark.parametrize(
     ("max_wait_s", "updates", "in_flight", "until_s"),
-    [(None, 1, 0, None), (None, 1, 1, 4), (62, 1, 1, 2), (90, 1, 1, 4), (90, 1, 0, 30), (90, 0, 0, None)],
+    [
+        (None, 1, 0, None),
+        (None, 1, 1, 4),
+        (62, 1, 1, 2),
+        (90, 1, 1, 4),
+        (90, 1, 0, 30),
+        (90, 0, 0, 30),
+        (60, 0, 0, None),
+    ],
 )
 def test_a_wait_ends_with_the_longest_wait_or_the_first_absence(max_wait_s, updates, in_flight, until_s):
     view = collecting(updates=updates, in_flight=in_flight, pending=people(1), pending_seen_at=later(-11))

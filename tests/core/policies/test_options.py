@@ -5,10 +5,11 @@ import pytest
 
 from foedus.core.errors import Invalid
 from foedus.core.policies.buffered import Buffered
-from foedus.core.policies.options import MAX_COUNT, MAX_SECONDS, from_options, share_of
+from foedus.core.policies.options import MAX_COUNT, MAX_SECONDS, share_of
 from foedus.core.policies.quorum import Quorum
 from foedus.core.policies.requirement import Requirement
 from foedus.core.policies.thresholds import Thresholds
+from foedus.core.registry import build
 
 COUNTS = [
     (Thresholds, "rounds"),
@@ -66,7 +67,7 @@ def cases(options, values):
 )
 def test_an_option_outside_of_its_range_is_refused_by_name(kind, option, value):
     with pytest.raises(Invalid, match=f"^option {option} must be .* not "):
-        from_options(kind, {option: value})
+        kind(**{option: value})
 
 
 @pytest.mark.parametrize(
@@ -82,25 +83,20 @@ def test_an_option_outside_of_its_range_is_refused_by_name(kind, option, value):
     ],
 )
 def test_an_option_inside_of_its_range_is_kept(kind, option, value):
-    assert getattr(from_options(kind, {option: value}), option) == value
+    assert getattr(kind(**{option: value}), option) == value
 
 
-@pytest.mark.parametrize("kind", [Thresholds, Requirement, Quorum, Buffered])
-def test_a_policy_without_options_has_its_defaults(kind):
-    assert from_options(kind, {}) == kind()
+@pytest.mark.parametrize("name", ["buffered", "quorum", "requirement", "thresholds"])
+def test_a_policy_is_found_by_its_name_and_has_its_defaults(name):
+    policy = build("foedus.policies", name, {})
+
+    assert policy == type(policy)()
+    assert type(policy).__name__.lower() == name
 
 
-@pytest.mark.parametrize("kind", [Thresholds, Requirement, Quorum, Buffered])
-@pytest.mark.parametrize("name", ["ratios", "open_ended", "__class__", ""])
-def test_an_unknown_option_is_named_together_with_the_known_ones(kind, name):
-    with pytest.raises(Invalid, match=f"no such option: {name}; there are .*rounds"):
-        from_options(kind, {name: 1})
-
-
-@pytest.mark.parametrize("options", [None, [], "ratio", 1, [10**5000]])
-def test_options_that_are_no_object_are_refused(options):
-    with pytest.raises(Invalid, match="must be a JSON object"):
-        from_options(Quorum, options)
+def test_options_out_of_json_are_checked_for_their_range_too():
+    with pytest.raises(Invalid, match=r"^option ratio must be a number from 0 to 1, not 7"):
+        build("foedus.policies", "quorum", {"ratio": 7})
 
 
 @pytest.mark.parametrize("x", [None, 0, 1.0, "2"])

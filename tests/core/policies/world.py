@@ -33,6 +33,7 @@ class Fate(StrEnum):
     OPEN = "open"
     REPORTED = "reported"
     GIVEN_UP = "given up"
+    LOST = "lost"
     CLOSED = "closed"  # its round went on without it
 
 
@@ -154,7 +155,8 @@ class World:
         open_ones = [i for i in self.invitations if i.fate is Fate.OPEN]
         flying = [self.members[i.member] for i in open_ones if self._is_there(i.member, at)]
         pending = flying or [m for m in self.members.values() if m.key not in this.authors]
-        busy = {i.member for i in (open_ones if self.policy.open_ended else open_ones + invitations)}
+        done = [i for i in invitations if i.fate in (Fate.REPORTED, Fate.GIVEN_UP) and not self.policy.open_ended]
+        busy = {i.member for i in open_ones + done}
         return RoundView(
             number=this.number,
             phase=this.phase,
@@ -167,7 +169,7 @@ class World:
             ),
             invited=len(invitations),
             lost=sum(
-                i.fate is Fate.GIVEN_UP or (i.fate is Fate.OPEN and not self._is_there(i.member, at))
+                i.fate in (Fate.GIVEN_UP, Fate.LOST) or (i.fate is Fate.OPEN and not self._is_there(i.member, at))
                 for i in invitations
             ),
             needed=this.needed,
@@ -187,6 +189,7 @@ class World:
         for _ in range(20 + 4 * len(self.members)):
             if self.over:
                 return None
+            self._lose_the_absent()
             step = next_step(self.policy, self.view(), self.now)
             assert step == next_step(self.policy, self.view(), self.now), "asking twice is asking once"
             if isinstance(step, Wait):
@@ -214,6 +217,11 @@ class World:
                 self.gave_up = step.give_up
                 self._close(Phase.INVALID)
 
+    def _lose_the_absent(self) -> None:
+        for invitation in self.invitations:
+            if invitation.fate is Fate.OPEN and not self._is_there(invitation.member, self.now):
+                invitation.fate = Fate.LOST
+
     def _invite(self, step: Invite) -> None:
         assert step.participants, "an invitation of nobody"
         assert len(set(step.participants)) == len(step.participants), "invited twice"
@@ -223,8 +231,12 @@ class World:
             this.phase = move(this.phase, Phase.COLLECTING)
             this.started_at = self.now
         this.deadline_at, this.needed = step.deadline_at, step.needed
+        again = {i.member: i for i in self.invitations if i.round == this.number}
         for key in step.participants:
-            self.invitations.append(Invitation(this.number, key))
+            if key not in again:
+                self.invitations.append(Invitation(this.number, key))
+            else:
+                again[key].fate = Fate.OPEN
             self.members[key].base = self.checkpoint
 
     def _close(self, phase: Phase) -> None:

@@ -58,7 +58,7 @@ class Buffered:
             return Invite(tuple(sorted(view.rng("select").sample(keys, min(free, len(keys))))))
         until = earliest(
             now,
-            impatient_at if view.updates else None,
+            impatient_at,  # even of an empty buffer: an update that comes before then moves no alarm
             next_absence(view, self.heartbeat_timeout_s) if view.in_flight else None,
         )
         return Wait((*self._missing(view, now), *obstacles(view), *self._unseen(view, now)), until)

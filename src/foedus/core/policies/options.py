@@ -1,27 +1,12 @@
-"""Options of policies: exact shares, checked ranges, and errors that name the option, its value and its range."""
+"""Ranges of policies' options, refused by name, value and range; and exact shares."""
 
-import inspect
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from foedus.core.errors import Invalid
 
 MAX_COUNT = 2**31 - 1  # what every database keeps in an integer column
 MAX_SECONDS = 10 * 365 * 86_400  # ten years: far from the end of the calendar
-
-P = TypeVar("P")
-
-
-def from_options(kind: type[P], options: Any) -> P:
-    """An instance of the policy ``kind`` from its JSON options; Invalid names the ones it does not have."""
-    if not isinstance(options, Mapping):
-        raise Invalid(f"options of a policy must be a JSON object, not a {type(options).__name__}")
-    known = inspect.signature(kind).parameters
-    unknown = sorted(str(name)[:64] for name in options if name not in known)
-    if unknown:
-        raise Invalid(f"no such option: {', '.join(unknown)}; there are {', '.join(known)}"[:500])
-    return kind(**options)
 
 
 def share_of(ratio: float, whole: int) -> Fraction:
