@@ -31,7 +31,7 @@ class BlobInfo:
 
 
 def check_key(key: str) -> str:
-    """``key``, if it may name a blob; raises BadBlobKey. No key is special: ``..`` and ``/`` are letters like others."""
+    """``key``, if it may name a blob; raises BadBlobKey. None is special: ``..`` and ``/`` are letters like others."""
     if not key or len(key) > MAX_KEY_CHARACTERS or not key.isprintable():
         raise BadBlobKey(key=key[:80])
     return key

@@ -25,7 +25,9 @@ class Message:
 def check_subject(subject: str) -> str:
     """``subject``, if it is one; raises BadSubject."""
     words = subject.split(".")
-    if len(subject) > 200 or not all(w and w.isascii() and w.replace("-", "").replace("_", "").isalnum() for w in words):
+    if len(subject) > 200 or not all(
+        w and w.isascii() and w.replace("-", "").replace("_", "").isalnum() for w in words
+    ):
         raise BadSubject(subject=subject[:80])
     return subject
 
@@ -52,12 +54,12 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """Publish and subscribe with subjects such as ``project.7.event``. Safe to use from many threads.
 
-    A subscription to ``project.7`` gets ``project.7`` and everything below it (``project.7.event``), not ``project.70``.
+    A subscription to ``project.7`` gets ``project.7`` and all below it (``project.7.event``), not ``project.70``.
     A subscriber that does not keep up loses the oldest messages beyond 10,000, never the newest.
     """
 
     def publish(self, subject: str, data: bytes = b"") -> None:
-        """Tell every present subscriber, in this and other processes. Raises BusUnavailable, BadSubject, Invalid (size)."""
+        """Tell every present subscriber, in this and other processes. Raises BusUnavailable, BadSubject, TooLarge."""
         ...
 
     def subscribe(self, subject: str) -> Subscription: ...

@@ -64,6 +64,6 @@ class Secrets(Protocol):
     def get_or_create(self, name: str, n_bytes: int = 32) -> Secret:
         """The secret, made from ``n_bytes`` random bytes (URL-safe base64) when there is none yet.
 
-        Two processes that call at the same moment get the same value. Raises SecretMissing where the store is read-only.
+        Two processes that call at the same moment get the same. Raises SecretMissing where the store is read-only.
         """
         ...

@@ -1,0 +1,220 @@
+"""Blobs as files below one folder, for one host or a shared file system with working locks.
+
+    root/3f/models%2f7.blob       a blob: 256 folders by hash of the key, the key itself in the name
+    root/a1/<sha256>.long, .key   a blob whose key is too long for a name, and the key
+    root/staging/                 files in the making, and links that ``local`` hands out
+
+Names hold lower-case letters, digits and ``-_.%`` only, so that file systems which fold case or rewrite umlauts keep
+keys apart; and neither ``/`` nor ``..`` can leave the root.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import string
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self
+from urllib.parse import unquote
+from uuid import uuid4
+
+from foedus.connectors.addresses import folder_of
+from foedus.connectors.folders import sync_folder
+from foedus.ports.blobs import READ_CHUNK_BYTES, BlobInfo, BlobMissing, BlobsUnavailable, check_key
+
+PLAIN = frozenset(string.ascii_lowercase + string.digits + "-_.")
+LONGEST_NAME = 240  # file systems stop at 255 bytes
+
+
+@contextmanager
+def reading(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise BlobMissing(key=key) from exc
+    except OSError as exc:
+        raise BlobsUnavailable(key=key, reason=exc.strerror) from exc
+
+
+@contextmanager
+def writing(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise BlobsUnavailable(key=key, reason=exc.strerror) from exc
+
+
+def quoted(key: str) -> str:
+    """``key`` as a file name; character by character, so that a prefix of a key is a prefix of its name."""
+    return "".join(c if c in PLAIN else "".join(f"%{byte:02x}" for byte in c.encode()) for c in key)
+
+
+class FilesystemBlobs:
+    """Blobs as files below ``root``. Many hosts want ``s3``.
+
+    Files in the making that are older than ``stale_after_s`` and in nobody's hands are removed at start.
+    """
+
+    def __init__(self, root: Path, *, stale_after_s: float = 3600.0) -> None:
+        self._root = root
+        self._staging = root / "staging"
+        with writing(""):
+            self._staging.mkdir(parents=True, exist_ok=True)
+            self._clean(stale_after_s)
+
+    @classmethod
+    def from_url(cls, url: str, *, data: Path) -> Self:
+        return cls(folder_of(url, data / "blobs"))
+
+    def put(self, key: str, data: bytes) -> None:
+        check_key(key)
+        with writing(key), self._staged() as (part, file):
+            file.write(data)
+            self._publish(part, file, key)
+
+    def put_file(self, key: str, path: Path) -> None:
+        check_key(key)
+        with path.open("rb") as source, writing(key):
+            if not self._moved(path, source, key):
+                with self._staged() as (part, file):
+                    shutil.copyfileobj(source, file, READ_CHUNK_BYTES)
+                    self._publish(part, file, key)
+                path.unlink()
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        chunks = self._chunks(key, max(start, 0), stop)
+        next(chunks)  # opens the file now, so that a missing blob is an error of this call
+        return chunks
+
+    @contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        view = self._staging / f"{uuid4().hex}.view"
+        with reading(key):
+            os.link(self._path(key), view)  # stays what it is when the blob is replaced or deleted
+        try:
+            with reading(key):
+                file = view.open("rb")
+            with file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                yield view
+        finally:
+            view.unlink(missing_ok=True)
+
+    def stat(self, key: str) -> BlobInfo:
+        with reading(key):
+            return BlobInfo(key, self._path(key).stat().st_size)
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        with writing(prefix):
+            found = sorted(self._found(prefix))
+        for key, path in found:
+            try:
+                with reading(key):
+                    size = path.stat().st_size
+            except BlobMissing:
+                continue  # deleted since the folders were read
+            yield BlobInfo(key, size)
+
+    def delete(self, key: str) -> None:
+        # The .key file of a long key stays: removing it would race with a put of the same key.
+        path = self._path(key)
+        with writing(key):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _path(self, key: str) -> Path:
+        digest = hashlib.sha256(check_key(key).encode()).hexdigest()
+        name = f"{quoted(key)}.blob"
+        return self._root / digest[:2] / (name if len(name) <= LONGEST_NAME else f"{digest}.long")
+
+    def _found(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        if not prefix.isprintable():
+            return  # no key begins like this
+        start = quoted(prefix)
+        for folder in self._root.glob("[0-9a-f][0-9a-f]"):
+            for name in os.listdir(folder):  # noqa: PTH208  (a Path for each of a million names costs seconds)
+                if name.endswith(".blob") and name.startswith(start):
+                    yield unquote(name.removesuffix(".blob")), folder / name
+                elif name.endswith(".long"):
+                    path = folder / name
+                    key = path.with_suffix(".key").read_text("utf-8")
+                    if key.startswith(prefix):
+                        yield key, path
+
+    def _chunks(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+        with reading(key):
+            file = self._path(key).open("rb")
+        with file, writing(key):
+            yield b""
+            file.seek(start)
+            left = stop - start if stop is not None else None
+            while left is None or left > 0:
+                chunk = file.read(READ_CHUNK_BYTES if left is None else min(READ_CHUNK_BYTES, left))
+                if not chunk:
+                    return
+                left = None if left is None else left - len(chunk)
+                yield chunk
+
+    @contextmanager
+    def _staged(self) -> Iterator[tuple[Path, BinaryIO]]:
+        """A new file that nobody sees; locked, so that no clean-up takes it; gone at the end unless published."""
+        path = self._staging / f"{uuid4().hex}.part"
+        try:
+            with path.open("xb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                yield path, file
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _publish(self, part: Path, file: BinaryIO, key: str) -> None:
+        """Give the synced file its name: a reader sees the old blob or the new one, also after a power cut."""
+        file.flush()
+        os.fchmod(file.fileno(), 0o440)
+        os.fsync(file.fileno())
+        target = self._path(key)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            sync_folder(self._root)
+        if target.suffix == ".long" and not target.with_suffix(".key").exists():
+            with self._staged() as (name, name_file):
+                name_file.write(key.encode())
+                name_file.flush()
+                os.fsync(name_file.fileno())
+                name.replace(target.with_suffix(".key"))
+        part.replace(target)
+        sync_folder(target.parent)
+
+    def _moved(self, path: Path, source: BinaryIO, key: str) -> bool:
+        """Publish the caller's own file, if it is one that nobody else can reach and on the same file system."""
+        info = os.fstat(source.fileno())
+        if path.is_symlink() or not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
+            return False
+        try:
+            self._publish(path, source, key)
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise
+            return False
+        return True
+
+    def _clean(self, stale_after_s: float) -> None:
+        for path in self._staging.iterdir():
+            try:
+                with path.open("rb") as file:
+                    # The change time, because a fresh link to an old blob has the old modification time.
+                    if time.time() - os.fstat(file.fileno()).st_ctime >= stale_after_s:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        path.unlink()
+            except (FileNotFoundError, BlockingIOError):
+                continue  # finished meanwhile, or in use
