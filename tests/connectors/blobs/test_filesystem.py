@@ -1,0 +1,214 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.contracts.blobs import BlobsContract, content
+
+from foedus.connectors.addresses import BadAddress
+from foedus.connectors.blobs.filesystem import FilesystemBlobs, quoted
+from foedus.ports.blobs import BlobMissing, BlobsUnavailable
+
+MB = 1 << 20
+
+
+class TestFilesystemBlobs(BlobsContract):
+    @pytest.fixture
+    def blobs(self, tmp_path):
+        return FilesystemBlobs.from_url("file:", data=tmp_path)
+
+
+def python(code, *arguments, **options):
+    """Another process with ``blobs`` on the folder that is its first argument."""
+    head = "import sys, pathlib\nfrom foedus.connectors.blobs.filesystem import FilesystemBlobs\n"
+    head += "blobs = FilesystemBlobs(pathlib.Path(sys.argv[1]))\n"
+    command = [sys.executable, "-c", head + code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+
+def staged(root):
+    return list((root / "staging").iterdir())
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+def test_names_give_back_their_keys_and_keep_their_prefixes(key, more):
+    name = quoted(key)
+
+    assert unquote(name) == key
+    assert quoted(key + more).startswith(name)
+    assert name == name.lower()
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.%")
+
+
+def test_a_folder_of_ones_own_is_named_by_its_absolute_path(tmp_path):
+    FilesystemBlobs.from_url(f"file:{tmp_path}/else where".replace(" ", "%20"), data=tmp_path / "data").put("a", b"x")
+
+    assert (tmp_path / "else where").is_dir()
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("url", ["file://host/path", "file:relative", "file:?fsync=no", "file:/a#b"])
+def test_an_address_that_means_nothing_is_refused(tmp_path, url):
+    with pytest.raises(BadAddress):
+        FilesystemBlobs.from_url(url, data=tmp_path)
+
+
+def test_blobs_are_spread_over_folders_and_stay_below_the_root(tmp_path):
+    blobs = FilesystemBlobs(tmp_path / "root")
+    for i in range(300):
+        blobs.put(f"../updates/{i}", b"x")
+
+    sizes = [len(list(folder.iterdir())) for folder in (tmp_path / "root").iterdir() if folder.name != "staging"]
+
+    assert len(sizes) > 140
+    assert max(sizes) < 12
+    assert list(tmp_path.iterdir()) == [tmp_path / "root"]
+
+
+def test_two_processes_write_and_read_the_same_keys(tmp_path):
+    blobs = FilesystemBlobs(tmp_path)
+    code = """
+for _ in range(30):
+    blobs.put("shared", sys.argv[2].encode() * (1 << 19))
+    data = b"".join(blobs.read("shared"))
+    assert data == data[:1] * (1 << 19)
+    blobs.put("own/" + sys.argv[2], b"x")
+    blobs.delete("own/" + sys.argv[2])
+"""
+
+    writers = [python(code, tmp_path, letter) for letter in "ab"]
+    codes = [(writer.communicate(), writer.returncode)[1] for writer in writers]
+
+    assert codes == [0, 0]
+    assert [info.key for info in blobs.list()] == ["shared"]
+    assert content(blobs, "shared") in {b"a" * (1 << 19), b"b" * (1 << 19)}
+    assert staged(tmp_path) == []
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.01, 0.03, 0.06])
+def test_a_writer_that_is_killed_leaves_a_whole_blob_or_none(tmp_path, wait_s):
+    code = """
+for i in range(1_000_000):
+    blobs.put("a", b"%d" % (i % 10) * (8 << 20))
+    if i == 0: print("begun", flush=True)
+"""
+    writer = python(code, tmp_path)
+    writer.stdout.readline()
+    time.sleep(wait_s)  # somewhere in the middle
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate()
+
+    blobs = FilesystemBlobs(tmp_path, stale_after_s=0)
+
+    data = content(blobs, "a")
+    assert data == data[:1] * (8 << 20)
+    assert [info.key for info in blobs.list()] == ["a"]
+    assert staged(tmp_path) == []
+
+
+def test_clean_up_at_start_spares_what_is_young_or_in_use(tmp_path):
+    blobs = FilesystemBlobs(tmp_path)
+    blobs.put("a", b"x")
+    (tmp_path / "staging" / "left-behind.part").write_bytes(b"half")
+
+    with blobs.local("a") as path:
+        FilesystemBlobs(tmp_path)
+        young = sorted(file.suffix for file in staged(tmp_path))
+        FilesystemBlobs(tmp_path, stale_after_s=0)
+        used = staged(tmp_path)
+
+    assert young == [".part", ".view"]
+    assert used == [path]
+    assert staged(tmp_path) == []
+    assert content(blobs, "a") == b"x"
+
+
+def test_a_full_disk_stores_nothing_and_leaves_nothing(tmp_path):
+    blobs = FilesystemBlobs(tmp_path)
+    blobs.put("a", b"old")
+    (tmp_path / "file").write_bytes(b"y" * (2 * MB))
+    os.link(tmp_path / "file", tmp_path / "second-name")  # makes put_file copy
+    code = """
+import resource
+from foedus.ports.blobs import BlobsUnavailable
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # the closest to a full disk that needs no disk
+for put, content in ((blobs.put, b"x" * (2 << 20)), (blobs.put_file, pathlib.Path(sys.argv[1], "file"))):
+    try:
+        put("a", content)
+    except BlobsUnavailable as exc:
+        print(exc.context["reason"])
+"""
+
+    said = python(code, tmp_path).communicate()[0].splitlines()
+
+    assert said == ["File too large"] * 2
+    assert content(blobs, "a") == b"old"
+    assert staged(tmp_path) == []
+    assert (tmp_path / "file").stat().st_size == 2 * MB
+
+
+def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path):
+    blobs = FilesystemBlobs(tmp_path / "root")
+    blobs.put("a", b"x")
+    [folder] = [path for path in (tmp_path / "root").iterdir() if path.name != "staging"]
+    (folder / "a.blob").unlink()
+    folder.rmdir()
+    folder.write_bytes(b"a file in the place of a folder")
+
+    with pytest.raises(BlobsUnavailable):
+        blobs.put("a", b"y")
+    with pytest.raises(BlobsUnavailable):
+        FilesystemBlobs(folder)
+
+    assert staged(tmp_path / "root") == []
+
+
+def test_put_file_moves_a_file_and_copies_one_that_others_can_reach(tmp_path):
+    blobs = FilesystemBlobs(tmp_path / "root")
+    alone, shared, link = tmp_path / "alone", tmp_path / "shared", tmp_path / "link"
+    alone.write_bytes(b"alone")
+    shared.write_bytes(b"shared")
+    (tmp_path / "second-name").hardlink_to(shared)
+    (tmp_path / "target").write_bytes(b"linked")
+    link.symlink_to(tmp_path / "target")
+    inode = alone.stat().st_ino
+
+    for path in (alone, shared, link):
+        blobs.put_file(path.name, path)
+    (tmp_path / "second-name").write_bytes(b"changed afterwards")
+    (tmp_path / "target").write_bytes(b"changed afterwards")
+
+    with blobs.local("alone") as path:
+        assert path.stat().st_ino == inode
+    assert content(blobs, "shared") == b"shared"
+    assert content(blobs, "link") == b"linked"
+    assert not {"alone", "shared", "link"} & {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system to copy from")
+def test_put_file_copies_from_another_file_system(tmp_path):
+    other = Path(f"/dev/shm/foedus-test-{os.getpid()}")
+    other.write_bytes(b"from afar")
+    blobs = FilesystemBlobs(tmp_path)
+
+    blobs.put_file("a", other)
+
+    assert content(blobs, "a") == b"from afar"
+    assert not other.exists()
+
+
+def test_files_that_are_no_blobs_do_no_harm(tmp_path):
+    blobs = FilesystemBlobs(tmp_path)
+    blobs.put("a", b"x")
+    for folder in tmp_path.iterdir():
+        (folder / "README").write_text("made by hand")
+
+    assert [info.key for info in blobs.list()] == ["a"]
+    with pytest.raises(BlobMissing):
+        blobs.read("README")
