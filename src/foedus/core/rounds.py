@@ -171,6 +171,7 @@ class Policy(Protocol):
     ``rounds``           complete rounds after which the project is finished; None: it never is by itself
     ``absent_after_s``   seconds without a sign of life after which a participant counts as absent
     ``open_ended``       updates need no invitation of this very round: they go to whichever round is open
+    ``invites``          work is offered to members one by one; False: every member may train for the open round
     ``updates_per_participant``  how many updates of one participant a round may hold; None: any number
     """
 
@@ -180,6 +181,8 @@ class Policy(Protocol):
     def absent_after_s(self) -> float: ...
     @property
     def open_ended(self) -> bool: ...
+    @property
+    def invites(self) -> bool: ...
     @property
     def updates_per_participant(self) -> int | None: ...
 

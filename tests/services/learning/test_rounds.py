@@ -262,3 +262,43 @@ def test_moments_of_a_strategy_go_on_from_round_to_round(ports, clock):
     assert first.state_blob
     assert second.state_blob
     assert first.digest != second.digest
+
+
+def test_members_train_without_invitation_where_the_policy_invites_nobody(ports, clock):
+    study = Study.create(ports, clock, policy=Rule(name="requirement", options={"requirement": "all_clients"}))
+    a, b = study.join_all("a", "b")
+    assert isinstance(study.next(a), Train)
+    study.submit(a, 1, model(1.0))
+    assert isinstance(study.next(a), Idle)
+    assert "b" in study.next(a).reasons[0].text
+
+    study.submit(b, 1, model(3.0))
+    work(ports, clock)
+
+    assert study.next(a).round.number == 2
+
+
+def test_buffered_rounds_take_updates_of_earlier_rounds_and_count_their_staleness(ports, clock):
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options={"buffer": 1, "rounds": 5}))
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    work(ports, clock)
+
+    update, _ = study.submit(b, 1, model(2.0))
+
+    assert (update.round.number, update.task_round, update.staleness) == (2, 1, 1)
+
+
+def test_a_task_grown_too_stale_is_refused_and_replaced_by_a_fresh_one(ports, clock):
+    options = {"buffer": 1, "rounds": 5, "max_staleness": 0}
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options=options))
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    work(ports, clock)
+
+    with pytest.raises(Late):
+        study.submit(b, 1, model(2.0))
+
+    assert study.next(b).round.number == 2

@@ -33,6 +33,7 @@ class Buffered:
     max_wait_s: float | None = None
 
     open_ended: ClassVar[bool] = True
+    invites: ClassVar[bool] = True
     updates_per_participant: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:

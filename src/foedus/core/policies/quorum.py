@@ -45,6 +45,7 @@ class Quorum:
     max_invalid_streak: int | None = 10
 
     open_ended: ClassVar[bool] = False
+    invites: ClassVar[bool] = True
     updates_per_participant: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:

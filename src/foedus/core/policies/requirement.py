@@ -31,6 +31,7 @@ class Requirement:
     updates_per_participant: int | None = None
 
     open_ended: ClassVar[bool] = True
+    invites: ClassVar[bool] = False
     absent_after_s: ClassVar[float] = 86_400.0  # only said, never decided upon: clients send no signs of life
 
     def __post_init__(self) -> None:

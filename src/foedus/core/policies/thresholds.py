@@ -46,6 +46,7 @@ class Thresholds:
     max_invalid_streak: int | None = None
 
     open_ended: ClassVar[bool] = False
+    invites: ClassVar[bool] = True
     updates_per_participant: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:

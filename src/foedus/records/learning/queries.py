@@ -151,7 +151,7 @@ def round_view(project: Project, current: Round, policy: Policy, now: datetime, 
         reported=updates["members"],
         updates=updates["n"],
         covered=_covered(project, current) if policy.open_ended else 0,
-        pending=_pending(current) if absences else (),
+        pending=_pending(project, current, policy) if absences else (),
         pending_seen_at=open_tasks.aggregate(at=Min("membership__seen_at"))["at"] if absences else None,
         completed=Round.objects.filter(project=project, phase=Phase.COMPLETE).count(),
         invalid_streak=_invalid_streak(project, current),
@@ -229,12 +229,15 @@ def _covered(project: Project, current: Round) -> int:
     return active_memberships(project).filter(updates__round=current).distinct().count()
 
 
-def _pending(current: Round) -> tuple[Candidate, ...]:
-    rows = (
-        Invitation.objects.filter(round=current, state=Invitation.State.OPEN)
-        .order_by("membership__seen_at", "pk")
-        .values_list("membership_id", "membership__participant__name", "membership__seen_at")[:_PENDING_SHOWN]
-    )
+def _pending(project: Project, current: Round, policy: Policy) -> tuple[Candidate, ...]:
+    """Some of those that have a task or, where nobody is given one, of those without an update in this round."""
+    if policy.invites:
+        waited_for = active_memberships(project).filter(
+            invitations__round__project=project, invitations__state=Invitation.State.OPEN
+        )
+    else:
+        waited_for = active_memberships(project).exclude(updates__round=current)
+    rows = waited_for.order_by("seen_at", "pk").values_list("pk", "participant__name", "seen_at")[:_PENDING_SHOWN]
     return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
 
 

@@ -63,6 +63,7 @@ def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = T
                 _check_again(project, decision.until)
             return
         _apply(ports, project, current, decision, now)
+        absences = True  # whoever was invited just now may vanish: the next look must say when to look again
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)
 

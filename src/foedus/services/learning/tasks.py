@@ -12,6 +12,7 @@ from foedus.records.learning.models import Checkpoint, Invitation, Membership, P
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
     find_open_invitation,
+    find_open_round,
     get_membership,
     get_project,
     has_scored,
@@ -124,6 +125,8 @@ def _task(project: Project, membership: Membership, now: datetime) -> Task:
     if invitation is not None and _still_wanted(invitation.round):
         base = invitation.round.base
         return Train(round=invitation.round, checkpoint=base, evaluate=evaluation_due(project, membership, base))
+    if (current := _round_for_all(project, membership)) is not None:
+        return Train(round=current, checkpoint=current.base, evaluate=evaluation_due(project, membership, current.base))
     latest = (
         find_latest_checkpoint(project) if project.evaluate_every or project.state == Project.State.FINISHED else None
     )
@@ -135,6 +138,16 @@ def _task(project: Project, membership: Membership, now: datetime) -> Task:
     if membership.obstacle:
         reasons = (Reason("not_ready", f"You are not ready: {membership.obstacle}."), *reasons)
     return Idle(reasons=reasons)
+
+
+def _round_for_all(project: Project, membership: Membership) -> Round | None:
+    """The open round, where members train without being invited, until this one has handed in its update."""
+    if project.state != Project.State.RUNNING or policy_of(project).invites:
+        return None
+    current = find_open_round(project)
+    if current is None or current.state is Phase.COMBINING:
+        return None
+    return None if current.updates.filter(membership=membership).exists() else current
 
 
 def _still_wanted(task: Round) -> bool:

@@ -92,8 +92,10 @@ def submit_update(
     blob = store(ports, f"projects/{found.pk}/updates", body)
     try:
         update, is_new = _accept(ports, actor, found, command, body, blob, now)
-    except BaseException:
+    except BaseException as exc:
         _forget(ports, blob)
+        if isinstance(exc, Late):
+            _end_task(ports, actor, found, command.round, now)
         raise
     if not is_new:
         _forget(ports, blob)
@@ -143,8 +145,8 @@ def _admitting_round(
     task = get_round(project, task_round)
     current = find_open_round(project)
     policy = policy_of(current or task)
-    earlier = Update.objects.filter(membership=membership, task_round=task_round).count()
-    if earlier and policy.updates_per_participant == 1:
+    sequence = Update.objects.filter(membership=membership, task_round=task_round).count()
+    if sequence and policy.updates_per_participant == 1:
         raise Replayed(
             f"you handed in another update for round {task_round} before; it stays as it was", round=task_round
         )
@@ -152,8 +154,9 @@ def _admitting_round(
         raise Late(f"round {task_round} is over ({task.phase}); your update is not counted", round=task_round)
     latest = find_latest_checkpoint(project)
     staleness = latest.number - task.base.number if latest else 0
+    earlier = Update.objects.filter(membership=membership, round=current).count()
     _admit(project, current, policy, membership, task_round, staleness, earlier, now)
-    return current, earlier, task.base, staleness
+    return current, sequence, task.base, staleness
 
 
 def _admit(
@@ -186,6 +189,20 @@ def _find_same(membership: Membership, task_round: int, digest: str) -> Update |
         .select_related("membership__participant", "round")
         .first()
     )
+
+
+def _end_task(ports: Ports, actor: Actor, found: Project, task_round: int, now: datetime) -> None:
+    """A task whose update comes too late is over, so that its participant can be given another one."""
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        ended = Invitation.objects.filter(
+            membership__participant_id=actor.id,
+            round__project=project,
+            round__number=task_round,
+            state=Invitation.State.OPEN,
+        ).update(state=Invitation.State.CLOSED, closed_at=now)
+        if ended:
+            advance(ports, project, now)
 
 
 def _forget(ports: Ports, blob: str) -> None:

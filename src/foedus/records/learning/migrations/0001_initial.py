@@ -6,228 +6,411 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Project',
+            name="Project",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=64, unique=True)),
-                ('title', models.CharField(blank=True, max_length=255)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('running', 'Running'), ('paused', 'Paused'), ('finished', 'Finished')], default='draft', max_length=16)),
-                ('strategy', models.JSONField()),
-                ('policy', models.JSONField()),
-                ('settings', models.JSONField(default=dict)),
-                ('update_kind', models.CharField(choices=[('weights', 'Weights'), ('delta', 'Delta')], default='weights', max_length=16)),
-                ('evaluate_every', models.PositiveIntegerField(default=0)),
-                ('seed', models.BigIntegerField(default=0)),
-                ('layout', models.JSONField(null=True)),
-                ('finish_reason', models.JSONField(null=True)),
-                ('event_seq', models.PositiveBigIntegerField(default=0)),
-                ('next_check_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='projects', to='accounts.organisation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("title", models.CharField(blank=True, max_length=255)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("finished", "Finished"),
+                        ],
+                        default="draft",
+                        max_length=16,
+                    ),
+                ),
+                ("strategy", models.JSONField()),
+                ("policy", models.JSONField()),
+                ("settings", models.JSONField(default=dict)),
+                (
+                    "update_kind",
+                    models.CharField(
+                        choices=[("weights", "Weights"), ("delta", "Delta")], default="weights", max_length=16
+                    ),
+                ),
+                ("evaluate_every", models.PositiveIntegerField(default=0)),
+                ("seed", models.BigIntegerField(default=0)),
+                ("layout", models.JSONField(null=True)),
+                ("finish_reason", models.JSONField(null=True)),
+                ("event_seq", models.PositiveBigIntegerField(default=0)),
+                ("next_check_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="projects", to="accounts.organisation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('active', 'Active'), ('removed', 'Removed')], default='active', max_length=16)),
-                ('evaluates', models.BooleanField(default=False)),
-                ('obstacle', models.CharField(blank=True, max_length=200)),
-                ('seen_at', models.DateTimeField(null=True)),
-                ('joined_at', models.DateTimeField()),
-                ('participant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='accounts.participant')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("removed", "Removed")], default="active", max_length=16
+                    ),
+                ),
+                ("evaluates", models.BooleanField(default=False)),
+                ("obstacle", models.CharField(blank=True, max_length=200)),
+                ("seen_at", models.DateTimeField(null=True)),
+                ("joined_at", models.DateTimeField()),
+                (
+                    "participant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="accounts.participant",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="learning.project"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='EnrolmentKey',
+            name="EnrolmentKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key_hash', models.CharField(max_length=64, unique=True)),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('used_at', models.DateTimeField(null=True)),
-                ('secret_hash', models.CharField(blank=True, max_length=64)),
-                ('used_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.participant')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='enrolment_keys', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key_hash", models.CharField(max_length=64, unique=True)),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("used_at", models.DateTimeField(null=True)),
+                ("secret_hash", models.CharField(blank=True, max_length=64)),
+                (
+                    "used_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.participant"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="enrolment_keys",
+                        to="learning.project",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Checkpoint',
+            name="Checkpoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('round_number', models.PositiveIntegerField(null=True)),
-                ('digest', models.CharField(max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('blob', models.CharField(max_length=512)),
-                ('state_blob', models.CharField(blank=True, max_length=512)),
-                ('metrics', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField()),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='checkpoints', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("round_number", models.PositiveIntegerField(null=True)),
+                ("digest", models.CharField(max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("blob", models.CharField(max_length=512)),
+                ("state_blob", models.CharField(blank=True, max_length=512)),
+                ("metrics", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="checkpoints", to="learning.project"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.CharField(max_length=255)),
-                ('created_at', models.DateTimeField()),
-                ('checkpoint', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='artifacts', to='learning.checkpoint')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.CharField(max_length=255)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "checkpoint",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.RESTRICT, related_name="artifacts", to="learning.checkpoint"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="artifacts", to="learning.project"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('phase', models.CharField(choices=[('waiting', 'Waiting'), ('collecting', 'Collecting'), ('combining', 'Combining'), ('complete', 'Complete'), ('invalid', 'Invalid')], default='waiting', max_length=16)),
-                ('policy', models.JSONField()),
-                ('strategy', models.JSONField()),
-                ('opened_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(null=True)),
-                ('deadline_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('needed', models.PositiveIntegerField(default=0)),
-                ('metrics', models.JSONField(default=dict)),
-                ('reason', models.JSONField(null=True)),
-                ('base', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rounds_from', to='learning.checkpoint')),
-                ('checkpoint', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='made_by', to='learning.checkpoint')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rounds', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "phase",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("collecting", "Collecting"),
+                            ("combining", "Combining"),
+                            ("complete", "Complete"),
+                            ("invalid", "Invalid"),
+                        ],
+                        default="waiting",
+                        max_length=16,
+                    ),
+                ),
+                ("policy", models.JSONField()),
+                ("strategy", models.JSONField()),
+                ("opened_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(null=True)),
+                ("deadline_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("needed", models.PositiveIntegerField(default=0)),
+                ("metrics", models.JSONField(default=dict)),
+                ("reason", models.JSONField(null=True)),
+                (
+                    "base",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rounds_from",
+                        to="learning.checkpoint",
+                    ),
+                ),
+                (
+                    "checkpoint",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="made_by",
+                        to="learning.checkpoint",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="rounds", to="learning.project"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Invitation',
+            name="Invitation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('reported', 'Reported'), ('lost', 'Lost'), ('declined', 'Declined'), ('closed', 'Closed')], default='open', max_length=16)),
-                ('note', models.CharField(blank=True, max_length=200)),
-                ('invited_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('membership', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='learning.membership')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("reported", "Reported"),
+                            ("lost", "Lost"),
+                            ("declined", "Declined"),
+                            ("closed", "Closed"),
+                        ],
+                        default="open",
+                        max_length=16,
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=200)),
+                ("invited_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to="learning.membership",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="invitations", to="learning.round"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Score',
+            name="Score",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('examples', models.FloatField()),
-                ('metrics', models.JSONField()),
-                ('reported_at', models.DateTimeField()),
-                ('checkpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='learning.checkpoint')),
-                ('membership', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='learning.membership')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='scores', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("examples", models.FloatField()),
+                ("metrics", models.JSONField()),
+                ("reported_at", models.DateTimeField()),
+                (
+                    "checkpoint",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="scores", to="learning.checkpoint"
+                    ),
+                ),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="learning.membership",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Update',
+            name="Update",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_round', models.PositiveIntegerField()),
-                ('sequence', models.PositiveIntegerField(default=0)),
-                ('staleness', models.PositiveIntegerField(default=0)),
-                ('examples', models.FloatField()),
-                ('digest', models.CharField(max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('blob', models.CharField(max_length=512)),
-                ('metrics', models.JSONField(default=dict)),
-                ('accepted_at', models.DateTimeField()),
-                ('base', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='updates_from', to='learning.checkpoint')),
-                ('membership', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='updates', to='learning.membership')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='updates', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_round", models.PositiveIntegerField()),
+                ("sequence", models.PositiveIntegerField(default=0)),
+                ("staleness", models.PositiveIntegerField(default=0)),
+                ("examples", models.FloatField()),
+                ("digest", models.CharField(max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("blob", models.CharField(max_length=512)),
+                ("metrics", models.JSONField(default=dict)),
+                ("accepted_at", models.DateTimeField()),
+                (
+                    "base",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="updates_from",
+                        to="learning.checkpoint",
+                    ),
+                ),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="updates", to="learning.membership"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="updates", to="learning.round"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('digest', models.CharField(max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('offset', models.PositiveBigIntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('membership', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='learning.membership')),
+                ("id", models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ("digest", models.CharField(max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("offset", models.PositiveBigIntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to="learning.membership"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='project',
-            index=models.Index(condition=models.Q(('next_check_at__isnull', False)), fields=['next_check_at'], name='project_to_check'),
+            model_name="project",
+            index=models.Index(
+                condition=models.Q(("next_check_at__isnull", False)), fields=["next_check_at"], name="project_to_check"
+            ),
         ),
         migrations.AddIndex(
-            model_name='membership',
-            index=models.Index(fields=['project', 'state', 'seen_at'], name='membership_seen'),
+            model_name="membership",
+            index=models.Index(fields=["project", "state", "seen_at"], name="membership_seen"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('project', 'participant'), name='membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("project", "participant"), name="membership_once"),
         ),
         migrations.AddConstraint(
-            model_name='checkpoint',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='checkpoint_number_once'),
+            model_name="checkpoint",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="checkpoint_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('project', 'version'), name='artifact_version_once'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(fields=("project", "version"), name="artifact_version_once"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='round_number_once'),
+            model_name="round",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="round_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(condition=models.Q(('phase__in', ('waiting', 'collecting', 'combining'))), fields=('project',), name='one_open_round'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("phase__in", ("waiting", "collecting", "combining"))),
+                fields=("project",),
+                name="one_open_round",
+            ),
         ),
         migrations.AddIndex(
-            model_name='invitation',
-            index=models.Index(fields=['round', 'state'], name='invitation_state'),
+            model_name="invitation",
+            index=models.Index(fields=["round", "state"], name="invitation_state"),
         ),
         migrations.AddConstraint(
-            model_name='invitation',
-            constraint=models.UniqueConstraint(fields=('round', 'membership'), name='invited_once_per_round'),
+            model_name="invitation",
+            constraint=models.UniqueConstraint(fields=("round", "membership"), name="invited_once_per_round"),
         ),
         migrations.AddConstraint(
-            model_name='invitation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('membership',), name='one_open_invitation_per_member'),
+            model_name="invitation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")), fields=("membership",), name="one_open_invitation_per_member"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('checkpoint', 'membership'), name='one_score_per_member'),
+            model_name="score",
+            constraint=models.UniqueConstraint(fields=("checkpoint", "membership"), name="one_score_per_member"),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('checkpoint', 'user'), name='one_score_per_user'),
+            model_name="score",
+            constraint=models.UniqueConstraint(fields=("checkpoint", "user"), name="one_score_per_user"),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('membership__isnull', False), ('user__isnull', True)), models.Q(('membership__isnull', True), ('user__isnull', False)), _connector='OR'), name='score_has_one_author'),
+            model_name="score",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("membership__isnull", False), ("user__isnull", True)),
+                    models.Q(("membership__isnull", True), ("user__isnull", False)),
+                    _connector="OR",
+                ),
+                name="score_has_one_author",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='update',
-            constraint=models.UniqueConstraint(fields=('membership', 'task_round', 'sequence'), name='one_update_per_member_and_round'),
+            model_name="update",
+            constraint=models.UniqueConstraint(
+                fields=("membership", "task_round", "sequence"), name="one_update_per_member_and_round"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='update',
-            constraint=models.CheckConstraint(condition=models.Q(('examples__gt', 0)), name='update_weighs_something'),
+            model_name="update",
+            constraint=models.CheckConstraint(condition=models.Q(("examples__gt", 0)), name="update_weighs_something"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['expires_at'], name='upload_expires'),
+            model_name="upload",
+            index=models.Index(fields=["expires_at"], name="upload_expires"),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.UniqueConstraint(fields=('membership', 'digest'), name='one_upload_per_content'),
+            model_name="upload",
+            constraint=models.UniqueConstraint(fields=("membership", "digest"), name="one_upload_per_content"),
         ),
     ]

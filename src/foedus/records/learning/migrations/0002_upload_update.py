@@ -5,23 +5,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('learning', '0001_initial'),
+        ("learning", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='upload',
-            name='one_upload_per_content',
+            model_name="upload",
+            name="one_upload_per_content",
         ),
         migrations.AddField(
-            model_name='upload',
-            name='update',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='learning.update'),
+            model_name="upload",
+            name="update",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="learning.update"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.UniqueConstraint(condition=models.Q(('update__isnull', True)), fields=('membership', 'digest'), name='one_upload_per_content'),
+            model_name="upload",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("update__isnull", True)),
+                fields=("membership", "digest"),
+                name="one_upload_per_content",
+            ),
         ),
     ]
