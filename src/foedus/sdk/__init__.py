@@ -1,0 +1,85 @@
+"""The client library of foedus: take part in a project, or operate one.
+
+    from foedus.sdk import Update, run_participant
+
+    def train(model, settings):
+        return Update(weights={"w": model["w"] + 1}, examples=120)
+
+    run_participant(train, url="https://foedus.example", key="fek_...", state="participant")
+
+It needs httpx, NumPy and ``foedus.core``, and nothing else of foedus. Everything public is here.
+"""
+
+from foedus.core.arrays import Arrays
+from foedus.core.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Late,
+    NotFound,
+    PlatformError,
+    QuotaExceeded,
+    Replayed,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from foedus.sdk.answers import (
+    AcceptedUpdate,
+    Artifact,
+    Checkpoint,
+    Credential,
+    EnrolmentKey,
+    Event,
+    Identity,
+    Member,
+    Project,
+    Reason,
+    Receipt,
+    Round,
+    Score,
+)
+from foedus.sdk.operators import Operator
+from foedus.sdk.participant import run_participant
+from foedus.sdk.problems import BadAnswer, Redirected
+from foedus.sdk.runner import Outcome
+from foedus.sdk.stopping import Stop
+from foedus.sdk.training import Context, Evaluation, Participant, Update
+
+__all__ = [
+    "AcceptedUpdate",
+    "Arrays",
+    "Artifact",
+    "BadAnswer",
+    "Checkpoint",
+    "Conflict",
+    "Context",
+    "Credential",
+    "EnrolmentKey",
+    "Evaluation",
+    "Event",
+    "Forbidden",
+    "Identity",
+    "Invalid",
+    "Late",
+    "Member",
+    "NotFound",
+    "Operator",
+    "Outcome",
+    "Participant",
+    "PlatformError",
+    "Project",
+    "QuotaExceeded",
+    "Reason",
+    "Receipt",
+    "Redirected",
+    "Replayed",
+    "Round",
+    "Score",
+    "Stop",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "Update",
+    "run_participant",
+]

@@ -1,0 +1,192 @@
+"""What a server tells, in the words of the native API. Fields that a server leaves out have their defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from foedus.sdk.reading import Answer
+
+Metrics = Mapping[str, float]
+
+
+def _no_facts() -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason(Answer):
+    """Why something waits or ended: ``code`` and ``facts`` for programs, ``text`` as a sentence."""
+
+    text: str
+    code: str = ""
+    facts: Mapping[str, Any] = field(default_factory=_no_facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Answer):
+    """A published state of the model. ``digest`` is the SHA-256 of its bytes in hexadecimal."""
+
+    number: int
+    digest: str
+    size_bytes: int
+    round: int | None = None
+    created_at: datetime | None = None
+    metrics: Mapping[str, Any] | None = None
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt(Answer):
+    """The server's word that an update is on disk."""
+
+    id: str
+    round: int
+    digest: str
+    participant: str = ""
+    size_bytes: int = 0
+    examples: float = 0.0
+    staleness: int = 0
+    accepted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Answer):
+    """One cycle of inviting, training and combining. Counts are of participants, ``updates`` of updates."""
+
+    number: int
+    phase: str
+    reasons: tuple[Reason, ...] = ()
+    invited: int = 0
+    reported: int = 0
+    lost: int = 0
+    updates: int = 0
+    opened_at: datetime | None = None
+    started_at: datetime | None = None
+    deadline_at: datetime | None = None
+    closed_at: datetime | None = None
+    base_checkpoint: int | None = None
+    checkpoint: int | None = None
+    metrics: Mapping[str, Any] | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project(Answer):
+    """What is learnt together. ``round`` and ``checkpoint`` are the newest; ``participants`` is a count."""
+
+    key: str
+    title: str = ""
+    state: str = ""
+    reasons: tuple[Reason, ...] = ()
+    strategy: Mapping[str, Any] = field(default_factory=_no_facts)
+    policy: Mapping[str, Any] = field(default_factory=_no_facts)
+    settings: Mapping[str, Any] = field(default_factory=_no_facts)
+    update_kind: str = "weights"
+    evaluate_every: int = 0
+    seed: int | None = None
+    round: Round | None = None
+    checkpoint: Checkpoint | None = None
+    layout: Any = None
+    participants: int = 0
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Answer):
+    """A participant as operators see it. ``waiting_for`` says why it has no task."""
+
+    id: str
+    name: str
+    state: str = "active"
+    joined_at: datetime | None = None
+    seen_at: datetime | None = None
+    waiting_for: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentKey(Answer):
+    """To be given to one participant; ``key`` is shown this once."""
+
+    key: str = field(repr=False)
+    name: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedUpdate(Answer):
+    """An update that a round holds."""
+
+    id: str
+    participant: str
+    examples: float
+    digest: str = ""
+    size_bytes: int = 0
+    staleness: int = 0
+    metrics: Mapping[str, Any] | None = None
+    accepted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Answer):
+    """How good a checkpoint is, according to a participant, or to an operator (``participant`` None)."""
+
+    checkpoint: int
+    metrics: Mapping[str, Any]
+    examples: float = 0.0
+    participant: str | None = None
+    reported_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact(Answer):
+    """A checkpoint under the version name it was released by."""
+
+    version: str
+    checkpoint: int
+    digest: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential(Answer):
+    """An operator token; ``token`` is there only in the answer that made it."""
+
+    id: str
+    name: str = ""
+    token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Answer):
+    """Who the server takes us for."""
+
+    kind: str
+    name: str = ""
+    organisation: str = ""
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Answer):
+    """Something that happened to a project; ``id`` grows by one from event to event."""
+
+    id: int
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=_no_facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Answer):
+    """What a participant is to do now: train, evaluate, wait, or nothing more (finished)."""
+
+    task: str
+    round: int | None = None
+    checkpoint: Checkpoint | None = None
+    settings: Mapping[str, Any] = field(default_factory=_no_facts)
+    update_kind: str = "weights"
+    deadline_at: datetime | None = None
+    heartbeat_s: float = 5.0
+    evaluate: bool = False
+    reasons: tuple[Reason, ...] = ()

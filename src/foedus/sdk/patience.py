@@ -1,0 +1,69 @@
+"""How a participant waits for a server that does not answer: longer each time, at random, and saying why once.
+
+Full jitter, so that a fleet that lost its server together does not come back together.
+Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from foedus.core.errors import PlatformError, QuotaExceeded, Unavailable
+from foedus.sdk.stopping import Stopped
+
+log = logging.getLogger("foedus.participant")
+Answer = TypeVar("Answer")
+
+
+class Patience:
+    """Repeats calls until they succeed, fail for good, or ``stop`` is set (which raises Stopped)."""
+
+    def __init__(
+        self, stop: threading.Event, rng: random.Random, *, base_s: float = 0.5, longest_s: float = 60.0
+    ) -> None:
+        self.stop = stop
+        self._rng = rng
+        self._base_s = base_s
+        self._longest_s = longest_s
+        self._said = ""
+
+    def call(self, what: str, attempt: Callable[[], Answer]) -> Answer:
+        """The answer to ``attempt``. ``what`` completes the sentence "waiting to …"."""
+        failures = 0
+        while True:
+            self.check()
+            try:
+                answer = attempt()
+            except (Unavailable, QuotaExceeded) as exc:
+                self.check()  # an interrupted call is no failure
+                failures += 1
+                self._wait_out(what, exc, failures)
+            else:
+                if failures:
+                    log.info("the server answers again after %d failed attempts", failures)
+                return answer
+
+    def say(self, sentence: str) -> None:
+        """Log a reason for waiting, unless it was the latest one said."""
+        level = logging.DEBUG if sentence == self._said else logging.INFO
+        self._said = sentence
+        log.log(level, "waiting: %s", sentence)
+
+    def pause(self, failures: int, *, at_least_s: float = 0.0) -> None:
+        """Wait as long as the ``failures``-th failure in a row calls for; not at all for none."""
+        ceiling = min(self._longest_s, self._base_s * 2.0 ** min(failures - 1, 30)) if failures > 0 else 0.0
+        seconds = at_least_s + self._rng.uniform(0.0, ceiling)
+        if seconds > 0.0 and self.stop.wait(seconds):
+            raise Stopped
+        self.check()
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+
+    def _wait_out(self, what: str, exc: PlatformError, failures: int) -> None:
+        # The count stays out of the sentence, which would be a new one each time otherwise.
+        self.say(f"to {what}, because: {exc.message}")
+        self.pause(failures, at_least_s=float(exc.context.get("retry_after_s", 0.0)))
