@@ -38,7 +38,7 @@ class Recipe:
 
     epochs: int = 4
     learning_rate: float = 0.1
-    batch: int = 16
+    batch: int = 12
     momentum: float = 0.9
     longest_step: float = 1.0
 
