@@ -1,5 +1,6 @@
 """Folders that survive power cuts and belong to nobody else."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -24,6 +25,6 @@ def private_folder(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-        raise PermissionError(f"{path} is not a folder of this user")
+        raise PermissionError(errno.EACCES, "Not a folder of this user", str(path))
     if info.st_mode & OTHERS:
         path.chmod(0o700)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
+import structlog
+
 from foedus.connectors.addresses import BadAddress, driver_of, split_address
 from foedus.connectors.subscribers import Subscribers
 from foedus.core.errors import Invalid
@@ -49,6 +51,7 @@ CALLS: dict[str, Any] = {
 ADDRESS = re.compile(r"(?P<scheme>nats|tls)://(?:(?P<who>[^@/?#]*)@)?(?P<hosts>[^@/?#]+)/?(?P<query>\?.*)?")
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -101,6 +104,7 @@ class Follower:
         )
         self._alive = True
         if again:
+            log.info("bus.resumed", bus="nats")
             self._subscribers.wake()  # some of it may have aged out, or the stream may be a new one
 
     async def stream(self) -> Any:
@@ -121,7 +125,8 @@ class Follower:
                 self._alive = False  # until it is known to have worked
                 try:
                     await self.resume()
-                except (nats.errors.Error, OSError):
+                except (nats.errors.Error, OSError) as exc:
+                    log.warning("bus.resume_failed", bus="nats", error=type(exc).__name__)
                     wait_s = RETRY_S
             else:
                 self._alive = False  # until the next heartbeat

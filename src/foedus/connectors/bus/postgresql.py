@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
+
 from foedus.connectors.addresses import BadAddress, driver_of
 from foedus.connectors.subscribers import Subscribers
 from foedus.core.errors import Invalid
@@ -22,6 +24,8 @@ from foedus.ports.bus import BusUnavailable, Message, Subscription, check_messag
 with driver_of("postgres"):
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
+
+log = structlog.get_logger(__name__)
 
 CHANNEL = "foedus_wake"
 FIRST_PAUSE_S = 0.1
@@ -95,8 +99,10 @@ class Listener:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 try:
                     connection = self._connect()
-                except psycopg.Error:
+                except psycopg.Error as exc:
+                    log.warning("bus.resume_failed", bus="postgresql", error=type(exc).__name__)
                     continue
+                log.info("bus.resumed", bus="postgresql")
                 pause_s = FIRST_PAUSE_S
                 self._subscribers.wake()  # what was said meanwhile was said to nobody
             with connection:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 import httpx
 
 from foedus.connectors.addresses import BadAddress, flag, split_address
+from foedus.core.errors import Invalid
 from foedus.core.signatures import sign
 from foedus.ports.push import PushMessage, PushUnavailable, to_json
 from foedus.ports.secrets import Secret, SecretMissing
@@ -90,6 +91,8 @@ class WebhookPush:
 
     def send(self, message: PushMessage) -> None:
         body = to_json(message)
+        if not (message.id.isascii() and message.id.isprintable()):
+            raise Invalid("A message's id travels in a header, which takes printable ASCII.", message_id=message.id)
         try:
             addresses = self._checked_addresses()
             for address in addresses[:-1]:
@@ -98,7 +101,7 @@ class WebhookPush:
                 except httpx.ConnectError:
                     continue
             return self._post(addresses[-1], message.id, body)
-        except (httpx.HTTPError, OSError) as exc:
+        except (httpx.HTTPError, OSError, UnicodeError) as exc:
             raise PushUnavailable(host=self._url.hostname, reason=type(exc).__name__) from exc
 
     def close(self) -> None:
@@ -134,8 +137,8 @@ class WebhookPush:
 
 def checked_url(url: str) -> SplitResult:
     parts, _ = split_address(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise BadAddress("Write webhook:https://host/path.", scheme=parts.scheme)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or not parts.netloc.isascii():
+        raise BadAddress("Write webhook:https://host/path, the host in ASCII.", scheme=parts.scheme)
     if parts.username is not None or parts.password is not None:
         raise BadAddress("Credentials do not belong into a webhook's address; its messages are signed.")
     return parts
