@@ -46,10 +46,10 @@ class PushContract:
 
         assert sorted(message["id"] for message in delivered()) == sorted(f"m-{i}" for i in range(40))
 
-    @pytest.mark.parametrize("data", [{"x": object()}, {"x": float("nan")}, {"x": b"bytes"}])
-    def test_what_is_not_json_is_refused_and_not_sent(self, push, delivered, data):
+    @pytest.mark.parametrize("bad", [{"x": object()}, {"x": float("nan")}, {"x": b"bytes"}])
+    def test_what_is_not_json_is_refused_and_not_sent(self, push, delivered, bad):
         with pytest.raises(Invalid):
-            push.send(a_message(data=data))
+            push.send(a_message(data=bad))
 
         assert delivered() == []
 

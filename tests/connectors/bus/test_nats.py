@@ -95,9 +95,14 @@ def test_who_was_away_catches_up(make, server):
     assert [data for data in heard_until(subscription, b"3") if data] == [b"2", b"3"]
 
 
-def test_a_consumer_that_falls_silent_is_made_again(make, server, monkeypatch):
+@pytest.fixture
+def impatient(monkeypatch):
     monkeypatch.setattr("foedus.connectors.bus.nats.PATIENCE_S", 0.3)
     monkeypatch.setattr("foedus.connectors.bus.nats.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("foedus.connectors.bus.nats.CALL_TIMEOUT_S", 1.0)
+
+
+def test_a_consumer_that_falls_silent_is_made_again(make, server, impatient):
     bus, other = make(server.url), make(server.url)
     subscription = bus.subscribe("a")
     connection = bus._connection
@@ -108,7 +113,7 @@ def test_a_consumer_that_falls_silent_is_made_again(make, server, monkeypatch):
     assert heard_until(subscription, b"x")[-1] == b"x"
 
 
-def test_a_stream_that_was_deleted_is_made_again(make, server):
+def test_a_stream_that_was_deleted_is_made_again(make, server, impatient):
     bus, other = make(server.url), make(server.url)
     subscription = bus.subscribe("a")
     other.publish("a", b"1")
@@ -121,7 +126,7 @@ def test_a_stream_that_was_deleted_is_made_again(make, server):
     assert heard_until(subscription, b"2")[-1] == b"2"
 
 
-def test_a_server_that_is_not_there_is_unavailable(make):
+def test_a_server_that_is_not_there_is_unavailable(make, impatient):
     url = f"nats://127.0.0.1:{free_port()}"
 
     with pytest.raises(BusUnavailable):
@@ -130,7 +135,7 @@ def test_a_server_that_is_not_there_is_unavailable(make):
         make(url).subscribe("a")
 
 
-def test_a_server_that_goes_away_is_unavailable_until_it_is_back(make, server):
+def test_a_server_that_goes_away_is_unavailable_until_it_is_back(make, server, impatient):
     bus = make(server.url)
     bus.publish("a")
     server.stop()
@@ -152,7 +157,7 @@ def test_a_server_without_jetstream_is_unavailable(make, tmp_path, server):
 
 
 @pytest.mark.parametrize("credentials", ["word@", "ann:p%40ss@"])
-def test_passwords_and_tokens_are_understood(make, tmp_path, credentials):
+def test_passwords_and_tokens_are_understood(make, tmp_path, credentials, impatient):
     options = ["--auth", "word"] if credentials == "word@" else ["--user", "ann", "--pass", "p@ss"]
     with nats_server(tmp_path / "nats", *options, credentials=credentials) as server:
         bus = make(server.url)
