@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "foedus.records.accounts",
+    "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.shell",
     "foedus.server",
@@ -41,6 +42,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "foedus.server.middleware.PortsMiddleware",
 ]
 TEMPLATES = [
     {

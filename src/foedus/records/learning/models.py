@@ -35,6 +35,8 @@ class Project(models.Model):
     seed = models.BigIntegerField(default=0)
     layout = models.JSONField(null=True)
     finish_reason = models.JSONField(null=True)
+    # The dialect whose rules go with the project, such as who must be told of an invitation.
+    face = models.CharField(max_length=16, default="native")
     event_seq = models.PositiveBigIntegerField(default=0)
     next_check_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -108,7 +110,7 @@ class Checkpoint(models.Model):
 
 
 class Round(models.Model):
-    """One cycle of offer, contribute, combine, publish. Policy and strategy are those of the moment it was opened."""
+    """One cycle of offer, contribute, combine, publish. Policy, strategy and settings are those of its opening."""
 
     class PhaseChoices(models.TextChoices):
         WAITING = Phase.WAITING.value
@@ -124,6 +126,7 @@ class Round(models.Model):
     checkpoint = models.OneToOneField(Checkpoint, on_delete=models.CASCADE, null=True, related_name="made_by")
     policy = models.JSONField()
     strategy = models.JSONField()
+    settings = models.JSONField(default=dict)
     opened_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
@@ -158,6 +161,7 @@ class Invitation(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
     note = models.CharField(max_length=200, blank=True)
     invited_at = models.DateTimeField()
+    notified_at = models.DateTimeField(null=True)  # when a push service took the word over, for those that get pushes
     closed_at = models.DateTimeField(null=True)
 
     class Meta:

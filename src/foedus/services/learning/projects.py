@@ -17,7 +17,7 @@ from foedus.records.learning.queries import get_project, lock_project
 from foedus.services.learning import rounds
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.shell import audit
-from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require
+from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
 from foedus.services.shell.events import emit
 from foedus.services.shell.staging import Staged
 
@@ -179,7 +179,7 @@ def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int
     Repeating this does nothing. Raises NotFound when there never was such a membership.
     """
     found = get_project(key)
-    leaving = actor.kind == "participant" and actor.id == participant_id
+    leaving = actor.kind is Kind.PARTICIPANT and actor.id == participant_id
     gone = Membership.objects.filter(
         project=found, participant_id=participant_id, state=Membership.State.REMOVED
     ).exists()
@@ -209,6 +209,13 @@ def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int
             organisation_id=project.organisation_id, now=now, participant=participant_id,
         )  # fmt: skip
         rounds.advance(ports, project, now)
+
+
+def leave_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> None:
+    """End one's own membership. Repeating this does nothing. Raises Forbidden for operators, who have none."""
+    if actor.kind is not Kind.PARTICIPANT:
+        require(actor, Verb.WORK, get_project(key))
+    remove_participant(ports, actor, key, actor.id, now=now)
 
 
 def _check(command: CreateProject) -> None:

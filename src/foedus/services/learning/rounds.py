@@ -27,6 +27,7 @@ from foedus.services.shell.jobs import enqueue
 
 log = structlog.get_logger()
 
+NATIVE = "native"
 COMBINE_JOB = "combine"
 _MAX_STEPS = 8  # of one call: more would mean a policy that goes in circles; the next tick goes on
 
@@ -183,6 +184,7 @@ def _open_round(ports: Ports, project: Project, now: datetime) -> Round:
         base=base,
         policy=project.policy,
         strategy=project.strategy,
+        settings=project.settings,
         opened_at=now,
     )
     emit(ports, project, "round.opened", now, round=opened.number, checkpoint=base.number)
@@ -193,7 +195,7 @@ def _invite(ports: Ports, project: Project, current: Round, decision: Invite, no
     keys = [int(key) for key in decision.participants]
     again = Invitation.objects.filter(round=current, membership_id__in=keys)
     known = set(again.values_list("membership_id", flat=True))
-    again.update(state=Invitation.State.OPEN, invited_at=now, closed_at=None)
+    again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
     Invitation.objects.bulk_create(
         Invitation(round=current, membership_id=key, invited_at=now) for key in keys if key not in known
     )
@@ -204,6 +206,9 @@ def _invite(ports: Ports, project: Project, current: Round, decision: Invite, no
         current.needed = decision.needed
         current.save(update_fields=["phase", "started_at", "deadline_at", "needed"])
     emit(ports, project, "round.started", now, round=current.number, invited=len(keys))
+    if project.face != NATIVE:
+        # Native participants ask for work; other dialects' must be told, which is a job, because it may take tries.
+        enqueue(ports, f"{project.face}.invited", f"{project.pk}/{current.number}", now, round=current.pk)
 
 
 def _start_combining(ports: Ports, project: Project, current: Round, now: datetime) -> None:
