@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Message, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
 
@@ -30,12 +31,28 @@ def application(plane: str = "both", on_ready: Callable[[], None] = lambda: None
         *ROUTES,
     ]
     if plane == "both":
-        routes.append(Mount("/", WSGIMiddleware(django_app, workers=options.threads)))
+        routes.append(Mount("/", _Threaded(WSGIMiddleware(django_app, workers=options.threads))))
     app = Starlette(routes=routes, lifespan=_lifespan)
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
     app.state.on_ready = on_ready
     return app
+
+
+class _Threaded:
+    """Lets a2wsgi schedule what the server hands over: it wants coroutines, and granian gives other awaitables."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def received() -> Message:
+            return await receive()
+
+        async def sent(message: Message) -> None:
+            await send(message)
+
+        await self._app(scope, received, sent)
 
 
 @contextlib.asynccontextmanager
