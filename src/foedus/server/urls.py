@@ -1,7 +1,14 @@
 """The addresses that Django answers; what waits or streams is routed in ``asgi``."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from foedus import bootstrap
+
+_FACES = {"native": [path("foedus/v1/", include("foedus.faces.native.urls"))]}
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    *(pattern for face in bootstrap.settings().faces for pattern in _FACES[face]),
+]

@@ -46,7 +46,7 @@ class MethodNotAllowed(errors.Invalid):
         self.allow = allow
 
 
-class Internal(PlatformError):  # noqa: N818 - named like its siblings: its code is "internal"
+class Internal(PlatformError):
     """Something went wrong inside the server; its log has more under the request_id."""
 
 

@@ -1,0 +1,1 @@
+"""What is answered, in the words of the wire."""

@@ -1,0 +1,1 @@
+"""One module a subject; each view makes one call to a service."""
