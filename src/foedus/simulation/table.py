@@ -119,9 +119,9 @@ class _Live:
     def finished(self, row: RoundRow) -> None:
         number, *others = row.cells()
         self._head()
-        self._console.print(_line(self._of_all(number), *others))
         self._reported, self._invited = 0, 0
-        self._live.update(Text(""), refresh=True)
+        self._live.update(Text(""))  # drawn together with the row, below it
+        self._console.print(_line(self._of_all(number), *others))
 
     def close(self) -> None:
         if self._live.is_started:
