@@ -33,7 +33,8 @@ def _use(**flags: Any) -> bootstrap.Settings:
 @_HOST
 @_PORT
 @_DATA
-def serve(host: str | None, port: int | None, data: Path | None) -> None:
+@click.option("--until-eof", is_flag=True, help="Stop when standard input ends, for programs that start a server.")
+def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: bool) -> None:
     """Run everything: web, worker and clock as one supervised tree of processes."""
     options = _use(host=host, port=port, data=data)
     port = _free_port(options.host) if options.port == 0 else options.port
@@ -59,6 +60,8 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
     }
     if options.clock_seconds > 0:
         roles["clock"] = processes.clock
+    if until_eof:
+        roles["input"] = processes.until_eof
     sys.exit(Supervisor(roles).run())
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -98,6 +100,14 @@ def clock() -> None:
         except (PlatformError, OperationalError) as exc:
             log.warning("clock.waits", error=str(exc))
             close_old_connections()
+
+
+def until_eof() -> None:
+    """Ask the parent to stop once standard input has ended; then wait for that to happen."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.sigwait({signal.SIGTERM})
 
 
 def _do_one(ports: Ports) -> bool:
