@@ -17,10 +17,12 @@ def rng():
     return np.random.default_rng(7)
 
 
-def test_every_gradient_is_the_slope_of_the_loss(digits, rng):
+@pytest.mark.parametrize("ink", ["digits", "all over"])  # all over: the four patches of each place are equal
+def test_every_gradient_is_the_slope_of_the_loss(ink, digits, rng):
     # Blank paper gives zero, and with a bias of zero that is just where the rectifier bends: no slope to compare with.
     weights = {name: value + rng.normal(0, 0.1, value.shape) for name, value in init_weights(rng).items()}
     images, labels = digits.train_images[:6].astype(np.float64), digits.train_labels[:6]
+    images = images if ink == "digits" else np.ones_like(images)
 
     _, gradients = loss_and_gradients(weights, images, labels)
 

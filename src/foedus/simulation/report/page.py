@@ -114,9 +114,7 @@ def _mix(report: DemoReport) -> Element:
     return _section(
         "Who holds what",
         "mix",
-        element(
-            "p", "Each bar is one participant's images, by digit. Nobody sees what the others hold.", class_="note"
-        ),
+        element("p", _MIX_NOTE, class_="note"),
         element("p", "digit", *swatches, class_="legend", aria_hidden="true"),
         bars,
         element("details", element("summary", "The same as a table"), _mix_table(report)),
@@ -131,7 +129,11 @@ def _mix_table(report: DemoReport) -> Element:
 
 def _rounds(report: DemoReport) -> Element:
     heads = ("round", "reported / invited", "seconds", "mean loss", "accuracy")
-    return _section("Rounds", "rounds", _table("Participants, seconds, loss and accuracy of each round", heads, [row.cells() for row in report.rounds]))
+    return _section(
+        "Rounds",
+        "rounds",
+        _table("Participants, seconds, loss and accuracy of each round", heads, [row.cells() for row in report.rounds]),
+    )
 
 
 def _facts(report: DemoReport) -> Element:
