@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,13 +16,13 @@ _STEP[list(b"[{")] = 1
 _STEP[list(b"]}")] = -1
 
 
-def parse(text: bytes, *, max_depth: int) -> Any:
-    """The value of a JSON document in UTF-8."""
+def parse(text: bytes, *, max_depth: int, constant: Callable[[str], Any] | None = None) -> Any:
+    """The value of a JSON document in UTF-8. ``constant``, if given, reads NaN, Infinity and -Infinity."""
     depth = _depth(text)
     if depth > max_depth:
         raise Invalid(f"the JSON is nested {depth} deep, {max_depth} is allowed")
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=constant or _refuse_constant)
     except (ValueError, RecursionError) as exc:  # ValueError: syntax, UTF-8, and integers of thousands of digits
         raise Invalid(f"this is not valid JSON: {exc}"[:300]) from exc
 
