@@ -96,7 +96,8 @@ def settings() -> Settings:
 @cache
 def secrets() -> Secrets:
     """This process's secret store."""
-    return _connector("secrets", settings().secrets, settings().data)
+    store: Secrets = _connector("secrets", settings().secrets, settings().data)
+    return store
 
 
 def secret(name: str, n_bytes: int = 48) -> Secret:

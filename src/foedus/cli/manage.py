@@ -12,7 +12,7 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def manage(arguments: tuple[str, ...]) -> None:
     """Run a management command, such as migrate or createsuperuser."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "foedus.server.settings"  # whatever else this machine runs
     from django.core.management import ManagementUtility
 
     from foedus import bootstrap

@@ -119,7 +119,7 @@ def _round_fields(current: Round) -> Mapping[str, Any]:
         "invited": current.invited,
         "lost": current.lost,
         "seconds": current.seconds,
-        "metrics": dict(current.metrics),
+        "metrics": dict(current.metrics or {}),
         "reasons": [reason.text for reason in current.reasons],
     }
 

@@ -26,7 +26,7 @@ def prepare() -> Path:
 
     Several processes may do this at once: they take turns.
     """
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "foedus.server.settings"  # whatever else this machine runs
     options = bootstrap.settings()
     try:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -37,8 +37,8 @@ class Supervisor:
         """Start the roles and keep them running; the exit status once all have ended."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         # SIGCHLD and SIGALRM are ignored or deadly by default; a handler lets sigwait see them everywhere.
-        for number in (signal.SIGCHLD, signal.SIGALRM):
-            signal.signal(number, lambda *_: None)
+        for seen in (signal.SIGCHLD, signal.SIGALRM):
+            signal.signal(seen, lambda *_: None)
         gc.freeze()
         for role in self._roles:
             self._spawn(role)

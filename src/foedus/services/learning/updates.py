@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
+from typing import Any
 
 from django.db import transaction
 
@@ -55,7 +56,7 @@ class Expected:
     receipt: Update | None = None
 
 
-def check_metrics(metrics: Mapping[str, float]) -> None:
+def check_metrics(metrics: Mapping[str, Any]) -> None:
     """Raise Invalid unless these are few, finite numbers under short names."""
     if len(metrics) > MAX_METRICS:
         raise Invalid(f"at most {MAX_METRICS} metrics, not {len(metrics)}", field="metrics")

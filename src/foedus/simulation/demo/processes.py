@@ -95,9 +95,10 @@ def ready_url(server: subprocess.Popen[bytes], timeout_s: float) -> str:
     reader = threading.Thread(target=read, args=(server.stdout,), daemon=True)
     reader.start()
     reader.join(timeout_s)
-    if not found:
-        raise Unavailable(f"the server did not start within {timeout_s:g} s (status {server.poll()}); see its log")
-    return found[0]
+    if found:
+        return found[0]
+    how = f"was not ready within {timeout_s:g} s" if reader.is_alive() else "ended before it was ready"
+    raise Unavailable(f"the server {how}; see server.log beside the demo's output")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
