@@ -54,7 +54,7 @@ class Download:
         try:
             with self._link.stream("GET", self._path, headers=headers) as response:
                 self._begin(response)
-                for piece in response.iter_raw():
+                for piece in response.iter_bytes():
                     self._take(piece)
         except Invalid as exc:
             if exc.context.get("status") != 416:

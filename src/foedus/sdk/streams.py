@@ -107,13 +107,14 @@ def _event(message: Message) -> Event:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ends. A carriage return at the end of a piece may be half of one."""
-    rest = b""
-    for piece in pieces:
-        rest += piece
-        held_back = b"\r" if rest.endswith(b"\r") else b""
-        *lines, rest = _LINE_END.split(rest.removesuffix(b"\r"))
-        yield from lines
-        rest += held_back
-        if len(rest) > MAX_EVENT_BYTES:
+    """Lines without their ends. A carriage return ends a line at once; a line feed after it belongs to it."""
+    line, returned = bytearray(), False
+    for piece in filter(None, pieces):
+        *ended, rest = _LINE_END.split(piece.removeprefix(b"\n") if returned else piece)
+        returned = piece.endswith(b"\r")
+        for end in ended:
+            yield bytes(line + end)
+            line.clear()
+        line += rest
+        if len(line) > MAX_EVENT_BYTES:
             raise BadAnswer(f"An event is longer than {MAX_EVENT_BYTES} bytes")

@@ -1,0 +1,96 @@
+import logging
+import random
+import threading
+
+import pytest
+
+from foedus.core.errors import Conflict, QuotaExceeded, Unavailable
+from foedus.sdk.patience import Patience
+from foedus.sdk.stopping import Stop, Stopped
+
+
+class Watch(threading.Event):
+    """A stop that nobody sets, and that notes how long it was waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        return False
+
+
+class Failing:
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def __call__(self):
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+def test_waits_are_drawn_from_zero_to_a_ceiling_that_doubles_up_to_the_longest():
+    stop = Watch()
+    patience = Patience(stop, random.Random(1), base_s=1.0, longest_s=8.0)
+
+    patience.call("try", Failing(*[Unavailable()] * 400))
+
+    ceilings = [1.0, 2.0, 4.0] + [8.0] * 397
+    assert all(0 <= wait <= ceiling for wait, ceiling in zip(stop.waits, ceilings, strict=True))
+    assert min(stop.waits[3:]) < 0.5
+    assert max(stop.waits[3:]) > 7.5
+
+
+def test_a_server_is_never_asked_before_its_retry_after():
+    stop = Watch()
+    patience = Patience(stop, random.Random(1))
+
+    patience.call("try", Failing(QuotaExceeded(retry_after_s=30.0), Unavailable(retry_after_s=7.0)))
+
+    assert stop.waits[0] >= 30.0
+    assert 7.0 <= stop.waits[1] <= 8.0
+
+
+def test_what_will_not_change_is_not_tried_again():
+    attempt = Failing(Conflict("no"))
+
+    with pytest.raises(Conflict):
+        Patience(Watch(), random.Random(1)).call("try", attempt)
+
+
+def test_the_same_reason_is_said_once(caplog):
+    caplog.set_level(logging.INFO, "foedus.participant")
+    errors = [Unavailable("it is asleep")] * 5 + [Unavailable("it is ill")] * 2
+
+    Patience(Watch(), random.Random(1)).call("ask for work", Failing(*errors))
+
+    assert caplog.messages == [
+        "waiting: to ask for work, because: it is asleep",
+        "waiting: to ask for work, because: it is ill",
+        "the server answers again after 7 failed attempts",
+    ]
+
+
+def test_a_stop_ends_a_wait_at_once():
+    stop = Stop()
+    timer = threading.Timer(0.05, stop.set)
+    timer.start()
+
+    with pytest.raises(Stopped):
+        Patience(stop, random.Random(1)).call("try", Failing(Unavailable(retry_after_s=600.0)))
+
+    timer.join()
+
+
+def test_a_stop_calls_back_those_who_asked_for_it():
+    stop, heard = Stop(), []
+    stop.on_set(lambda: heard.append("first"))
+    gone = lambda: heard.append("gone")  # noqa: E731
+    stop.on_set(gone)
+    stop.off(gone)
+
+    stop.set()
+
+    assert heard == ["first"]
