@@ -199,4 +199,6 @@ def _merge(path: dict[str, Any], entry: dict[str, Any]) -> None:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.escape(PREFIX) + re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))
+    """Addresses of this template, with whatever may stand for its names."""
+    parts = {"{project}": "[a-z0-9-]+", "{number}": "(?:[0-9]+|latest)", "{upload}": "[0-9a-f]{32}"}
+    return re.compile("/".join(parts.get(part, re.escape(part)) for part in (PREFIX + template).split("/")))
