@@ -9,9 +9,11 @@ WORKERS ?= 2
 ARGS ?=
 
 export PYTHON
+# The tests run in as many processes as there are cores; threads of BLAS in each would only wait for one another.
+export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup base dev demo test test-all chaos bench fmt lint types imports docs package check lock clean
+.PHONY: help setup base dev demo test test-postgresql test-all chaos bench fmt lint types imports docs package check lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -30,6 +32,12 @@ demo: base ## a server and its participants on this machine, over real HTTP
 test: dev ## the default test suite, with coverage
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not chaos" \
 		--cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-postgresql)
+
+# What touches the database, once more on PostgreSQL: both are promised, and they lock and count differently.
+ON_POSTGRESQL := tests/services tests/faces tests/records
+test-postgresql: dev ## the tests of services and faces on a throw-away PostgreSQL
+	@$(BIN)/python dev/with-postgresql $(BIN)/pytest -n $(WORKERS) -q -m "not slow and not chaos" $(wildcard $(ON_POSTGRESQL))
 
 test-all: dev ## every test, also those that take minutes or want optional tools
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)

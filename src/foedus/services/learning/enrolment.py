@@ -100,7 +100,7 @@ def enrol(ports: Ports, actor: Actor | None, command: Enrol, *, now: datetime) -
         raise Unauthenticated("this enrolment key is unknown")
     with transaction.atomic():
         project = lock_project(found.project_id)
-        key = EnrolmentKey.objects.select_for_update().select_related("used_by").get(pk=found.pk)
+        key = EnrolmentKey.objects.select_for_update(of=("self",)).select_related("used_by").get(pk=found.pk)
         if key.used_at is not None:
             return _repeated(key, project, command)
         if key.expires_at <= now:

@@ -29,7 +29,7 @@ from foedus.simulation.table import RoundRow, RoundTable
 PROJECT = "digits"
 ALPHA = 0.5
 _START_S = 30.0
-_MINIMUM_EXAMPLES = 40
+_MINIMUM_EXAMPLES = 50
 _MAX_PARTICIPANTS = 64
 
 Parts = Sequence[NDArray[np.int64]]
