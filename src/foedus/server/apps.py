@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
 
 class ServerConfig(AppConfig):
@@ -11,3 +12,7 @@ class ServerConfig(AppConfig):
         from foedus.faces.native.limits import LIMITS
 
         LIMITS.configure(bootstrap.settings().requests_per_second)
+
+
+class AdminConfig(DjangoAdminConfig):
+    default_site = "foedus.server.admin_site.Site"

@@ -22,7 +22,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "foedus.server.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.shell",
-    "foedus.server",
+    "foedus.server.apps.ServerConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from foedus.core.errors import NotFound, Unauthenticated
+from foedus.core.errors import Forbidden, NotFound, Unauthenticated
 from foedus.records.accounts.models import Credential, Organisation, Participant, User
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
@@ -94,6 +94,24 @@ def revoke_credential(actor: Actor, pk: int, *, now: datetime) -> None:
         if not known.filter(revoked_at=None).update(revoked_at=now):
             return
         audit.record(actor, "revoke", f"credential:{pk}", organisation_id=organisation.pk, now=now)
+
+
+def revoke_any_credential(actor: Actor, pk: int, *, now: datetime) -> None:
+    """A superuser's way to revoke anybody's token, a participant's included. Raises Forbidden, NotFound."""
+    if not actor.superuser:
+        raise Forbidden("only superusers revoke the tokens of others")
+    with transaction.atomic():
+        credential = Credential.objects.select_related("user", "participant").filter(pk=pk).first()
+        if credential is None:
+            raise NotFound(f"there is no credential {pk}")
+        if credential.revoked_at is not None:
+            return
+        credential.revoked_at = now
+        credential.save(update_fields=["revoked_at"])
+        owner = credential.user or credential.participant
+        audit.record(
+            actor, "revoke", f"credential:{pk}", organisation_id=owner.organisation_id if owner else None, now=now
+        )
 
 
 def ensure_first_operator(token: str, *, now: datetime) -> None:
