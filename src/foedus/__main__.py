@@ -2,4 +2,4 @@
 
 from foedus.cli import main
 
-main()
+main(prog_name="foedus")

@@ -1,7 +1,5 @@
 """The command tree. Each command's module is imported when it is used."""
 
-import sys
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -45,10 +43,5 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="foedus")
-def cli() -> None:
+def main() -> None:
     """Federated learning: raw data stays where it is; updates and statistics travel."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    cli.main(args=list(arguments) if arguments is not None else sys.argv[1:], prog_name="foedus")
