@@ -13,7 +13,7 @@ from rich.table import Table
 
 from foedus import bootstrap
 from foedus.core.errors import Invalid
-from foedus.sdk import Operator, Project, Round
+from foedus.sdk import Member, Operator, Project, Round
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SHOWN = 20
@@ -44,43 +44,49 @@ def projects(url: str | None, token: str | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("project")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=_SHOWN, show_default=True, help="Newest rounds to show."
-)
+@click.argument("project", required=False)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=_SHOWN, show_default=True, help="How many a project.")
 @_server_options
-def rounds(project: str, limit: int, url: str | None, token: str | None, *, as_json: bool) -> None:
-    """List a project's rounds, newest first."""
+def rounds(project: str | None, limit: int, url: str | None, token: str | None, *, as_json: bool) -> None:
+    """List the rounds of a project, or of all, newest first."""
     with _operator(url, token) as operator:
-        found = list(islice(operator.rounds(project), limit))
+        keys = [project] if project else [each.key for each in operator.projects()]
+        found = [(key, each) for key in keys for each in islice(operator.rounds(key), limit)]
+    rows = [{"project": key, **_round_fields(each)} for key, each in found]
     if as_json:
-        _print_json(_round_fields(each) for each in found)
+        _print_json(rows)
         return
-    columns = ("round", "phase", "reported", "invited", "lost", "seconds", "metrics", "waits for")
-    _print_table(columns, [tuple(_round_fields(each).values()) for each in found])
+    columns = ("project", "round", "phase", "reported", "invited", "lost", "seconds", "metrics", "waits for")
+    _print_table(columns, [tuple(row.values()) for row in rows])
 
 
 @click.command()
-@click.argument("project")
+@click.argument("project", required=False)
 @_server_options
-def status(project: str, url: str | None, token: str | None, *, as_json: bool) -> None:
-    """Say where a project stands and what it waits for, in sentences."""
+def status(project: str | None, url: str | None, token: str | None, *, as_json: bool) -> None:
+    """Say in sentences where a project stands, or all of them, and what it waits for."""
     with _operator(url, token) as operator:
-        found = operator.project(project)
-        members = list(operator.participants(project))
+        found = [operator.project(project)] if project else list(operator.projects())
+        members = {each.key: list(operator.participants(each.key)) for each in found}
     if as_json:
-        _print_json([{**_project_fields(found), "members": [member.name for member in members]}])
+        _print_json({**_project_fields(each), "members": [m.name for m in members[each.key]]} for each in found)
         return
-    console = Console()
-    console.print(f"[bold]{found.key}[/] is {found.state}.", highlight=False)
-    if found.round is not None:
-        current = found.round
-        console.print(f"Round {current.number} is {current.phase}: {current.reported} of {current.invited} handed in.")
-    for reason in found.reasons:
-        console.print(f"- {reason.text}", markup=False)
+    if not found:
+        click.echo("There are no projects.")
+    for each in found:
+        _say_status(each, members[each.key])
+
+
+def _say_status(project: Project, members: Sequence[Member]) -> None:
+    click.echo(f"{project.key} is {project.state}.")
+    if project.round is not None:
+        current = project.round
+        click.echo(f"- Round {current.number} is {current.phase}: {current.reported} of {current.invited} handed in.")
+    for reason in project.reasons:
+        click.echo(f"- {reason.text}")
     for member in members:
         seen = f"last seen {member.seen_at:%Y-%m-%d %H:%M:%S} UTC" if member.seen_at else "never seen"
-        console.print(f"  {member.name}: {seen}", markup=False)
+        click.echo(f"  {member.name}: {seen}")
 
 
 def _operator(url: str | None, token: str | None) -> Operator:
