@@ -21,6 +21,7 @@ class PushMessage:
     ``kind``        for example ``train``
     ``data``        JSON object for a program (flat for phones); ``title`` and ``text`` for a person, empty when silent
     ``ttl_s``       seconds after which it need not be delivered any more
+    ``options``     JSON object of what only some services can do; a connector says which it knows
     """
 
     id: str
@@ -30,11 +31,15 @@ class PushMessage:
     title: str = ""
     text: str = ""
     ttl_s: int = 3600
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def to_json(message: PushMessage) -> bytes:
-    """The message as one line of JSON. Raises Invalid where ``data`` is not a JSON object."""
+    """The message as one line of JSON, ``options`` only if there are any. Raises Invalid where it is not JSON."""
     fields = asdict(message) | {"recipients": list(message.recipients), "data": dict(message.data)}
+    fields.pop("options")
+    if message.options:
+        fields["options"] = dict(message.options)
     try:
         return json.dumps(fields, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as exc:
