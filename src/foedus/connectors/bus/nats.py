@@ -185,10 +185,12 @@ class Connection:
             self._watch = asyncio.create_task(self._follower.watch())
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     async def _connect(self, options: dict[str, Any], subscribers: Subscribers) -> Follower:
         follower = Follower(self._client, subscribers)
@@ -207,12 +209,14 @@ class Connection:
         return follower
 
     async def _close(self) -> None:
-        with suppress(nats.errors.Error, OSError):
-            await self._client.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        # The client's tasks first, and again and again: one that is just failing to connect swallows a cancellation
+        # and tries for ever, and a client that is closed meanwhile forgets the connection it gets.
+        while others := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.05)
+        # Gathered, because it ends as if cancelled where one of them was just waiting for the connection to close.
+        await asyncio.gather(self._client.close(), return_exceptions=True)
 
 
 class NatsBus:
