@@ -1,10 +1,12 @@
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from tests.faces.native.conftest import Api, is_problem
 
-from foedus.faces.native.parsing import MAX_BODY_BYTES
+from foedus.core.errors import TooLarge
+from foedus.faces.native.parsing import MAX_BODY_BYTES, _unpacked
 from foedus.records.learning.models import Project
 
 
@@ -99,6 +101,18 @@ def test_a_gzipped_body_is_unpacked(acme):
 )
 def test_gzip_is_not_trusted(acme, body, status, code):
     assert is_problem(acme.post("projects", data=body, **{"Content-Encoding": "gzip"}), status, code)
+
+
+def test_a_bomb_does_not_go_off_in_memory():
+    bomb = gzip.compress(b"0" * (200 << 20))
+
+    tracemalloc.start()
+    with pytest.raises(TooLarge):
+        _unpacked(bomb, "gzip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 8 * MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])

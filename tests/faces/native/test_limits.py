@@ -42,15 +42,6 @@ def test_whoever_waits_as_long_as_told_gets_a_token():
     assert taken(buckets, "a", wait_s)
 
 
-def test_looking_takes_nothing():
-    buckets = TokenBuckets(1)
-
-    waits = [buckets.wait_s("a", 0.0) for _ in range(10)]
-
-    assert waits == [0.0] * 10
-    assert len(buckets) == 0
-
-
 def test_memory_is_bounded_and_the_latest_are_remembered():
     buckets = TokenBuckets(1, max_keys=3)
     for key in "abcd":

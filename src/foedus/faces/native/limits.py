@@ -26,33 +26,23 @@ class TokenBuckets:
     def __len__(self) -> int:
         return len(self._levels)
 
-    def wait_s(self, key: str, now_s: float) -> float:
-        """Seconds until a token is there; 0 when there is one. Takes none."""
-        if self._per_second <= 0:
-            return 0.0
-        with self._lock:
-            return self._missing_s(self._level(key, now_s))
-
     def take(self, key: str, now_s: float) -> None:
         """Take a token. Raises QuotaExceeded, with the seconds until there is one, when there is none."""
         if self._per_second <= 0:
             return
         with self._lock:
             level = self._level(key, now_s)
-            wait_s = self._missing_s(level)
+            wait_s = max(0.0, (1 - level) / self._per_second)
             self._levels[key] = (level - 1 if not wait_s else level, now_s)
             self._levels.move_to_end(key)
             while len(self._levels) > self._max_keys:
                 self._levels.popitem(last=False)
         if wait_s:
-            raise too_often(wait_s)
+            raise QuotaExceeded(f"too many requests; the next one may come in {wait_s:.1f} s", retry_after_s=wait_s)
 
     def _level(self, key: str, now_s: float) -> float:
         level, then_s = self._levels.get(key, (self._burst, now_s))
         return min(self._burst, level + max(0.0, now_s - then_s) * self._per_second)
-
-    def _missing_s(self, level: float) -> float:
-        return 0.0 if level >= 1 else (1 - level) / self._per_second
 
 
 class Limits:
@@ -65,10 +55,6 @@ class Limits:
         """Begin anew with this many requests a second."""
         self.actors = TokenBuckets(per_second)
         self.strangers = TokenBuckets(per_second)
-
-
-def too_often(wait_s: float) -> QuotaExceeded:
-    return QuotaExceeded(f"too many requests; the next one may come in {wait_s:.1f} s", retry_after_s=wait_s)
 
 
 LIMITS = Limits()
