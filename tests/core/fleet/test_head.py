@@ -13,6 +13,8 @@ from foedus.core.fleet import head
 from foedus.core.fleet.features import RandomPatches
 from foedus.core.fleet.head import TooFewSamples, evaluate, evaluate_images, train
 from foedus.core.fleet.layouts import CIFAR10_S
+from foedus.core.fleet.pictures import to_images
+from foedus.simulation.datasets import load_digits
 
 
 class Unshuffled:
@@ -216,3 +218,15 @@ def test_an_evaluation_of_nothing_is_refused():
         evaluate_images(
             CIFAR10_S, CIFAR10_S.start(), Samples(np.empty((0, 3, 32, 32), np.uint8), np.empty(0, np.uint8))
         )
+
+
+def test_a_head_learns_to_tell_digits_apart():
+    digits = load_digits()
+    features = CIFAR10_S.extractor(to_images(digits.train_images[:450].reshape(-1, 28, 28)))
+
+    weights, losses = train(CIFAR10_S.start(), features, digits.train_labels[:450], 20, np.random.default_rng(0))
+
+    assert losses[0] == pytest.approx(np.log(10), abs=0.3)
+    assert losses[-1] < 0.6
+    tests = Samples(to_images(digits.test_images[:300].reshape(-1, 28, 28)), digits.test_labels[:300])
+    assert evaluate_images(CIFAR10_S, weights, tests)[1] > 0.7

@@ -57,6 +57,11 @@ def test_a_models_features_fit_its_layout(model):
     assert features.shape == (1, model.layout["weights"].shape[0])
 
 
+def test_only_the_small_models_features_are_those_that_devices_use():
+    assert CIFAR10_B20.stand_in
+    assert not CIFAR10_S.stand_in
+
+
 def test_models_are_found_by_name():
     assert {"CIFAR10_B20", "CIFAR10_S"} <= set(fleet_models())
     assert fleet_model("CIFAR10_B20") is CIFAR10_B20

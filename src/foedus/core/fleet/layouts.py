@@ -23,8 +23,9 @@ class TwoModels(Invalid):
 class FleetModel:
     """A softmax head over fixed features: what travels is the head, ``weights`` (n_features, n_classes), then ``bias``.
 
-    ``name`` is also what phones call it; ``label`` and ``dataset_label`` are for people. ``extractor`` stands in for
-    the network on the phones where there is none. ``learning_rate`` and ``batch`` are what phones train with.
+    ``name`` is also what phones call it; ``label`` and ``dataset_label`` are for people. ``learning_rate`` and
+    ``batch`` are what phones train with. ``extractor`` makes the features. Where ``stand_in`` is set, real phones make
+    theirs with a network that foedus does not have: testing a head that they trained with ``extractor`` says nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FleetModel:
     dataset: str
     dataset_label: str
     extractor: Extractor
+    stand_in: bool = False
     classes: tuple[str, ...]
     input_shape: tuple[int, int, int] = IMAGE_SHAPE  # uint8: channel, row, column
     learning_rate: float = 0.0003
@@ -61,6 +63,7 @@ CIFAR10_B20 = FleetModel(
     dataset="CIFAR10",
     dataset_label="CIFAR-10",
     extractor=RandomPatches(filters=1280),
+    stand_in=True,
     classes=CLASSES,
 )
 CIFAR10_S = FleetModel(
