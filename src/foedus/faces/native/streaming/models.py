@@ -8,8 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from foedus.core.errors import Invalid
+from foedus.faces.native.answers.base import Out
+from foedus.faces.native.answers.contributions import ReceiptOut, UploadOut
+from foedus.faces.native.answers.projects import CheckpointOut
 from foedus.faces.native.errors import RangeNotSatisfiable
-from foedus.faces.native.streaming.answers import checkpoint_out, receipt_out, upload_out
 from foedus.faces.native.streaming.bodies import Body, digest_in
 from foedus.faces.native.streaming.calls import (
     actor_of,
@@ -46,7 +48,7 @@ async def put_model_view(request: Request) -> Response:
         lambda staged: put_initial_model(ports, actor, key, staged, now=now()),
         digest_in(request, required=False),
     )
-    return JSONResponse(checkpoint_out(checkpoint, key), status_code=201 if is_new else 200)
+    return _answer(CheckpointOut.of_project(checkpoint, key), status_code=201 if is_new else 200)
 
 
 @answering
@@ -62,7 +64,7 @@ async def put_update_view(request: Request) -> Response:
     digest = digest_in(request, required=True)
     expected = await in_thread(expect_update, actor, command, digest, now=now())
     if expected.receipt is not None:
-        return JSONResponse(receipt_out(expected.receipt))
+        return _answer(ReceiptOut.of(expected.receipt))
     ports = ports_of(request)
     body = Body(request, SAFETENSORS, expected.limit_bytes)
     update, is_new = await body.then(
@@ -70,7 +72,7 @@ async def put_update_view(request: Request) -> Response:
         lambda staged: submit_update(ports, actor, command, staged, now=now()),
         digest,
     )
-    return JSONResponse(receipt_out(update), status_code=201 if is_new else 200)
+    return _answer(ReceiptOut.of(update), status_code=201 if is_new else 200)
 
 
 @answering
@@ -91,7 +93,7 @@ async def patch_upload_view(request: Request) -> Response:
         None,
         keep_cut=True,
     )
-    return JSONResponse(upload_out(upload))
+    return _answer(UploadOut.of(upload))
 
 
 @answering
@@ -114,6 +116,10 @@ async def get_model_view(request: Request) -> Response:
         return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
     chunks: Iterator[bytes] = await in_thread(ports_of(request).blobs.read, checkpoint.blob, start, stop)
     return StreamingResponse(chunks, status_code=status, headers=headers, media_type=SAFETENSORS)
+
+
+def _answer(answer: Out, status_code: int = 200) -> Response:
+    return JSONResponse(answer.model_dump(mode="json"), status_code=status_code)
 
 
 def _number(text: str) -> int | None:

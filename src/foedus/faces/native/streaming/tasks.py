@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from foedus.core.errors import Invalid, NotFound
-from foedus.faces.native.streaming.answers import event_out, task_out
+from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub
 from foedus.services.learning.tasks import Answer, Idle, next_task
