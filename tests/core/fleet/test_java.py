@@ -73,6 +73,11 @@ def test_numbers_below_a_bound_are_those_of_java():
     assert [sixteen.next_below(16) for _ in range(2)] == [11, 0]
 
 
+def test_a_number_from_the_last_incomplete_stretch_is_drawn_again():
+    # Above the bound, 2**31 has room for only part of a second stretch: 1562431130 falls into it, 117392763 does not.
+    assert Random(42).next_below((1 << 30) + 1) == 117392763
+
+
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(1, (1 << 31) - 1))
 def test_numbers_stay_below_their_bound(seed, bound):
     assert 0 <= Random(seed).next_below(bound) < bound

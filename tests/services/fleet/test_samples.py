@@ -133,6 +133,17 @@ def test_the_same_seed_makes_the_same_files_and_another_seed_others():
     assert not [key for key in one if one[key] == other[key]]
 
 
+def test_the_kinds_are_dealt_from_decks_that_are_shuffled_apart():
+    _, files = made(shards=1, alpha=1e6)
+
+    iid, non_iid = (
+        {image for key, data in files.items() if f"/{kind}/" in key for image in images_in(data)}
+        for kind in ("IID", "NonIID")
+    )
+
+    assert len(iid & non_iid) < 30  # of 60; some 11 by chance
+
+
 def test_leaving_a_kind_out_does_not_change_the_other():
     _, both = made()
     _, one = made(kinds=(DatasetType.NON_IID,))

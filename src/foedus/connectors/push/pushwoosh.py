@@ -151,7 +151,7 @@ def _timing(message: PushMessage) -> dict[str, Any]:
     raise Invalid(text, message_id=message.id, found=sorted(map(str, message.options)))
 
 
-def _flat(data: Mapping[str, Any], message: PushMessage) -> dict[str, Any]:
+def _flat(data: Mapping[Any, Any], message: PushMessage) -> dict[str, Any]:
     """``data``, if phones can read it: they take it apart as a map of text, and fall over what is nested."""
     for name, value in data.items():
         plain = type(value) in (str, int, bool) or (type(value) is float and isfinite(value))
