@@ -18,7 +18,7 @@ from foedus.core.registry import load
 from foedus.ports import Ports
 from foedus.ports.secrets import Secret, Secrets
 
-FACES = ("native",)
+FACES = ("native", "flaas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,12 @@ class Settings:
     threads: int = 16
     requests_per_second: float = 200.0
     max_model_bytes: int = 16 << 30
+    flaas_report_days: float = 30.0
+    flaas_model_days: float = 7.0
+    flaas_questionnaire_hours: tuple[str, ...] = ()
+    flaas_questionnaire_title: str = "How was your day?"
+    flaas_questionnaire_text: str = "Please take a minute to answer our questions."
+    flaas_questionnaire_icon: str = ""
     log_format: str = "auto"
     log_level: str = "info"
 

@@ -89,14 +89,15 @@ def worker() -> None:
 def clock() -> None:
     """Tick, so that deadlines and absences take effect."""
     django.setup()
-    from foedus.services.learning.clock import tick
+    from foedus.server.work import Clockwork
 
     ports = bootstrap.ports()
     stop = _stop_event(ports)
     seconds = bootstrap.settings().clock_seconds
+    clockwork = Clockwork()
     while not stop.wait(seconds or None):
         try:
-            tick(ports, now=_now())
+            clockwork.tick(ports, now=_now())
         except (PlatformError, OperationalError) as exc:
             log.warning("clock.waits", error=str(exc))
             close_old_connections()

@@ -6,7 +6,10 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from foedus import bootstrap
 
-_FACES = {"native": [path("foedus/v1/", include("foedus.faces.native.urls"))]}
+_FACES = {
+    "native": [path("foedus/v1/", include("foedus.faces.native.urls"))],
+    "flaas": [path("api/", include("foedus.faces.flaas.urls"))],
+}
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),

@@ -1,17 +1,62 @@
-"""Which service does which kind of job."""
+"""Which service does which kind of job, and what the clock does."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from foedus import bootstrap
 from foedus.ports import Ports
 from foedus.records.shell.models import Job
+from foedus.services.fleet import evaluation, notifying, questionnaires
+from foedus.services.fleet.options import FleetOptions
+from foedus.services.fleet.tick import housekeeping
+from foedus.services.learning import clock
 from foedus.services.learning.combining import combine
 from foedus.services.learning.rounds import COMBINE_JOB
+
+HOUSEKEEPING_EVERY_S = 60.0
 
 
 class Handler(Protocol):
     def __call__(self, ports: Ports, job: Job, *, now: datetime) -> None: ...
 
 
-HANDLERS: Mapping[str, Handler] = {COMBINE_JOB: combine}
+def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
+    """Combine, then promise to look at what came of it; a promise lost to a crash is made up for by the clock."""
+    combine(ports, job, now=now)
+    evaluation.enqueue_missing(ports, now)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    COMBINE_JOB: combine_and_evaluate,
+    evaluation.EVALUATE_JOB: evaluation.evaluate,
+    notifying.INVITED_JOB: notifying.notify,
+    questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
+}
+
+
+class Clockwork:
+    """What the clock does every time, and what it does every minute."""
+
+    def __init__(self) -> None:
+        self._kept_house_at: datetime | None = None
+
+    def tick(self, ports: Ports, *, now: datetime) -> None:
+        clock.tick(ports, now=now)
+        last = self._kept_house_at
+        if last is None or (now - last).total_seconds() >= HOUSEKEEPING_EVERY_S:
+            housekeeping(ports, fleet_options(), now=now)
+            self._kept_house_at = now
+
+
+def fleet_options() -> FleetOptions:
+    """What the settings say about fleets."""
+    options = bootstrap.settings()
+    return FleetOptions(
+        report_days=options.flaas_report_days,
+        model_days=options.flaas_model_days,
+        questionnaire_hours=options.flaas_questionnaire_hours,
+        questionnaire_title=options.flaas_questionnaire_title,
+        questionnaire_text=options.flaas_questionnaire_text,
+        questionnaire_icon=options.flaas_questionnaire_icon,
+    )

@@ -95,6 +95,13 @@ class Device(models.Model):
         return self.user.username
 
 
+class Profile(Device):
+    """A device as operators assign it: a page of its own in the admin, not a table."""
+
+    class Meta:
+        proxy = True
+
+
 class StatusReport(models.Model):
     """What a phone reported: ``round`` is null for a ping, the round it finished training for otherwise."""
 
@@ -179,4 +186,5 @@ class RefreshToken(models.Model):
 class QuestionnaireRun(models.Model):
     """Marks that a day's questionnaire pushes were queued."""
 
+    day = models.DateField(unique=True)
     created_at = models.DateTimeField()

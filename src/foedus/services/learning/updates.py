@@ -56,6 +56,15 @@ class Expected:
     receipt: Update | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A body that is kept for good: ``blob`` holds it as safetensors, ``digest`` tells its content from others."""
+
+    blob: str
+    digest: str
+    size_bytes: int
+
+
 def check_metrics(metrics: Mapping[str, Any]) -> None:
     """Raise Invalid unless these are few, finite numbers under short names."""
     if len(metrics) > MAX_METRICS:
@@ -103,40 +112,51 @@ def submit_update(
     return update, is_new
 
 
+def record_update(
+    ports: Ports, project: Project, membership: Membership, command: SubmitUpdate, body: Stored, *, now: datetime
+) -> tuple[Update, bool]:
+    """Count an update whose checked body is stored already, and let the round move on. Gives it and whether it is new.
+
+    The caller holds the project's lock. Raises Forbidden, Late, Replayed, NotFound, before anything is written.
+    """
+    if (known := _find_same(membership, command.round, body.digest)) is not None:
+        return known, False
+    current, sequence, base, staleness = _admitting_round(project, membership, command.round, now)
+    update = Update.objects.create(
+        round=current,
+        membership=membership,
+        task_round=command.round,
+        sequence=sequence,
+        base=base,
+        staleness=staleness,
+        examples=command.examples,
+        digest=body.digest,
+        size_bytes=body.size_bytes,
+        blob=body.blob,
+        metrics=dict(command.metrics),
+        accepted_at=now,
+    )
+    Invitation.objects.filter(membership=membership, round__number=command.round, round__project=project).update(
+        state=Invitation.State.REPORTED, closed_at=now
+    )
+    Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+    emit(
+        ports, project, "update.accepted", now,
+        round=current.number, participant=membership.participant.name, examples=command.examples,
+        metrics=dict(command.metrics),
+    )  # fmt: skip
+    advance(ports, project, now, absences=False)
+    return update, True
+
+
 def _accept(
     ports: Ports, actor: Actor, found: Project, command: SubmitUpdate, body: Staged, blob: str, now: datetime
 ) -> tuple[Update, bool]:
     with transaction.atomic():
         project = lock_project(found.pk)
         membership = get_membership(project, actor.id)
-        if (known := _find_same(membership, command.round, body.digest)) is not None:
-            return known, False
-        current, sequence, base, staleness = _admitting_round(project, membership, command.round, now)
-        update = Update.objects.create(
-            round=current,
-            membership=membership,
-            task_round=command.round,
-            sequence=sequence,
-            base=base,
-            staleness=staleness,
-            examples=command.examples,
-            digest=body.digest,
-            size_bytes=body.size_bytes,
-            blob=blob,
-            metrics=dict(command.metrics),
-            accepted_at=now,
-        )
-        Invitation.objects.filter(membership=membership, round__number=command.round, round__project=project).update(
-            state=Invitation.State.REPORTED, closed_at=now
-        )
-        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
-        emit(
-            ports, project, "update.accepted", now,
-            round=current.number, participant=membership.participant.name, examples=command.examples,
-            metrics=dict(command.metrics),
-        )  # fmt: skip
-        advance(ports, project, now, absences=False)
-    return update, True
+        stored = Stored(blob, body.digest, body.size_bytes)
+        return record_update(ports, project, membership, command, stored, now=now)
 
 
 def _admitting_round(
