@@ -41,8 +41,9 @@ class Heart:
                 answer = self._link.json("POST", self._path, body=self._body, answer_s=ANSWER_S)
             except (Unavailable, QuotaExceeded) as exc:
                 log.debug("a heartbeat was lost: %s", exc.message)
-            except PlatformError as exc:
-                log.warning("no more heartbeats in this round: %s", exc.message)
+            except PlatformError as exc:  # the project is gone, or we are no part of it any more
+                log.warning("nobody waits for this training any more: %s", exc.message)
+                self.over.set()
                 return
             else:
                 if isinstance(answer, dict) and answer.get("round_open") is False and self._body:
