@@ -22,13 +22,15 @@ def application(plane: str = "both", on_ready: Callable[[], None] = lambda: None
 
     django_app: Any = get_wsgi_application()
     from foedus import bootstrap
-    from foedus.faces.native.streaming.routes import ROUTES
+    from foedus.faces.flaas import streaming as flaas
+    from foedus.faces.native.streaming import routes as native
 
     options = bootstrap.settings()
+    streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES}
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        *ROUTES,
+        *(route for face in options.faces for route in streaming.get(face, ())),
     ]
     if plane == "both":
         routes.append(Mount("/", _Threaded(WSGIMiddleware(django_app, workers=options.threads))))

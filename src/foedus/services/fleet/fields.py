@@ -20,13 +20,16 @@ _COLUMNS: Mapping[str, "models.Field[Any, Any]"] = {
 }
 EDITABLE = tuple(_COLUMNS)
 _REQUIRED = ("title", "dataset_type", "training_mode")
+_LARGEST = 2**31 - 1  # of phones, which count in signed 32 bits
 _RANGES: Mapping[str, tuple[int, int]] = {
-    "number_of_rounds": (1, 2**31 - 1),
-    "number_of_samples": (1, 2**31 - 1),
-    "number_of_epochs": (1, 2**31 - 1),
+    "number_of_rounds": (1, _LARGEST),
+    "number_of_apps": (0, _LARGEST),
+    "number_of_samples": (1, _LARGEST),
+    "number_of_epochs": (1, _LARGEST),
     "max_training_time": (1, MAX_MINUTES),
-    "minimum_devices": (1, 2**31 - 1),
-    "max_invalid_rounds": (1, 2**31 - 1),
+    "seed": (0, _LARGEST),
+    "minimum_devices": (1, _LARGEST),
+    "max_invalid_rounds": (1, _LARGEST),
 }
 
 

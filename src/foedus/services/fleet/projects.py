@@ -34,7 +34,7 @@ from foedus.services.shell.events import emit
 def create(ports: Ports, user: User, values: Mapping[str, Any], *, now: datetime) -> FleetProject:
     """A new project with its start model; round 0 is open at once if its status is "In Progress".
 
-    Raises BadFields, Forbidden; NotFound when the start model has not been put yet. Nothing is left half-done.
+    Raises BadFields, also when the start model has not been put yet, and Forbidden. Nothing is left half-done.
     """
     actor = operator_of(user)
     fleet = FleetProject()
@@ -150,7 +150,7 @@ def _set_status(ports: Ports, project: Project, status: Status | None, now: date
 def _require_start_model(ports: Ports, model: str) -> None:
     key = start_model_key(model)
     if not objects.exists(ports, key):
-        raise NotFound(f"there is no start model: put one into the object store as {key}", key=key)
+        raise BadFields({"model": [f"There is no start model: put one into the object store as {key}."]})
 
 
 def start_model_key(model: str) -> str:

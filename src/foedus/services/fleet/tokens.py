@@ -19,7 +19,7 @@ from foedus.core.errors import Invalid, Unauthenticated
 from foedus.ports import Ports
 from foedus.records.accounts.models import User
 from foedus.records.fleet.models import RefreshToken
-from foedus.services.fleet.passwords import WRONG_PASSWORDS
+from foedus.services.fleet import passwords
 
 log = structlog.get_logger()
 
@@ -65,12 +65,12 @@ def log_in(ports: Ports, username: str, password: str, client: str, *, now: date
     Raises Unauthenticated, alike for unknown names, wrong passwords and accounts that are not active; QuotaExceeded
     after too many of those.
     """
-    WRONG_PASSWORDS.check(username, client, now)
+    passwords.WRONG_PASSWORDS.check(username, client, now)
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
-        WRONG_PASSWORDS.note(username, client, now)
+        passwords.WRONG_PASSWORDS.note(username, client, now)
         raise Unauthenticated("No active account found with the given credentials")
-    WRONG_PASSWORDS.forget(username, client)
+    passwords.WRONG_PASSWORDS.forget(username, client)
     return _issue(ports, user, secrets.token_hex(_FAMILY_CHARACTERS // 2), now)
 
 
