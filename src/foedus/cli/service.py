@@ -56,7 +56,7 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
 
     roles: dict[str, Callable[[], None]] = {
         "web": lambda: processes.web(options.host, port, on_ready=announce),
-        "worker": processes.worker,
+        "worker": lambda: processes.worker(f"{socket.gethostname()}:{options.data}"),
     }
     if options.clock_seconds > 0:
         roles["clock"] = processes.clock

@@ -65,18 +65,23 @@ def _control_plane(host: str, port: int, on_ready: Callable[[], None]) -> None:
     server.serve()
 
 
-def worker() -> None:
-    """Do jobs, the moment they are there."""
+def worker(name: str = "") -> None:
+    """Do jobs, the moment they are there. A ``name`` says: I am the only worker called so, go on with my jobs."""
     django.setup()
     from foedus.services.shell import jobs
 
     ports = bootstrap.ports()
     stop = _stop_event(ports)
     subscription = ports.bus.subscribe(jobs.SUBJECT)
+    owner = jobs.owner_of(name)
+    is_new = True
     _sweep(ports)
     while not stop.is_set():
         try:
-            while not stop.is_set() and _do_one(ports):
+            if is_new:
+                jobs.release(owner, _now())
+                is_new = False
+            while not stop.is_set() and _do_one(ports, owner):
                 pass
             due = jobs.next_due_at(_now())
             subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
@@ -111,12 +116,12 @@ def until_eof() -> None:
     signal.sigwait({signal.SIGTERM})
 
 
-def _do_one(ports: Ports) -> bool:
+def _do_one(ports: Ports, owner: str) -> bool:
     """Do one job that is due, if there is one."""
     from foedus.server.work import HANDLERS
     from foedus.services.shell import jobs
 
-    job = jobs.claim(_now())
+    job = jobs.claim(_now(), owner)
     if job is None:
         return False
     started = time.monotonic()

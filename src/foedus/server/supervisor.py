@@ -17,8 +17,8 @@ import structlog
 log = structlog.get_logger()
 
 _GRACE_S = 10.0
-_QUICK_DEATH_S = 2.0
-_MAX_DELAY_S = 5.0
+_QUICK_DEATH_S = 0.5  # a process that starts serving takes half of it
+_MAX_DELAY_S = 1.0
 _HANDLED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM}
 
 

@@ -1,5 +1,6 @@
 """Jobs: work that is promised in one transaction and done in others, by whichever worker holds the lease."""
 
+import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,8 +29,8 @@ def enqueue(ports: Ports, kind: str, subject: str, now: datetime, **payload: Any
         wake(ports, SUBJECT)
 
 
-def claim(now: datetime) -> Job | None:
-    """The next job that is due, leased to the caller; None when there is none."""
+def claim(now: datetime, owner: str = "") -> Job | None:
+    """The next job that is due, leased to ``owner`` (see ``owner_of``); None when there is none."""
     with transaction.atomic():
         ready = Job.objects.filter(
             Q(state=Job.State.QUEUED, run_at__lte=now) | Q(state=Job.State.RUNNING, lease_until__lt=now)
@@ -41,10 +42,21 @@ def claim(now: datetime) -> Job | None:
             return None
         job.state = Job.State.RUNNING
         job.attempts += 1
-        job.lease_token = secrets.token_hex(16)
+        job.lease_token = owner + secrets.token_hex(16)[len(owner) :]
         job.lease_until = now + LEASE
         job.save(update_fields=["state", "attempts", "lease_token", "lease_until"])
         return job
+
+
+def owner_of(name: str) -> str:
+    """What marks the leases of the worker called ``name``, of which at most one is alive at a time."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16] if name else ""
+
+
+def release(owner: str, now: datetime) -> int:
+    """Queue again what ``owner`` held when it died, instead of waiting until its leases lapse; how many jobs."""
+    held = Job.objects.filter(state=Job.State.RUNNING, lease_token__startswith=owner)
+    return held.update(state=Job.State.QUEUED, run_at=now, lease_until=None, lease_token="") if owner else 0
 
 
 def next_due_at(now: datetime) -> datetime | None:
