@@ -11,13 +11,21 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from foedus.core.errors import Invalid
 from foedus.core.registry import load
 from foedus.ports import Ports
 from foedus.ports.secrets import Secret, Secrets
 
+NO_SECRET = Secret("")
+_FMA_DATABASE = ("FMA_DATABASE_HOST", "FMA_DATABASE_NAME")
+_FMA_NAMES = {
+    "FMA_SETTINGS_MODULE": "fma_settings_module",
+    "FMA_DB_SECRET_PATH": "database_secret",
+    "SECRET_KEY": "secret_key",
+    "TRUSTED_ORIGIN": "trusted_origins",
+}
 FACES = ("native", "flaas")
 
 
@@ -47,12 +55,20 @@ class Settings:
     flaas_questionnaire_icon: str = ""
     log_format: str = "auto"
     log_level: str = "info"
+    secret_key: Secret = NO_SECRET
+    database_secret: str = ""
+    trusted_origins: tuple[str, ...] = ()
+    serverless: bool = False
+    schedule_url: str = "none:"
+    fma_settings_module: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
         """The settings that ``environment`` and the data folder's file give; raises Invalid naming what is wrong."""
-        data = Path(environment.get("FOEDUS_DATA") or default_data(environment)).expanduser().absolute()
-        values: dict[str, Any] = {**_file_options(data / "foedus.toml", cls._names()), "data": data}
+        documented = fma_options(environment)
+        data = Path(environment.get("FOEDUS_DATA") or documented.get("data") or default_data(environment))
+        data = data.expanduser().absolute()
+        values: dict[str, Any] = {**documented, **_file_options(data / "foedus.toml", cls._names()), "data": data}
         for name in cls._names() - {"data"}:
             text = environment.get(f"FOEDUS_{name.upper()}")
             if text is not None and text != "":
@@ -67,6 +83,10 @@ class Settings:
         return {field.name for field in fields(cls)}
 
     def __post_init__(self) -> None:
+        if self.database_secret and (not self.uses_postgresql or "@" in urlsplit(self.database_url).netloc):
+            raise Invalid(
+                "FMA_DB_SECRET_PATH names user and password of a PostgreSQL database that has none in its address"
+            )
         unknown = [face for face in self.faces if face not in FACES]
         if unknown:
             raise Invalid(f"FOEDUS_FACES: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
@@ -85,6 +105,26 @@ class Settings:
     @property
     def uses_postgresql(self) -> bool:
         return self.database_url.split(":", 1)[0] in ("postgresql", "postgres")
+
+
+def fma_options(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What FMA's documented variables say. Those that begin with FOEDUS_, and the data folder's file, win over them."""
+    found: dict[str, Any] = {option: environment[name] for name, option in _FMA_NAMES.items() if environment.get(name)}
+    if any(environment.get(name) for name in _FMA_DATABASE):
+        missing = [name for name in _FMA_DATABASE if not environment.get(name)]
+        if missing:
+            raise Invalid(f"{' and '.join(_FMA_DATABASE)} belong together, and {missing[0]} is not set")
+        host, name = (environment[variable] for variable in _FMA_DATABASE)
+        port = environment.get("FMA_DATABASE_PORT") or "5432"
+        found["database_url"] = f"postgresql://{quote(host, safe='[]:')}:{quote(port)}/{quote(name, safe='')}"
+    if target := environment.get("AGGREGATOR_LAMBDA_ARN"):
+        about = {"target": target, "stage": environment.get("ENV"), "tags": environment.get("TAGS")}
+        found["schedule_url"] = f"eventbridge:?{urlencode({name: text for name, text in about.items() if text})}"
+    emulated = environment.get("IS_LAMBDA_DEPLOYMENT") or "false"
+    if environment.get("AWS_LAMBDA_FUNCTION_NAME") or _flag("IS_LAMBDA_DEPLOYMENT", emulated):
+        # A function may write below /tmp alone; nobody listens between two events, and a machine reads the log.
+        found |= {"serverless": True, "data": "/tmp/foedus", "bus_url": "memory:", "log_format": "json"}  # noqa: S108
+    return found
 
 
 def default_data(environment: Mapping[str, str]) -> Path:
@@ -108,6 +148,8 @@ def secrets() -> Secrets:
 
 def secret(name: str, n_bytes: int = 48) -> Secret:
     """One of the server's own secrets, made on first use."""
+    if name == "django-secret-key" and settings().secret_key:
+        return settings().secret_key
     return secrets().get_or_create(name, n_bytes)
 
 
@@ -124,6 +166,7 @@ def ports() -> Ports:
         push=_connector("push", options.push_url, options.data),
         secrets=secrets(),
         scratch=scratch,
+        schedule=_connector("schedule", options.schedule_url, options.data),
     )
 
 
@@ -166,7 +209,8 @@ def _sqlite(path: Path) -> dict[str, Any]:
 def _bus_url(options: Settings) -> str:
     if options.bus_url:
         return options.bus_url
-    return options.database_url if options.uses_postgresql else "local:"
+    # An address without its password is of no use to the bus; several hosts then want FOEDUS_BUS_URL.
+    return options.database_url if options.uses_postgresql and not options.database_secret else "local:"
 
 
 def _connector(kind: str, url: str, data: Path) -> Any:
@@ -196,10 +240,19 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
             return float(value)
     except (TypeError, ValueError) as exc:
         raise Invalid(f"FOEDUS_{name.upper()} must be a number, not {value!r}") from exc
-    if kind is Path or kind is str:
+    if kind in (Path, str, Secret):
         return kind(value)
+    if kind is bool:
+        return value if isinstance(value, bool) else _flag(f"FOEDUS_{name.upper()}", str(value))
     words = value.split(",") if isinstance(value, str) else value
     return tuple(str(word).strip() for word in words if str(word).strip())
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+    except KeyError:
+        raise Invalid(f"{name} must be true or false, not {text[:40]!r}") from None
 
 
 def _masked(value: Any) -> Any:

@@ -1,11 +1,12 @@
 """What foedus asks of the world: one small Protocol a file. ``Ports`` carries one of each to the services."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foedus.ports.blobs import Blobs
 from foedus.ports.bus import Bus
 from foedus.ports.push import Push
+from foedus.ports.schedule import NoSchedule, Schedule
 from foedus.ports.secrets import Secrets
 
 
@@ -18,3 +19,4 @@ class Ports:
     push: Push
     secrets: Secrets
     scratch: Path
+    schedule: Schedule = field(default_factory=NoSchedule)
