@@ -1,0 +1,1 @@
+"""Phones that are not there: the FLaaS app as a program, one or a fleet of them in a process, training for real."""
