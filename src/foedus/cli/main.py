@@ -11,6 +11,7 @@ _COMMANDS = {
     "clock": "foedus.cli.service:clock",
     "demo": "foedus.cli.demo:demo",
     "manage": "foedus.cli.manage:manage",
+    "objects": "foedus.cli.objects:objects",
     "projects": "foedus.cli.projects:projects",
     "rounds": "foedus.cli.projects:rounds",
     "serve": "foedus.cli.service:serve",
