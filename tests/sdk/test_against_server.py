@@ -177,12 +177,12 @@ def test_a_stop_breaks_off_an_open_long_poll(server, operator, project):
     assert time.monotonic() - started < 10  # it would be 30
 
 
-def test_training_learns_that_its_round_is_over(server, operator, project):
+def test_training_learns_that_its_participant_was_removed(server, operator, project):
     key = project(options={"heartbeat_timeout_s": 0.6})
     told = threading.Event()
 
     def train(model, settings, context):
-        operator.delete(key)
+        operator.remove_participant(key, next(operator.participants(key)).id)
         for _ in range(1000):
             if not context.round_open:
                 told.set()
@@ -190,8 +190,8 @@ def test_training_learns_that_its_round_is_over(server, operator, project):
             told.wait(0.02)
         return Update({}, 1)
 
-    with pytest.raises(NotFound):
-        join(server, operator, key, train)
+    with pytest.raises((Forbidden, NotFound)):
+        join(server, operator, key, train, max_failures=1)
 
     assert told.is_set()
 

@@ -48,8 +48,8 @@ class Pending(Answer):
     base: str
     examples: float
     metrics: Mapping[str, Any]
-    digest: str
-    size_bytes: int
+    digest: str = ""
+    size_bytes: int = 0
     data: bytes | None = field(default=None, repr=False)
 
 
@@ -108,12 +108,13 @@ class Folder:
         return found if found and (found.round, found.base) == (round_number, base) else None
 
     def keep_pending(self, pending: Pending, pieces: Iterable[bytes] | None = None) -> Pending:
-        """Keep an update until it is handed in: its ``data``, or ``pieces``, of which digest and size are taken."""
-        if pending.data is None:
-            digest, size_bytes = self._replace("pending.safetensors", pieces or ())
-            pending = replace(pending, digest=digest, size_bytes=size_bytes)
-        elif self.lasting:
-            self._replace("pending.safetensors", [pending.data])
+        """Keep an update, its ``data`` or ``pieces``, until it is handed in. Gives it with its digest and size."""
+        if pending.data is None or self.lasting:
+            content = pieces if pending.data is None else [pending.data]
+            digest, size_bytes = self._replace("pending.safetensors", content or ())
+        else:
+            digest, size_bytes = hashlib.sha256(pending.data).hexdigest(), len(pending.data)
+        pending = replace(pending, digest=digest, size_bytes=size_bytes)
         if self.lasting:
             # Last: should we end before this line, the old description does not fit the new bytes and is not believed.
             self._replace("pending.json", [_json(asdict(replace(pending, data=None)))])

@@ -1,6 +1,6 @@
 """From what training hands back to the bytes that travel."""
 
-import hashlib
+from dataclasses import replace
 
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
@@ -25,11 +25,7 @@ def packed(update: Update, model: Arrays, task: Task, folder: Folder) -> Pending
         arrays = delta(arrays, model)
     elif task.update_kind != "weights":
         raise Invalid(f"the project wants {task.update_kind!r} as updates, which needs a newer foedus")
-    pending = Pending(task.round, task.checkpoint.digest, update.examples, update.metrics, digest="", size_bytes=0)
+    pending = Pending(task.round, task.checkpoint.digest, update.examples, update.metrics)
     if arrays.layout.nbytes > ONE_CALL_BYTES:
         return folder.keep_pending(pending, safetensors.chunks(arrays))
-    data = safetensors.encode(arrays)
-    digest = hashlib.sha256(data).hexdigest()
-    return folder.keep_pending(
-        Pending(pending.round, pending.base, pending.examples, pending.metrics, digest, len(data), data)
-    )
+    return folder.keep_pending(replace(pending, data=safetensors.encode(arrays)))
