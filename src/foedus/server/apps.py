@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class ServerConfig(AppConfig):
@@ -16,3 +17,11 @@ class ServerConfig(AppConfig):
 
 class AdminConfig(DjangoAdminConfig):
     default_site = "foedus.server.admin_site.Site"
+
+    def ready(self) -> None:
+        """Faces that are on add pages of their own."""
+        from foedus import bootstrap
+
+        super().ready()
+        if "flaas" in bootstrap.settings().faces:
+            autodiscover_modules("fleet_admin")

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,8 @@ from foedus.services.learning.models_in import store
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import organisation_of
 from foedus.services.shell.events import emit
+
+MODEL_IS_FIXED = "The model cannot be changed once there are rounds."
 
 
 def create(ports: Ports, user: User, values: Mapping[str, Any], *, now: datetime) -> FleetProject:
@@ -60,6 +63,16 @@ def create(ports: Ports, user: User, values: Mapping[str, Any], *, now: datetime
         _put_start_model(ports, project, fleet.model, now)
         _set_status(ports, project, status, now)
     return fleet
+
+
+def check(ports: Ports, fleet: FleetProject | None, values: Mapping[str, Any]) -> None:
+    """Raise BadFields where ``change`` (``create``, for None) would raise it or Conflict: forms ask before they act."""
+    row = copy(fleet) if fleet is not None else FleetProject()
+    fill(row, values, partial=fleet is not None)
+    if fleet is None or row.model != fleet.model:
+        _require_start_model(ports, row.model)
+    if fleet is not None and row.model != fleet.model and _has_rounds(fleet.project):
+        raise BadFields({"model": [MODEL_IS_FIXED]})
 
 
 def change(
@@ -177,12 +190,16 @@ def _put_start_model(ports: Ports, project: Project, model: str, now: datetime) 
 
 
 def _change_model(ports: Ports, project: Project, model: str, now: datetime) -> None:
-    if Round.objects.filter(project=project).exists():
-        raise Conflict("The model cannot be changed once there are rounds.", field="model")
+    if _has_rounds(project):
+        raise Conflict(MODEL_IS_FIXED, field="model")
     for old in Checkpoint.objects.filter(project=project):
         old.delete()
         transaction.on_commit(lambda blob=old.blob: ports.blobs.delete(blob))  # type: ignore[misc]
     _put_start_model(ports, project, model, now)
+
+
+def _has_rounds(project: Project) -> bool:
+    return Round.objects.filter(project=project).exists()
 
 
 def _slug(title: str) -> str:
