@@ -5,15 +5,17 @@ from typing import Any
 from django.utils.functional import SimpleLazyObject
 
 from foedus import bootstrap
+from foedus.server import fma_settings
 
 _options = bootstrap.settings()
 
 # Read when first needed: importing the settings makes no key.
 SECRET_KEY: Any = SimpleLazyObject(lambda: bootstrap.secret("django-secret-key").reveal())
 DEBUG = False
-ALLOWED_HOSTS = list(_options.allowed_hosts)
+ALLOWED_HOSTS = [*_options.allowed_hosts, *_options.trusted_origins]
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in _options.trusted_origins]
 ROOT_URLCONF = "foedus.server.urls"
-DATABASES = {"default": bootstrap.database(_options)}
+DATABASES = {"default": fma_settings.database(_options)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -29,9 +31,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "foedus.records.accounts",
+    "foedus.records.aggregation",
     "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.shell",
+    "foedus.server.api",
     "foedus.server.apps.ServerConfig",
 ]
 MIDDLEWARE = [

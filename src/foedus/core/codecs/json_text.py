@@ -88,7 +88,7 @@ class Text:
         self.expect(b":")
         return name
 
-    def keys(self) -> Iterator[str]:
+    def fields(self) -> Iterator[str]:
         """The keys of an object; whoever iterates takes each one's value. Raises Invalid for a key that comes twice."""
         seen: set[str] = set()
         self.expect(b"{")

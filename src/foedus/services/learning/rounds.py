@@ -4,14 +4,14 @@ Callers hold the project's lock, in the transaction of their own change.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import structlog
 
-from foedus.core.registry import build
+from foedus.core.registry import build, load, names
 from foedus.core.rounds import Combine, Decision, Invalidate, Invite, Phase, Policy, Reason, Wait, move, next_step
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
@@ -54,7 +54,7 @@ def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = T
         if project.state != Project.State.RUNNING:
             _check_again(project, None)
             return
-        current = find_open_round(project) or _open_round(ports, project, now)
+        current = find_open_round(project) or open_round(ports, project, now)
         policy = policy_of(current)
         if absences:
             _mark_absent(ports, project, policy, now)
@@ -108,6 +108,7 @@ def close_complete(ports: Ports, project: Project, current: Round, checkpoint: C
         ports, project, "round.complete", now,
         round=current.number, checkpoint=checkpoint.number, metrics=current.metrics,
     )  # fmt: skip
+    _follow(ports, project, current, now)
     rounds = policy_of(project).rounds
     completed = Round.objects.filter(project=project, phase=Phase.COMPLETE).count()
     if rounds is not None and completed >= rounds:
@@ -126,6 +127,7 @@ def close_invalid(
     if give_up:
         project.finish_reason = reason_json(reason)
         _set_state(ports, project, Project.State.PAUSED, now)
+    _follow(ports, project, current, now)
 
 
 def finish(ports: Ports, project: Project, reason: Reason, now: datetime) -> None:
@@ -164,6 +166,19 @@ def reason_json(reason: Reason) -> dict[str, Any]:
     return {"code": reason.code, "text": reason.text, "facts": dict(reason.facts)}
 
 
+def _follow(ports: Ports, project: Project, current: Round, now: datetime) -> None:
+    """A dialect that keeps rows of its own brings them up to date in the transaction that closes a round."""
+    follower = _follower(project.face)
+    if follower is not None:
+        follower(ports, project, current, now=now)
+
+
+@lru_cache
+def _follower(face: str) -> Callable[..., None] | None:
+    group = "foedus.followers"
+    return load(group, face) if face in names(group) else None
+
+
 def _apply(ports: Ports, project: Project, current: Round, decision: Decision, now: datetime) -> None:
     match decision:
         case Invite():
@@ -174,7 +189,8 @@ def _apply(ports: Ports, project: Project, current: Round, decision: Decision, n
             close_invalid(ports, project, current, reason, now, give_up=give_up)
 
 
-def _open_round(ports: Ports, project: Project, now: datetime) -> Round:
+def open_round(ports: Ports, project: Project, now: datetime) -> Round:
+    """The project's next round, from its latest checkpoint. There must be one, and no open round."""
     newest = find_newest_round(project)
     base = find_latest_checkpoint(project)
     assert base is not None, "a project runs only once it has a model"  # noqa: S101

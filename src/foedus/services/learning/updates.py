@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 
 from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
 from foedus.core.rounds import Offer, Phase, Policy, RoundView
@@ -23,7 +24,7 @@ from foedus.records.learning.queries import (
 )
 from foedus.services.learning.models_in import checked_model, size_limit, store
 from foedus.services.learning.projects import layout_of
-from foedus.services.learning.rounds import advance, policy_of
+from foedus.services.learning.rounds import advance, open_round, policy_of
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.events import emit
 from foedus.services.shell.staging import Staged
@@ -147,6 +148,50 @@ def record_update(
     )  # fmt: skip
     advance(ports, project, now, absences=False)
     return update, True
+
+
+def admit_update(
+    ports: Ports,
+    project: Project,
+    membership: Membership,
+    base: Checkpoint,
+    *,
+    blob: str,
+    digest: str,
+    size_bytes: int,
+    now: datetime,
+) -> Update:
+    """Count a checked and stored update, of weight 1, in the open round, which is opened if there is none.
+
+    For dialects whose updates name no round; works while a project is paused, too. The caller holds the project's lock
+    and calls ``advance`` afterwards. Raises Unavailable while the round is being combined, and what the policy raises.
+    """
+    current = find_open_round(project) or open_round(ports, project, now)
+    latest = find_latest_checkpoint(project)
+    staleness = latest.number - base.number if latest else 0
+    mine = Update.objects.filter(membership=membership, task_round=current.number)
+    earlier = Update.objects.filter(membership=membership, round=current).count()
+    _admit(project, current, policy_of(current), membership, current.number, staleness, earlier, now)
+    newest = mine.aggregate(newest=Max("sequence"))["newest"]
+    update = Update.objects.create(
+        round=current,
+        membership=membership,
+        task_round=current.number,
+        sequence=0 if newest is None else newest + 1,
+        base=base,
+        staleness=staleness,
+        examples=1.0,
+        digest=digest,
+        size_bytes=size_bytes,
+        blob=blob,
+        accepted_at=now,
+    )
+    Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+    emit(
+        ports, project, "update.accepted", now,
+        round=current.number, participant=membership.participant.name, examples=1.0, metrics={},
+    )  # fmt: skip
+    return update
 
 
 def _accept(
