@@ -26,6 +26,7 @@ _FMA_NAMES = {
     "SECRET_KEY": "secret_key",
     "TRUSTED_ORIGIN": "trusted_origins",
 }
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 FACES = ("native", "flaas")
 
 
@@ -41,7 +42,7 @@ class Settings:
     secrets: str = "file:"
     host: str = "127.0.0.1"
     port: int = 8080
-    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    allowed_hosts: tuple[str, ...] = ()
     clock_seconds: float = 1.0
     faces: tuple[str, ...] = FACES
     threads: int = 16
@@ -53,19 +54,21 @@ class Settings:
     flaas_questionnaire_title: str = "How was your day?"
     flaas_questionnaire_text: str = "Please take a minute to answer our questions."
     flaas_questionnaire_icon: str = ""
+    static_bucket: str = ""
+    static_region: str = ""
     log_format: str = "auto"
     log_level: str = "info"
     secret_key: Secret = NO_SECRET
     database_secret: str = ""
     trusted_origins: tuple[str, ...] = ()
-    serverless: bool = False
+    emulated: bool = False
     schedule_url: str = "none:"
     fma_settings_module: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
         """The settings that ``environment`` and the data folder's file give; raises Invalid naming what is wrong."""
-        documented = fma_options(environment)
+        documented = {**flaas_options(environment), **fma_options(environment)}
         data = Path(environment.get("FOEDUS_DATA") or documented.get("data") or default_data(environment))
         data = data.expanduser().absolute()
         values: dict[str, Any] = {**documented, **_file_options(data / "foedus.toml", cls._names()), "data": data}
@@ -103,8 +106,31 @@ class Settings:
         return f"Settings({shown})"
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names under which this server answers.
+
+        A server for this machine alone answers to its own names only, so that no web page can reach it by a name that
+        points here. One that others are to reach answers to any name unless told.
+        """
+        return self.allowed_hosts or (LOOPBACK if self.host in LOOPBACK else ("*",))
+
+    @property
     def uses_postgresql(self) -> bool:
         return self.database_url.split(":", 1)[0] in ("postgresql", "postgres")
+
+
+def flaas_options(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment that FLaaS documents means here: its two buckets and its push service, all optional."""
+    found: dict[str, Any] = {}
+    region = environment.get("AWS_REGION")
+    if bucket := environment.get("AWS_S3_BUCKET_NAME"):
+        found["blobs_url"] = f"s3://{bucket}" + (f"?region={region}" if region else "")
+    if bucket := environment.get("AWS_S3_BUCKET_NAME_STATIC"):
+        found["static_bucket"] = bucket
+        found["static_region"] = region or ""
+    if environment.get("PUSHWOOSH_APPLICATION_CODE") and environment.get("PUSHWOOSH_API_TOKEN"):
+        found["push_url"] = "pushwoosh:"
+    return found
 
 
 def fma_options(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -120,10 +146,10 @@ def fma_options(environment: Mapping[str, str]) -> dict[str, Any]:
     if target := environment.get("AGGREGATOR_LAMBDA_ARN"):
         about = {"target": target, "stage": environment.get("ENV"), "tags": environment.get("TAGS")}
         found["schedule_url"] = f"eventbridge:?{urlencode({name: text for name, text in about.items() if text})}"
-    emulated = environment.get("IS_LAMBDA_DEPLOYMENT") or "false"
-    if environment.get("AWS_LAMBDA_FUNCTION_NAME") or _flag("IS_LAMBDA_DEPLOYMENT", emulated):
+    found["emulated"] = _flag("IS_LAMBDA_DEPLOYMENT", environment.get("IS_LAMBDA_DEPLOYMENT") or "false")
+    if found["emulated"] or environment.get("AWS_LAMBDA_FUNCTION_NAME"):
         # A function may write below /tmp alone; nobody listens between two events, and a machine reads the log.
-        found |= {"serverless": True, "data": "/tmp/foedus", "bus_url": "memory:", "log_format": "json"}  # noqa: S108
+        found |= {"data": "/tmp/foedus", "bus_url": "memory:", "log_format": "json"}  # noqa: S108
     return found
 
 

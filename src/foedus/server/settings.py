@@ -12,7 +12,7 @@ _options = bootstrap.settings()
 # Read when first needed: importing the settings makes no key.
 SECRET_KEY: Any = SimpleLazyObject(lambda: bootstrap.secret("django-secret-key").reveal())
 DEBUG = False
-ALLOWED_HOSTS = [*_options.allowed_hosts, *_options.trusted_origins]
+ALLOWED_HOSTS = [*_options.hosts, *_options.trusted_origins]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in _options.trusted_origins]
 ROOT_URLCONF = "foedus.server.urls"
 DATABASES = {"default": fma_settings.database(_options)}
@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -66,6 +67,21 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect before the first start
+WHITENOISE_AUTOREFRESH = False
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if _options.static_bucket:  # foedus manage collectstatic puts them there
+    STORAGES["staticfiles"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": _options.static_bucket,
+            "region_name": _options.static_region or None,
+            "querystring_auth": False,
+        },
+    }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

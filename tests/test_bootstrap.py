@@ -1,0 +1,58 @@
+"""Settings out of an environment."""
+
+import pytest
+
+from foedus.bootstrap import Settings
+from foedus.core.errors import Invalid
+
+
+def test_the_environment_that_flaas_documents_is_understood(tmp_path):
+    options = Settings.read({
+        "FOEDUS_DATA": str(tmp_path),
+        "DATABASE_URL": "postgres://u:p@db.example/flaas",
+        "AWS_S3_BUCKET_NAME": "flaas-data",
+        "AWS_S3_BUCKET_NAME_STATIC": "flaas-static",
+        "AWS_REGION": "eu-west-1",
+        "PUSHWOOSH_API_TOKEN": "t",
+        "PUSHWOOSH_APPLICATION_CODE": "c",
+    })  # fmt: skip
+
+    assert options.uses_postgresql
+    assert options.blobs_url == "s3://flaas-data?region=eu-west-1"
+    assert (options.static_bucket, options.push_url) == ("flaas-static", "pushwoosh:")
+
+
+def test_our_own_variables_win_over_documented_ones_and_those_over_the_file(tmp_path):
+    (tmp_path / "foedus.toml").write_text('blobs_url = "memory:"\nport = 9000\n')
+
+    options = Settings.read({
+        "FOEDUS_DATA": str(tmp_path), "FOEDUS_BLOBS_URL": "file:", "AWS_S3_BUCKET_NAME": "flaas-data",
+    })  # fmt: skip
+
+    assert (options.blobs_url, options.port) == ("file:", 9000)
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "much"), ("PORT", "70000"), ("FACES", "native,x")])
+def test_a_wrong_option_is_named(tmp_path, name, value):
+    with pytest.raises(Invalid, match=f"FOEDUS_{name}"):
+        Settings.read({"FOEDUS_DATA": str(tmp_path), f"FOEDUS_{name}": value})
+
+
+def test_an_unknown_option_in_the_file_is_named(tmp_path):
+    (tmp_path / "foedus.toml").write_text("prot = 1\n")
+
+    with pytest.raises(Invalid, match="prot"):
+        Settings.read({"FOEDUS_DATA": str(tmp_path)})
+
+
+def test_passwords_in_addresses_are_not_shown(tmp_path):
+    options = Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_DATABASE_URL": "postgresql://u:hush@db/x"})
+
+    assert "hush" not in repr(options)
+
+
+@pytest.mark.parametrize(("host", "names"), [("127.0.0.1", "localhost"), ("0.0.0.0", "*")])
+def test_a_server_for_others_answers_to_any_name_and_a_local_one_to_its_own(tmp_path, host, names):
+    options = Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_HOST": host})
+
+    assert names in options.hosts
