@@ -12,7 +12,7 @@ def test_without_any_of_them_nothing_changes(tmp_path):
     plain = Settings.read({"FOEDUS_DATA": str(tmp_path)})
 
     assert (plain.database_url, plain.bus_url, plain.database_secret) == ("", "", "")
-    assert (plain.serverless, plain.schedule_url, plain.fma_settings_module) == (False, "none:", "")
+    assert (plain.emulated, plain.schedule_url, plain.fma_settings_module) == (False, "none:", "")
 
 
 def test_the_database_is_put_together_from_its_parts():
@@ -73,7 +73,7 @@ def test_the_aggregator_to_be_scheduled_becomes_the_schedules_address():
 def test_a_function_keeps_its_files_where_it_may_write(environment):
     options = Settings.read(environment)
 
-    assert options.serverless
+    assert options.emulated is ("IS_LAMBDA_DEPLOYMENT" in environment)
     assert str(options.data) == "/tmp/foedus"
     assert (options.bus_url, options.log_format) == ("memory:", "json")
 
@@ -85,7 +85,7 @@ def test_what_is_said_wins_over_what_a_function_would_do():
 
 
 def test_false_means_false():
-    assert not Settings.read({"IS_LAMBDA_DEPLOYMENT": "false"}).serverless
+    assert not Settings.read({"IS_LAMBDA_DEPLOYMENT": "false"}).emulated
 
 
 def test_a_flag_is_true_or_false():

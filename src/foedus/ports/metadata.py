@@ -8,7 +8,7 @@ Metadata is a store and knows no rules. Who may take part, whether enough came a
 aggregator's affair. Weights are not here either: ``data`` is the key of a blob.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -69,7 +69,7 @@ class ModelUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right of one run to use these updates, until ``until``. ``parent`` is the newest aggregate when it began."""
+    """The right of one run to use these updates, until ``until``. ``parent`` was the newest aggregate as it began."""
 
     model: int
     run: str
@@ -89,7 +89,7 @@ class Metadata(Protocol):
         ...
 
     def waiting(self, model: int, *, now: datetime) -> Sequence[ModelUpdate]:
-        """All updates that are in no aggregate, not rejected and not held by a claim, oldest first.
+        """All updates that could be averaged, are in no aggregate and not held by a claim, oldest first.
 
         Those of a claim that ran out at ``now`` wait again. Raises ModelMissing.
         """
@@ -111,7 +111,7 @@ class Metadata(Protocol):
         ...
 
     def finish(self, claim: Claim, data: str, *, now: datetime) -> int:
-        """Make the blob ``data`` the model's newest aggregate, child of ``claim.parent``; its id.
+        """Make the JSON weights under the key ``data`` the model's newest aggregate, below the one before; its id.
 
         Every claimed update that was not rejected is in it. The claim is over. Doing this again, with the same claim
         and data, gives the same id. Raises ClaimLost; NoUpdates when all of its updates were rejected.
@@ -127,4 +127,26 @@ class Metadata(Protocol):
 
     def migrate(self) -> None:
         """Bring the store to the form this release needs. Doing so again changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to: the new aggregate, or why there is none, as a sentence. ``rejected`` are ids of updates."""
+
+    model: int
+    aggregate: int | None = None
+    reason: str = ""
+    rejected: tuple[int, ...] = ()
+
+
+class AggConnector(Protocol):
+    """A way to aggregate, what FMA's settings call an aggregator connector."""
+
+    def run(self, model: int, *, now: Callable[[], datetime]) -> Outcome:
+        """Aggregate once, if there is enough to aggregate. Raises ModelMissing, Unavailable."""
+        ...
+
+    def migrate(self) -> None:
+        """As the one of Metadata."""
         ...

@@ -45,7 +45,18 @@ class World(Protocol):
         """End the registration."""
         ...
 
-    def update(self, model: int, client: str, *, data: str = "updates/1", base: int | None = None) -> int: ...
+    def update(self, model: int, client: str, *, base: int | None = None) -> int:
+        """A new update that can be averaged with any other of the model."""
+        ...
+
+    def data(self, update: int) -> str:
+        """The key of its weights."""
+        ...
+
+    def result(self, model: int) -> str:
+        """The key of JSON weights that may be the model's next aggregate; another one each time."""
+        ...
+
     def reason(self, update: int) -> str:
         """What people are told about the update; empty when there is nothing to tell."""
         ...
@@ -64,7 +75,7 @@ class MetadataContract:
 
     @pytest.fixture
     def updates(self, world: World, model: int) -> list[int]:
-        return [world.update(model, world.client(model), data=f"updates/{i}") for i in range(3)]
+        return [world.update(model, world.client(model)) for _ in range(3)]
 
     @pytest.fixture
     def claim(self, metadata: Metadata, model: int, updates: list[int]) -> Claim:
@@ -106,13 +117,13 @@ class MetadataContract:
 
     def test_updates_wait_oldest_first(self, world: World, metadata: Metadata, model: int) -> None:
         clients = [world.client(model) for _ in range(2)]
-        made = [world.update(model, client, data=f"updates/{client}") for client in [*clients, clients[0]]]
+        made = [world.update(model, client) for client in [*clients, clients[0]]]
 
         waiting = metadata.waiting(model, now=NOW)
 
         assert [update.id for update in waiting] == made
         assert [update.client for update in waiting] == [*clients, clients[0]]
-        assert waiting[1].data == f"updates/{clients[1]}"
+        assert [update.data for update in waiting] == [world.data(update) for update in made]
 
     def test_updates_of_other_models_are_left_alone(
         self, world: World, metadata: Metadata, model: int, updates: list[int]
@@ -178,7 +189,7 @@ class MetadataContract:
         assert ids(metadata, model, NOW + LEASE * 1.5) == updates
 
     def test_a_run_that_lost_its_claim_changes_nothing_any_more(
-        self, metadata: Metadata, model: int, updates: list[int], claim: Claim
+        self, world: World, metadata: Metadata, model: int, updates: list[int], claim: Claim
     ) -> None:
         later = NOW + LEASE * 2
         other = metadata.claim(model, updates, now=later, lease=LEASE)
@@ -186,7 +197,7 @@ class MetadataContract:
         for late in (
             lambda: metadata.renew(claim, now=later, lease=LEASE),
             lambda: metadata.reject(claim, updates[0], "late", now=later),
-            lambda: metadata.finish(claim, "aggregates/1", now=later),
+            lambda: metadata.finish(claim, world.result(model), now=later),
         ):
             with pytest.raises(ClaimLost):
                 late()
@@ -194,34 +205,40 @@ class MetadataContract:
 
         assert metadata.renew(other, now=later, lease=LEASE).run == other.run
 
-    def test_a_run_cannot_wake_its_claim_after_it_ran_out(self, metadata: Metadata, claim: Claim) -> None:
+    def test_a_run_cannot_wake_its_claim_after_it_ran_out(
+        self, world: World, metadata: Metadata, model: int, claim: Claim
+    ) -> None:
         with pytest.raises(ClaimLost):
             metadata.renew(claim, now=claim.until, lease=LEASE)
         with pytest.raises(ClaimLost):
-            metadata.finish(claim, "aggregates/1", now=claim.until)
+            metadata.finish(claim, world.result(model), now=claim.until)
 
-    def test_what_is_in_an_aggregate_waits_no_more(self, metadata: Metadata, model: int, claim: Claim) -> None:
-        metadata.finish(claim, "aggregates/1", now=NOW)
+    def test_what_is_in_an_aggregate_waits_no_more(
+        self, world: World, metadata: Metadata, model: int, claim: Claim
+    ) -> None:
+        metadata.finish(claim, world.result(model), now=NOW)
 
         assert ids(metadata, model, NOW + LEASE * 2) == []
 
     def test_each_aggregate_is_the_child_of_the_one_before(
         self, world: World, metadata: Metadata, model: int, claim: Claim
     ) -> None:
-        first = metadata.finish(claim, "aggregates/1", now=NOW)
+        first = metadata.finish(claim, world.result(model), now=NOW)
         update = world.update(model, world.client(model))
 
         second = metadata.claim(model, [update], now=NOW, lease=LEASE)
 
         assert second.parent == first
-        assert metadata.finish(second, "aggregates/2", now=NOW) > first
+        assert metadata.finish(second, world.result(model), now=NOW) > first
 
     def test_finishing_twice_makes_one_aggregate(
         self, world: World, metadata: Metadata, model: int, claim: Claim
     ) -> None:
-        made = metadata.finish(claim, "aggregates/1", now=NOW)
+        result = world.result(model)
 
-        assert metadata.finish(claim, "aggregates/1", now=NOW + LEASE * 2) == made
+        made = metadata.finish(claim, result, now=NOW)
+
+        assert metadata.finish(claim, result, now=NOW + LEASE * 2) == made
         update = world.update(model, world.client(model))
         assert metadata.claim(model, [update], now=NOW, lease=LEASE).parent == made
 
@@ -244,13 +261,13 @@ class MetadataContract:
         assert ids(metadata, model) == updates[1:]
 
     def test_an_aggregate_of_nothing_is_not_made(
-        self, metadata: Metadata, model: int, updates: list[int], claim: Claim
+        self, world: World, metadata: Metadata, model: int, updates: list[int], claim: Claim
     ) -> None:
         for update in updates:
             metadata.reject(claim, update, "not a number", now=NOW)
 
         with pytest.raises(NoUpdates):
-            metadata.finish(claim, "aggregates/1", now=NOW)
+            metadata.finish(claim, world.result(model), now=NOW)
 
         metadata.release(claim, "Nothing was left.", now=NOW)
         assert ids(metadata, model) == []
@@ -269,11 +286,11 @@ class MetadataContract:
         self, world: World, metadata: Metadata, model: int, claim: Claim
     ) -> None:
         client = world.client(model)
-        bases = [metadata.finish(claim, "aggregates/0", now=NOW)]
+        bases = [metadata.finish(claim, world.result(model), now=NOW)]
         for i in (1, 2):
             update = world.update(model, client, base=bases[-1])
             again = metadata.claim(model, [update], now=NOW, lease=LEASE)
-            bases.append(metadata.finish(again, f"aggregates/{i}", now=NOW + timedelta(seconds=i)))
+            bases.append(metadata.finish(again, world.result(model), now=NOW + timedelta(seconds=i)))
 
         for base in [*reversed(bases), None]:
             world.update(model, client, base=base)

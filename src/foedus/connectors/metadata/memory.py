@@ -9,7 +9,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from foedus.core.errors import Invalid, NoUpdates
-from foedus.ports.blobs import Blobs
+from foedus.ports import Ports
 from foedus.ports.metadata import Claim, ClaimLost, FederatedModel, ModelMissing, ModelUpdate, NotClaimable
 
 WAITING, CLAIMED, COMPLETE, REJECTED = "waiting", "claimed", "complete", "rejected"
@@ -54,7 +54,7 @@ class MemoryMetadata:
         self._current: dict[int, str] = {}
 
     @classmethod
-    def from_settings(cls, options: Mapping[str, Any], blobs: Blobs) -> Self:  # noqa: ARG003 - all are called alike
+    def from_settings(cls, options: Mapping[str, Any], ports: Ports) -> Self:  # noqa: ARG003 - all are called alike
         if options:
             raise Invalid(f"MemoryMetadataConnector has no options, found {', '.join(map(repr, options))}")
         return cls()
@@ -85,6 +85,11 @@ class MemoryMetadata:
         """Where an update stands, and the reason it carries."""
         with self._lock:
             return self._updates[update].state, self._updates[update].reason
+
+    def data(self, update: int) -> str:
+        """The key of an update's weights."""
+        with self._lock:
+            return self._updates[update].data
 
     def aggregates(self, model: int) -> tuple[MemoryAggregate, ...]:
         with self._lock:
