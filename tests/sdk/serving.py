@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.servers.processes import ServerProcess
 
@@ -21,6 +22,8 @@ def server(tmp_path_factory):
     process = ServerProcess(command, ready="serves at")
     try:
         url = next(word for word in process.ready_line.split() if word.startswith("http"))
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:  # its line may come before it listens
+            client.get(f"{url}/healthz").raise_for_status()
         yield Server(url, (data / "operator-token").read_text("utf-8").strip())
     finally:
         process.terminate()

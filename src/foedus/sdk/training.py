@@ -114,7 +114,7 @@ def positive(examples: Any) -> float:
     return number
 
 
-def finite_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def finite_numbers(metrics: Any) -> dict[str, float]:
     if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
         raise Invalid("metrics map names to numbers")
     return {name: _number(f"metric {name!r}", value) for name, value in metrics.items()}
