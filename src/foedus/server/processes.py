@@ -126,7 +126,7 @@ def _do_one(ports: Ports, owner: str) -> bool:
         return False
     started = time.monotonic()
     try:
-        with _renewing(lambda: jobs.renew(job, _now())):
+        with renewing(lambda: jobs.renew(job, _now())):
             HANDLERS[job.kind](ports, job, now=_now())
     except Unavailable as exc:
         log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc))
@@ -145,7 +145,7 @@ def _do_one(ports: Ports, owner: str) -> bool:
 
 
 @contextlib.contextmanager
-def _renewing(renew: Callable[[], bool]) -> Iterator[None]:
+def renewing(renew: Callable[[], bool]) -> Iterator[None]:
     """Keep a lease while the block runs, from a thread of its own."""
     from foedus.services.shell.jobs import LEASE
 

@@ -29,11 +29,14 @@ def enqueue(ports: Ports, kind: str, subject: str, now: datetime, **payload: Any
         wake(ports, SUBJECT)
 
 
-def claim(now: datetime, owner: str = "") -> Job | None:
-    """The next job that is due, leased to ``owner`` (see ``owner_of``); None when there is none."""
+def claim(now: datetime, owner: str = "", **only: Any) -> Job | None:
+    """The next job that is due, leased to ``owner`` (see ``owner_of``); None when there is none.
+
+    ``only`` jobs with these columns, for those who do not do everything.
+    """
     with transaction.atomic():
         ready = Job.objects.filter(
-            Q(state=Job.State.QUEUED, run_at__lte=now) | Q(state=Job.State.RUNNING, lease_until__lt=now)
+            Q(state=Job.State.QUEUED, run_at__lte=now) | Q(state=Job.State.RUNNING, lease_until__lt=now), **only
         ).order_by("run_at", "id")
         if connection.features.has_select_for_update_skip_locked:
             ready = ready.select_for_update(skip_locked=True)
