@@ -12,7 +12,7 @@ from foedus.core.errors import Forbidden, Late, NotFound
 from foedus.ports import Ports
 from foedus.records.fleet.models import Device, StatusReport, Submission
 from foedus.records.fleet.queries import FACE, READY_WINDOW, find_assignment, find_invitation, round_number
-from foedus.records.learning.models import Membership, Project, Round, Update
+from foedus.records.learning.models import Membership, Project, Round
 from foedus.records.learning.queries import lock_project
 from foedus.services.fleet.readiness import obstacle_of
 from foedus.services.learning.rounds import advance
@@ -91,8 +91,6 @@ def _trained(ports: Ports, device: Device, said: Said, request: int, now: dateti
 def _count(
     ports: Ports, project: Project, membership: Membership, device: Device, current: Round, now: datetime
 ) -> Taken | Late:
-    if Update.objects.filter(membership=membership, task_round=current.number).exists():
-        return Taken(counted=True)
     submission = Submission.objects.filter(device=device, round=current).first()
     if submission is None:
         return Taken(note="no valid model was uploaded before this report")
