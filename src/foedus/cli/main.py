@@ -10,11 +10,13 @@ from foedus.core.errors import PlatformError
 _COMMANDS = {
     "clock": "foedus.cli.service:clock",
     "demo": "foedus.cli.demo:demo",
+    "flaas-device": "foedus.cli.flaas_device:flaas_device",
     "manage": "foedus.cli.manage:manage",
     "objects": "foedus.cli.objects:objects",
     "projects": "foedus.cli.projects:projects",
     "rounds": "foedus.cli.projects:rounds",
     "serve": "foedus.cli.service:serve",
+    "simulate": "foedus.cli.simulate:simulate",
     "status": "foedus.cli.projects:status",
     "web": "foedus.cli.service:web",
     "worker": "foedus.cli.service:worker",

@@ -1,0 +1,139 @@
+"""``foedus simulate``: whole fleets on one machine."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from foedus.core.fleet.modes import DatasetType, TrainingMode
+
+if TYPE_CHECKING:
+    from foedus.simulation.flaas.backstage import Backstage
+
+
+@click.group()
+def simulate() -> None:
+    """Try a server with simulated participants."""
+
+
+@simulate.command()
+@click.option("--devices", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Phones.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=20, show_default=True, help="Complete rounds to train.")
+@click.option("--model", default="CIFAR10_S", show_default=True, help="What the phones train.")
+@click.option(
+    "--split",
+    type=click.Choice(list(DatasetType)),
+    default=DatasetType.IID,
+    show_default=True,
+    help="How samples are spread.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(list(TrainingMode)),
+    default=TrainingMode.BASELINE,
+    show_default=True,
+    help="How the apps of a phone work together.",
+)
+@click.option("--samples", type=click.IntRange(1), default=150, show_default=True, help="Samples of each app.")
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Epochs in each round.")
+@click.option("--images", type=click.Path(exists=True, path_type=Path), help="Images to deal out. [default: digits]")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Same seed, same study.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("foedus-flaas"),
+    show_default=True,
+    help="Gets the report, the model and the logs.",
+)
+@click.option("--keep", is_flag=True, help="Keep the server's data folder, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def flaas(
+    *, devices: int, rounds: int, model: str, split: DatasetType, mode: TrainingMode, samples: int, epochs: int,
+    images: Path | None, seed: int, output: Path, keep: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Run a FLaaS project from its start to its end: a real server, and phones that train for real."""
+    _prepare_environment()
+    from foedus.simulation.flaas.study import StudyOptions, run_study, threads_here
+    from foedus.simulation.table import RoundTable
+
+    options = StudyOptions(
+        devices=devices, rounds=rounds, model=model, split=DatasetType(split), mode=TrainingMode(mode),
+        samples=samples, epochs=epochs, images=images, seed=seed, output=output.absolute(), keep=keep,
+        workers=threads_here(),
+    )  # fmt: skip
+
+    def say(text: str) -> None:
+        click.echo(json.dumps({"event": "study.waiting", "text": text}) if as_json else text)
+
+    try:
+        with _logging_to(output / "phones.log"), RoundTable(rounds=rounds, form="json" if as_json else None) as table:
+            report = run_study(options, connect, table, say)
+    except KeyboardInterrupt:
+        click.echo("stopped; nothing is left running", err=True)
+        sys.exit(130)
+    if as_json:
+        click.echo(json.dumps({"event": "study.finished", **asdict(report)}))
+        return
+    click.echo("\n".join(["", *report.lines(), "", f"report and model are in {output}"]))
+
+
+@contextmanager
+def connect(data: Path) -> "Iterator[Backstage]":
+    """Work on the data folder of a running server, in this process."""
+    os.environ["FOEDUS_DATA"] = str(data)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "foedus.server.settings"
+    import django
+
+    from foedus import bootstrap
+
+    django.setup()
+    from foedus.simulation.flaas.backstage import backstage
+
+    with backstage(bootstrap.ports()) as found:
+        yield found
+
+
+def _prepare_environment() -> None:
+    """A study has a server of its own: what is configured for another one must not reach it."""
+    for name in [name for name in os.environ if name.startswith("FOEDUS_") or name == "DATABASE_URL"]:
+        del os.environ[name]
+    from foedus.simulation.threads import ONE_THREAD
+
+    os.environ.update(ONE_THREAD)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """What phones complain of, a line each."""
+    import structlog
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(file),
+            cache_logger_on_first_use=False,
+        )
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
+    raise KeyboardInterrupt
