@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.to_thread
@@ -16,8 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
 
 
-def application(plane: str = "both", on_ready: Callable[[], None] = lambda: None) -> Starlette:
-    """The server: ``both`` planes, or only ``data`` (what waits or streams). ``on_ready`` is called as it starts."""
+def application(plane: str = "both") -> Starlette:
+    """The server: ``both`` planes, or only ``data`` (what waits or streams)."""
     from django.core.wsgi import get_wsgi_application
 
     django_app: Any = get_wsgi_application()
@@ -37,7 +37,6 @@ def application(plane: str = "both", on_ready: Callable[[], None] = lambda: None
     app = Starlette(routes=routes, lifespan=_lifespan)
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
-    app.state.on_ready = on_ready
     return app
 
 
@@ -65,7 +64,6 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = bootstrap.settings().threads
     app.state.ports = bootstrap.ports()
     app.state.hub = Hub(app.state.ports.bus)
-    app.state.on_ready()
     yield
     app.state.hub.close()
     app.state.ports.bus.close()

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import django
 import structlog
@@ -17,6 +19,9 @@ from django.db import OperationalError, close_old_connections
 from foedus import bootstrap
 from foedus.core.errors import Conflict, PlatformError, Unavailable
 from foedus.ports import Ports
+
+if TYPE_CHECKING:  # Django's models can be imported only once it is set up
+    from foedus.records.shell.models import Job
 
 log = structlog.get_logger()
 
@@ -37,7 +42,7 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
 
     async def run() -> None:
         server = Server(
-            application(plane, on_ready),
+            application(plane),
             host,
             port,
             interface=Interfaces.ASGI,
@@ -45,6 +50,7 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
             backpressure=_BACKLOG * 4,
             log_enabled=False,
         )
+        threading.Thread(target=_once_listening, args=(host, port, on_ready), daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
         await server.serve()
@@ -61,8 +67,21 @@ def _control_plane(host: str, port: int, on_ready: Callable[[], None]) -> None:
         "foedus.server.wsgi:application", host, port, interface=Interfaces.WSGI, backlog=_BACKLOG,
         blocking_threads=bootstrap.settings().threads, log_enabled=False,
     )  # fmt: skip
-    server.on_startup(on_ready)
+    threading.Thread(target=_once_listening, args=(host, port, on_ready), daemon=True).start()
     server.serve()
+
+
+def _once_listening(host: str, port: int, then: Callable[[], None]) -> None:
+    """Call ``then`` as soon as the address takes connections: the server tells nobody, so it is tried."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to try, not where to listen
+    while True:
+        try:
+            socket.create_connection((anywhere.get(host, host), port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            then()
+            return
 
 
 def worker(name: str = "") -> None:
@@ -116,6 +135,16 @@ def until_eof() -> None:
     signal.sigwait({signal.SIGTERM})
 
 
+def _abandon(ports: Ports, job: "Job", exc: Exception) -> None:
+    """Keep a job that cannot be done for people to see, and let those who wait for it know."""
+    from foedus.server.work import ABANDONED
+    from foedus.services.shell import jobs
+
+    jobs.give_up(job, repr(exc))
+    if job.kind in ABANDONED:
+        ABANDONED[job.kind](ports, job, now=_now())
+
+
 def _do_one(ports: Ports, owner: str) -> bool:
     """Do one job that is due, if there is one."""
     from foedus.server.work import HANDLERS
@@ -136,7 +165,7 @@ def _do_one(ports: Ports, owner: str) -> bool:
     except Exception as exc:  # a bug must neither stop the worker nor be tried for ever
         log.exception("job.failed", job=job.pk, kind=job.kind)
         if job.attempts >= jobs.MAX_ATTEMPTS:
-            jobs.give_up(job, repr(exc))
+            _abandon(ports, job, exc)
         else:
             jobs.postpone(job, repr(exc), _now())
     else:

@@ -11,7 +11,7 @@ from foedus.services.fleet import evaluation, notifying, questionnaires
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
 from foedus.services.learning import clock
-from foedus.services.learning.combining import combine
+from foedus.services.learning.combining import abandon, combine
 from foedus.services.learning.rounds import COMBINE_JOB
 
 HOUSEKEEPING_EVERY_S = 60.0
@@ -33,6 +33,8 @@ HANDLERS: Mapping[str, Handler] = {
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
 }
+# What follows when a job is given up, so that nobody waits for it for ever.
+ABANDONED: Mapping[str, Handler] = {COMBINE_JOB: abandon}
 
 
 class Clockwork:

@@ -9,7 +9,7 @@ from foedus.core.rounds import Phase
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round, Update
 from foedus.records.learning.queries import get_project
 from foedus.records.shell.models import Event, Job
-from foedus.server.work import HANDLERS
+from foedus.server.work import ABANDONED, HANDLERS
 from foedus.services.learning.clock import tick
 from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.rounds import reasons_of
@@ -302,3 +302,19 @@ def test_a_task_grown_too_stale_is_refused_and_replaced_by_a_fresh_one(ports, cl
         study.submit(b, 1, model(2.0))
 
     assert study.next(b).round.number == 2
+
+
+def test_a_combine_that_fails_for_good_ends_its_round_and_pauses_the_project(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    study.submit(b, 1, model(2.0))
+    job = jobs.claim(clock())
+    jobs.give_up(job, "no memory")
+
+    ABANDONED[job.kind](ports, job, now=clock())
+
+    current = Round.objects.get(number=1)
+    assert current.phase == Phase.INVALID
+    assert "no memory" in current.reason["text"]
+    assert get_project("study").state == Project.State.PAUSED

@@ -48,6 +48,15 @@ def combine(ports: Ports, job: Job, *, now: datetime) -> None:
     _switch(ports, job, current, updates, model, blob, state_blob, now)
 
 
+def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
+    """A combine job failed for good: its round is invalid, and the project waits for an operator."""
+    current = Round.objects.select_related("project").filter(pk=job.payload["round"]).first()
+    if current is not None:
+        with transaction.atomic():
+            job.refresh_from_db()
+            _close_uncombined(ports, current, f"{job.attempts} tries failed, the last with {job.latest_error}", now)
+
+
 def metrics_of(updates: list[Update]) -> dict[str, float]:
     """Means of the updates' metrics, weighted by examples; each over the updates that report it."""
     totals: dict[str, tuple[float, float]] = {}
@@ -150,9 +159,14 @@ def _fail(ports: Ports, job: Job, current: Round, exc: Exception, now: datetime)
     """What cannot be combined now never can: the round is invalid, and the project waits for an operator."""
     log.error("round.not_combined", project=current.project.key, round=current.number, error=str(exc))
     with transaction.atomic():
-        project = lock_project(current.project_id)
         jobs.complete(job)
-        current.refresh_from_db()
-        reason = Reason("not_combined", f"The updates could not be combined: {exc}")
+        _close_uncombined(ports, current, str(exc), now)
+
+
+def _close_uncombined(ports: Ports, current: Round, why: str, now: datetime) -> None:
+    project = lock_project(current.project_id)
+    current.refresh_from_db()
+    if current.state is Phase.COMBINING:
+        reason = Reason("not_combined", f"The updates could not be combined: {why}")
         close_invalid(ports, project, current, reason, now, give_up=True)
         advance(ports, project, now)
