@@ -3,9 +3,8 @@
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
-from foedus.core.errors import PlatformError
 from foedus.ports import Ports
 from foedus.records.learning.models import Project
 from foedus.records.learning.queries import lock_project
@@ -26,7 +25,9 @@ def tick(ports: Ports, *, now: datetime) -> int:
                 project = lock_project(pk)
                 if project.next_check_at is not None and project.next_check_at <= now:
                     advance(ports, project, now)
-        except PlatformError as exc:
+        except (OperationalError, InterfaceError):  # of all projects, not of this one
+            raise
+        except Exception as exc:  # a mistake in the policy of one project must not stop those of others
             log.exception("tick.project_failed", project=pk, error=str(exc))
     discard_expired(ports, now)
     return count

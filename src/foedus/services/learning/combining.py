@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from math import fsum
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 from django.db import transaction
@@ -34,7 +34,6 @@ def combine(ports: Ports, job: Job, *, now: datetime) -> None:
     if current is None or current.state is not Phase.COMBINING:
         jobs.complete(job)
         return
-    project = current.project
     updates = list(Update.objects.filter(round=current).select_related("base"))
     with ExitStack() as stack:
         try:
@@ -43,8 +42,8 @@ def combine(ports: Ports, job: Job, *, now: datetime) -> None:
             _fail(ports, job, current, exc, now)
             return
         model = stack.enter_context(staged(ports.scratch, safetensors.chunks(state.weights), _any_size(state.weights)))
-        blob = _store(ports, project, model)
-        state_blob = _store_moments(ports, project, state, stack)
+        blob = _store(ports, current, model)
+        state_blob = _store_moments(ports, current, state, stack)
     _switch(ports, job, current, updates, model, blob, state_blob, now)
 
 
@@ -59,12 +58,16 @@ def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
 
 def metrics_of(updates: list[Update]) -> dict[str, float]:
     """Means of the updates' metrics, weighted by examples; each over the updates that report it."""
-    totals: dict[str, tuple[float, float]] = {}
-    for update in sorted(updates, key=lambda u: (u.digest, u.membership_id)):
-        for name, value in update.metrics.items():
-            total, weight = totals.get(name, (0.0, 0.0))
-            totals[name] = total + value * update.examples, weight + update.examples
-    return {name: total / weight for name, (total, weight) in sorted(totals.items())}
+    names = sorted({name for update in updates for name in update.metrics})
+    return {name: _mean([(u.metrics[name], u.examples) for u in updates if name in u.metrics]) for name in names}
+
+
+def _mean(weighted: list[tuple[float, float]]) -> float:
+    """The same in any order, between the least and the greatest value, and finite where these are."""
+    values = [value for value, _ in weighted]
+    total = fsum(weight for _, weight in weighted)
+    half = fsum(value / 2 * (weight / total) for value, weight in weighted)  # the whole might pass the largest float
+    return float(min(max(2 * half, min(values)), max(values)))
 
 
 def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack) -> State:
@@ -104,19 +107,20 @@ def _local(ports: Ports, blob: str, stack: ExitStack) -> Path:
     return stack.enter_context(ports.blobs.local(blob))
 
 
-def _store(ports: Ports, project: Project, body: Staged) -> str:
-    blob = f"projects/{project.pk}/checkpoints/{body.digest}-{uuid4().hex[:8]}"
+def _store(ports: Ports, current: Round, body: Staged) -> str:
+    """Under a name that combining this round once more gives again: a crash before the switch leaves nothing behind."""
+    blob = f"projects/{current.project_id}/checkpoints/{current.number}-{body.digest}"
     ports.blobs.put_file(blob, body.path)
     return blob
 
 
-def _store_moments(ports: Ports, project: Project, state: State, stack: ExitStack) -> str:
+def _store_moments(ports: Ports, current: Round, state: State, stack: ExitStack) -> str:
     """Keep what the strategy knows beyond the model; nothing where there is nothing."""
     if not state.moments:
         return ""
     tensors = replace(state, weights=Arrays({})).to_tensors()
     body = staged(ports.scratch, safetensors.chunks(tensors), _any_size(tensors))
-    return _store(ports, project, stack.enter_context(body))
+    return _store(ports, current, stack.enter_context(body))
 
 
 def _any_size(arrays: Arrays) -> int:

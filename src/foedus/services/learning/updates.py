@@ -7,10 +7,12 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+import structlog
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Max
 
-from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
+from foedus.core.errors import Invalid, Late, NotFound, PlatformError, Replayed, Unavailable
 from foedus.core.rounds import Offer, Phase, Policy, RoundView
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
@@ -28,6 +30,8 @@ from foedus.services.learning.rounds import advance, open_round, policy_of
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.events import emit
 from foedus.services.shell.staging import Staged
+
+log = structlog.get_logger()
 
 MAX_METRICS = 64
 MAX_METRIC_NAME_CHARACTERS = 100
@@ -73,11 +77,11 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
     for name, value in metrics.items():
         if not name or len(name) > MAX_METRIC_NAME_CHARACTERS or not name.isprintable():
             raise Invalid(f"a metric's name is 1 to {MAX_METRIC_NAME_CHARACTERS} printable characters", field="metrics")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise Invalid(f"metric {name!r} must be a finite number", field="metrics")
 
 
-def expect_update(actor: Actor, command: SubmitUpdate, digest: str | None, *, now: datetime) -> Expected:
+def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str | None, *, now: datetime) -> Expected:
     """Look before the body is read: refuse what cannot be accepted, answer what was accepted before."""
     project = get_project(command.project)
     require(actor, Verb.WORK, project)
@@ -85,7 +89,11 @@ def expect_update(actor: Actor, command: SubmitUpdate, digest: str | None, *, no
     limit = size_limit(layout_of(project))
     if digest is not None and (known := _find_same(membership, command.round, digest)) is not None:
         return Expected(limit, known)
-    _admitting_round(project, membership, command.round, now)
+    try:
+        _admitting_round(project, membership, command.round, now)
+    except Late:
+        _end_task(ports, actor, project, command.round, now)
+        raise
     return Expected(limit)
 
 
@@ -103,10 +111,13 @@ def submit_update(
     blob = store(ports, f"projects/{found.pk}/updates", body)
     try:
         update, is_new = _accept(ports, actor, found, command, body, blob, now)
-    except BaseException as exc:
+    except PlatformError as exc:
         _forget(ports, blob)
         if isinstance(exc, Late):
             _end_task(ports, actor, found, command.round, now)
+        raise
+    except BaseException:
+        _forget_unless_counted(ports, actor, command.round, blob)
         raise
     if not is_new:
         _forget(ports, blob)
@@ -269,6 +280,25 @@ def _end_task(ports: Ports, actor: Actor, found: Project, task_round: int, now: 
         ).update(state=Invitation.State.CLOSED, closed_at=now)
         if ended:
             advance(ports, project, now)
+
+
+def _forget_unless_counted(ports: Ports, actor: Actor, task_round: int, blob: str) -> None:
+    """A connection that broke may hide that the database did commit; while it does not answer, the blob stays."""
+    rows = Update.objects.filter(membership__participant_id=actor.id, task_round=task_round, blob=blob)
+    try:
+        is_counted = rows.exists()
+    except DatabaseError as exc:
+        log.warning("update.blob_left", blob=blob, error=str(exc))
+        return
+    if not is_counted:
+        _forget(ports, blob)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _forget(ports: Ports, blob: str) -> None:

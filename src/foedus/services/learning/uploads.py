@@ -1,5 +1,6 @@
 """Large bodies in parts, so that a cut costs a part and not the whole."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from django.db import transaction
 
 from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
 from foedus.ports import Ports
+from foedus.ports.blobs import BlobInfo
 from foedus.records.learning.models import Membership, Project, Update, Upload
 from foedus.records.learning.queries import get_membership, get_project
 from foedus.services.learning.models_in import size_limit
@@ -141,8 +143,20 @@ def _delete_parts(ports: Ports, upload: Upload) -> None:
 
 
 def _bytes(ports: Ports, upload: Upload) -> Iterator[bytes]:
+    """The parts that follow each other to the end.
+
+    A process that was killed, or that lost against another one, may have left a part that was never counted.
+    """
+    parts: defaultdict[int, list[BlobInfo]] = defaultdict(list)
     for blob in ports.blobs.list(upload.prefix):
-        yield from ports.blobs.read(blob.key)
+        parts[int(blob.key.removeprefix(upload.prefix).split("-")[0])].append(blob)
+    at = 0
+    while at < upload.size_bytes:
+        fitting = [b for b in parts[at] if at + b.size_bytes in parts or at + b.size_bytes == upload.size_bytes]
+        if not fitting:
+            raise NotFound("a part of the upload is gone: begin another one")
+        yield from ports.blobs.read(fitting[0].key)
+        at += fitting[0].size_bytes
 
 
 def _drop_strays(ports: Ports, upload: Upload, offset: int, kept: str) -> None:
