@@ -24,6 +24,7 @@ def application(plane: str = "both") -> Starlette:
     from foedus import bootstrap
     from foedus.faces.flaas import streaming as flaas
     from foedus.faces.native.streaming import routes as native
+    from foedus.faces.native.streaming.calls import refusal
 
     options = bootstrap.settings()
     streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES}
@@ -34,9 +35,10 @@ def application(plane: str = "both") -> Starlette:
     ]
     if plane == "both":
         routes.append(Mount("/", _Threaded(WSGIMiddleware(django_app, workers=options.threads))))
-    app = Starlette(routes=routes, lifespan=_lifespan)
+    app = Starlette(routes=routes, lifespan=_lifespan, exception_handlers={404: refusal, 405: refusal})
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
+    app.state.let_go = lambda: None
     return app
 
 
@@ -64,6 +66,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = bootstrap.settings().threads
     app.state.ports = bootstrap.ports()
     app.state.hub = Hub(app.state.ports.bus)
+    app.state.let_go = app.state.hub.close
     yield
     app.state.hub.close()
     app.state.ports.bus.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import django
 import structlog
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from foedus import bootstrap
 from foedus.core.errors import Conflict, PlatformError, Unavailable
@@ -41,8 +41,9 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
         return
 
     async def run() -> None:
+        app = application(plane)
         server = Server(
-            application(plane),
+            app,
             host,
             port,
             interface=Interfaces.ASGI,
@@ -51,8 +52,13 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
             log_enabled=False,
         )
         threading.Thread(target=_once_listening, args=(host, port, on_ready), daemon=True).start()
+
+        def stop() -> None:
+            app.state.let_go()  # or the server would wait for those who wait for something to happen
+            server.stop()  # type: ignore[no-untyped-call]  # granian is not typed here
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         await server.serve()
 
     asyncio.run(run())
@@ -104,7 +110,7 @@ def worker(name: str = "") -> None:
                 pass
             due = jobs.next_due_at(_now())
             subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
-        except (Unavailable, OperationalError) as exc:
+        except (Unavailable, OperationalError, InterfaceError) as exc:
             log.warning("worker.waits", error=str(exc))
             close_old_connections()
             stop.wait(1.0)
@@ -122,7 +128,7 @@ def clock() -> None:
     while not stop.wait(seconds or None):
         try:
             clockwork.tick(ports, now=_now())
-        except (PlatformError, OperationalError) as exc:
+        except (PlatformError, OperationalError, InterfaceError) as exc:
             log.warning("clock.waits", error=str(exc))
             close_old_connections()
 
@@ -157,7 +163,7 @@ def _do_one(ports: Ports, owner: str) -> bool:
     try:
         with renewing(lambda: jobs.renew(job, _now())):
             HANDLERS[job.kind](ports, job, now=_now())
-    except Unavailable as exc:
+    except (Unavailable, OperationalError, InterfaceError) as exc:
         log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc))
         jobs.postpone(job, str(exc), _now())
     except Conflict as exc:

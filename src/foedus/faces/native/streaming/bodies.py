@@ -42,14 +42,18 @@ class Body:
         try:
             unpack = _Unpacker() if self._gzip else None
             rest = b""
+            received = 0
             try:
                 async for piece in _pieces(self._request):
                     if rest:
                         await in_thread(_write, staging, unpack, rest)
                     rest = piece
+                    received += len(piece)
             except ClientDisconnect:
                 if not keep_cut:
                     raise
+            else:
+                self._check_received(received)
             return await in_thread(_finish, staging, unpack, rest, use, digest)
         except BaseException:
             await in_thread(staging.close)
@@ -61,10 +65,18 @@ class Body:
             if "chunked" not in self._request.headers.get("transfer-encoding", "") and not _is_http2(self._request):
                 raise LengthRequired("send Content-Length or a chunked body")
             return
-        if length.isdecimal() and int(length) > self._limit:
+        if not (length.isascii() and length.isdecimal()):
+            raise Malformed(f"Content-Length must be a number, not {length[:40]!r}")
+        if int(length[:20]) > self._limit:
             raise TooLarge(
                 f"the body has {length} bytes; at most {self._limit} are allowed here", limit_bytes=self._limit
             )
+
+    def _check_received(self, received: int) -> None:
+        """A server may hand over less than was announced without a word when the connection ends."""
+        announced = self._request.headers.get("content-length")
+        if announced is not None and received != int(announced):
+            raise Malformed(f"the body was announced with {announced} bytes, and {received} arrived")
 
 
 def digest_in(request: Request, *, required: bool) -> str | None:

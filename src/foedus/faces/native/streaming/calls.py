@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,17 +10,21 @@ from typing import Any, TypeVar
 import structlog
 from django.db import close_old_connections
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from foedus.core.errors import Invalid, PlatformError
+from foedus.core.errors import Invalid, NotFound, PlatformError
 from foedus.faces.native.auth import authenticated
-from foedus.faces.native.errors import problem
+from foedus.faces.native.errors import MethodNotAllowed, problem
 from foedus.ports import Ports
 from foedus.services.shell.authorisation import Actor
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_UPLOAD = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -65,6 +70,30 @@ def answering(handler: Handler) -> Handler:
     return answer
 
 
+def key_in(request: Request) -> str:
+    """The project's key in the path. Raises NotFound for what cannot be one: nothing else reaches the database."""
+    return _part_in(request, "project", _KEY)
+
+
+def upload_in(request: Request) -> str:
+    """The upload's id in the path. Raises NotFound for what cannot be one."""
+    return _part_in(request, "upload", _UPLOAD)
+
+
+def round_in(request: Request) -> int:
+    """The round's number in the path. Raises NotFound for what cannot be one."""
+    return int(_part_in(request, "number", _NUMBER))
+
+
+async def refusal(request: Request, exc: Exception) -> Response:  # noqa: ARG001
+    """What the router itself refuses, where nothing else answers."""
+    known = exc if isinstance(exc, HTTPException) else HTTPException(404)
+    if known.status_code != 405:
+        return _problem(NotFound("there is nothing at this address; see /foedus/v1/openapi.json"))
+    allow = tuple(sorted((known.headers or {}).get("Allow", "").split(", ")))
+    return _problem(MethodNotAllowed(f"only {', '.join(allow)} can be used here", allow=allow))
+
+
 def number_in(request: Request, name: str, *, default: float | None = None, low: float, high: float) -> float:
     """A number from the query string. Raises Invalid naming it."""
     text = request.query_params.get(name)
@@ -93,6 +122,13 @@ def metrics_in(request: Request) -> dict[str, float]:
     if not isinstance(metrics, dict):
         raise Invalid("Foedus-Metrics must be a JSON object", field="Foedus-Metrics")
     return metrics
+
+
+def _part_in(request: Request, name: str, pattern: re.Pattern[str]) -> str:
+    text: str = request.path_params[name]
+    if not pattern.fullmatch(text):
+        raise NotFound(f"there is nothing at this address: {text[:40]!r} is no {name}")
+    return text
 
 
 def _problem(exc: Exception) -> Response:

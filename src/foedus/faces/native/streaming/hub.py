@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 
 import structlog
 
@@ -12,6 +13,15 @@ from foedus.ports.bus import Bus
 log = structlog.get_logger()
 
 _RETRY_S = 1.0
+# What changes nobody's task. Without this, each of n updates would have all who wait look for work: n squared looks.
+_NO_WORK = frozenset(
+    {"participant-declined", "participant-joined", "participant-lost", "score-reported", "update-accepted"}
+)
+
+
+def work_of(stream: str) -> str:
+    """What to wait for instead of ``stream``, if only new tasks matter."""
+    return f"{stream} work"
 
 
 class Hub:
@@ -34,9 +44,14 @@ class Hub:
         return self._count
 
     async def wait(self, stream: str, since: int, timeout_s: float) -> bool:
-        """True as soon as something happened to ``stream`` after the mark ``since``; False after ``timeout_s``."""
+        """True as soon as something happened to ``stream`` after the mark ``since``; False after ``timeout_s``.
+
+        ``stream`` is a project's, or ``work_of`` it. Once the hub is closed nobody waits any more.
+        """
         if self._latest.get(stream, 0) > since:
             return True
+        if self.is_closed:
+            return False
         woken = self._loop.create_future()
         self._waiters[stream].add(woken)
         try:
@@ -50,8 +65,14 @@ class Hub:
                 del self._waiters[stream]
         return True
 
+    @property
+    def is_closed(self) -> bool:
+        return self._stopped.is_set()
+
     def close(self) -> None:
+        """Let everybody go who waits, and have nobody wait from now on: the process is about to end."""
         self._stopped.set()
+        self._wake(list(self._waiters))
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
@@ -71,10 +92,15 @@ class Hub:
 
     def _happened(self, subject: str) -> None:
         """Wake the waiters of a project; all of them when the bus says that it may have missed something."""
-        stream = ".".join(subject.split(".")[:2])
+        stream, kind = ".".join(subject.split(".")[:2]), subject.split(".")[2:]
         self._count += 1
-        everybody = "." not in stream
-        for name in list(self._waiters) if everybody else [stream]:
+        if "." not in stream:
+            self._wake(list(self._waiters))
+        else:
+            self._wake([stream] if kind and kind[0] in _NO_WORK else [stream, work_of(stream)])
+
+    def _wake(self, names: Iterable[str]) -> None:
+        for name in names:
             self._latest[name] = self._count
             for woken in self._waiters.get(name, ()):
                 if not woken.done():

@@ -17,10 +17,13 @@ from foedus.faces.native.streaming.calls import (
     actor_of,
     answering,
     in_thread,
+    key_in,
     metrics_in,
     now,
     number_in,
     ports_of,
+    round_in,
+    upload_in,
 )
 from foedus.services.learning.checkpoints import read_checkpoint
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
@@ -38,7 +41,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 async def put_model_view(request: Request) -> Response:
     """The initial model of a project."""
     actor = await actor_of(request)
-    key = request.path_params["project"]
+    key = key_in(request)
     ports = ports_of(request)
     await in_thread(expect_initial_model, actor, key)
     limit = request.app.state.max_model_bytes
@@ -56,16 +59,16 @@ async def put_update_view(request: Request) -> Response:
     """One participant's update for a round."""
     actor = await actor_of(request)
     command = SubmitUpdate(
-        project=request.path_params["project"],
-        round=request.path_params["number"],
+        project=key_in(request),
+        round=round_in(request),
         examples=number_in(request, "examples", low=0, high=MAX_EXAMPLES),
         metrics=metrics_in(request),
     )
     digest = digest_in(request, required=True)
-    expected = await in_thread(expect_update, actor, command, digest, now=now())
+    ports = ports_of(request)
+    expected = await in_thread(expect_update, ports, actor, command, digest, now=now())
     if expected.receipt is not None:
         return _answer(ReceiptOut.of(expected.receipt))
-    ports = ports_of(request)
     body = Body(request, SAFETENSORS, expected.limit_bytes)
     update, is_new = await body.then(
         partial(Staging, ports.scratch, expected.limit_bytes),
@@ -79,7 +82,7 @@ async def put_update_view(request: Request) -> Response:
 async def patch_upload_view(request: Request) -> Response:
     """The next part of an upload. What arrived before a cut is kept."""
     actor = await actor_of(request)
-    key, upload_id = request.path_params["project"], request.path_params["upload"]
+    key, upload_id = key_in(request), upload_in(request)
     offset_text = request.headers.get("upload-offset", "")
     if not offset_text.isdecimal() or len(offset_text) > 18:
         raise Invalid("the header Upload-Offset must be the number of bytes sent so far", field="Upload-Offset")
@@ -100,18 +103,19 @@ async def patch_upload_view(request: Request) -> Response:
 async def get_model_view(request: Request) -> Response:
     """A checkpoint's bytes, whole or a range of them."""
     actor = await actor_of(request)
-    key = request.path_params["project"]
+    key = key_in(request)
     checkpoint = await in_thread(read_checkpoint, actor, key, _number(request.path_params["number"]))
     etag = f'"{checkpoint.digest}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    if etag in request.headers.get("if-none-match", ""):
+    if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
-    start, stop = _range(request, etag, checkpoint.size_bytes)
+    size = checkpoint.size_bytes
+    wanted = _range(request, etag, size)
+    start, stop = wanted or (0, size)
     headers["Content-Length"] = str(stop - start)
-    status = 200
-    if (start, stop) != (0, checkpoint.size_bytes) or _wants_range(request, etag):
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{checkpoint.size_bytes}"
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
     chunks: Iterator[bytes] = await in_thread(ports_of(request).blobs.read, checkpoint.blob, start, stop)
@@ -130,21 +134,30 @@ def _number(text: str) -> int | None:
     return int(text)
 
 
-def _wants_range(request: Request, etag: str) -> bool:
-    return "range" in request.headers and request.headers.get("if-range", etag) == etag
+def _is_known(request: Request, etag: str) -> bool:
+    """Whether the client says that it has this very model already."""
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return "*" in known or etag in known
 
 
-def _range(request: Request, etag: str, size: int) -> tuple[int, int]:
-    """The first byte asked for and the one after the last. A range of several parts is answered with everything."""
-    if not _wants_range(request, etag):
-        return 0, size
-    match = _RANGE.fullmatch(request.headers["range"].replace(" ", ""))
+def _range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
+    """The first byte asked for and the one after the last; None for everything.
+
+    As RFC 9110 has it, that is also the answer to units that we do not know, to several ranges, to a range of another
+    model (``If-Range``), and to HEAD. Raises RangeNotSatisfiable.
+    """
+    text = request.headers.get("range", "").replace(" ", "").lower()
+    is_ours = text.startswith("bytes=") and "," not in text and request.headers.get("if-range", etag) == etag
+    if not is_ours or request.method != "GET":
+        return None
+    match = _RANGE.fullmatch(text)
     if match is None or match.groups() == ("", ""):
-        raise Invalid("Range must be one range of bytes, as in bytes=0-1023", field="Range")
+        raise RangeNotSatisfiable("Range must be one range of bytes, as in bytes=0-1023", size_bytes=size)
     first, last = match.groups()
-    if not first:
-        return max(0, size - int(last)), size
-    start, stop = int(first), min(size, int(last) + 1 if last else size)
-    if start >= size or stop <= start:
+    if first:
+        start, stop = int(first), min(size, int(last) + 1 if last else size)
+    else:
+        start, stop = max(0, size - int(last)), size
+    if start >= stop:
         raise RangeNotSatisfiable(f"the model has {size} bytes", size_bytes=size)
     return start, stop

@@ -11,7 +11,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route(f"{PREFIX}/next", next_view, methods=["GET"]),
     Route(f"{PREFIX}/events", events_view, methods=["GET"]),
     Route(f"{PREFIX}/model", put_model_view, methods=["PUT"]),
-    Route(f"{PREFIX}/rounds/{{number:int}}/update", put_update_view, methods=["PUT"]),
+    Route(f"{PREFIX}/rounds/{{number}}/update", put_update_view, methods=["PUT"]),
     Route(f"{PREFIX}/uploads/{{upload}}", patch_upload_view, methods=["PATCH"]),
     Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
 )

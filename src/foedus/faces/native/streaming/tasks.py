@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from foedus.core.errors import Invalid, NotFound
 from foedus.faces.native.answers.tasks import event_out, task_out
-from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, now, number_in, ports_of
-from foedus.faces.native.streaming.hub import Hub
+from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, key_in, now, number_in, ports_of
+from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.services.learning.tasks import Answer, Idle, next_task
 from foedus.services.learning.watching import events_after, open_stream
 
@@ -25,17 +25,17 @@ async def next_view(request: Request) -> Response:
     wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
     evaluates = "evaluate" in _abilities(request)
     hub: Hub = request.app.state.hub
-    key = request.path_params["project"]
+    key = key_in(request)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_s
     while True:
         mark = hub.mark()
         answer: Answer = await in_thread(next_task, ports_of(request), actor, key, evaluates=evaluates, now=now())
         left_s = ends_at - loop.time()
-        if not isinstance(answer.task, Idle) or left_s <= 0:
+        if not isinstance(answer.task, Idle) or left_s <= 0 or hub.is_closed:
             return JSONResponse(task_out(answer))
         # Asking again every heartbeat is the sign of life of those who wait; work wakes them at once.
-        await hub.wait(answer.project.stream, mark, min(left_s, answer.heartbeat_s))
+        await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s))
 
 
 @answering
@@ -43,9 +43,9 @@ async def events_view(request: Request) -> Response:
     """Server-sent events of a project, from the one after ``Last-Event-ID`` on."""
     actor = await actor_of(request)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if not after.isdecimal() or len(after) > 18:
+    if not (after.isascii() and after.isdecimal()) or len(after) > 18:
         raise Invalid("Last-Event-ID must be the id of an event", field="Last-Event-ID")
-    stream = await in_thread(open_stream, actor, request.path_params["project"])
+    stream = await in_thread(open_stream, actor, key_in(request))
     return StreamingResponse(
         _events(request, stream, int(after)),
         media_type="text/event-stream",
@@ -56,7 +56,7 @@ async def events_view(request: Request) -> Response:
 async def _events(request: Request, stream: str, after: int) -> AsyncIterator[bytes]:
     hub: Hub = request.app.state.hub
     yield b": open\n\n"
-    while not await request.is_disconnected():
+    while not (hub.is_closed or await request.is_disconnected()):
         mark = hub.mark()
         try:
             events = await in_thread(events_after, stream, after)
