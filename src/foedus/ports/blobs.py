@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from foedus.core.errors import Invalid, NotFound, Unavailable
 
@@ -78,4 +78,17 @@ class Blobs(Protocol):
 
     def close(self) -> None:
         """Give back connections. The blobs stay."""
+        ...
+
+
+@runtime_checkable
+class SignsAddresses(Protocol):
+    """What some stores can do besides: let others fetch or leave one blob, without credentials, for a while."""
+
+    def download_address(self, key: str, *, content_type: str, seconds: int) -> str:
+        """Where GET gives the blob, as ``content_type``. Whether there is one is not looked at."""
+        ...
+
+    def upload_address(self, key: str, *, size_bytes: int, seconds: int) -> str:
+        """Where PUT leaves a blob of exactly that size."""
         ...

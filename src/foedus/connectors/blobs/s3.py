@@ -134,6 +134,12 @@ class S3Blobs:
         with translated(key):
             self._client.delete_object(**self._object(key))
 
+    def download_address(self, key: str, *, content_type: str, seconds: int) -> str:
+        return self._address("get_object", key, seconds, ResponseContentType=content_type)
+
+    def upload_address(self, key: str, *, size_bytes: int, seconds: int) -> str:
+        return self._address("put_object", key, seconds, ContentLength=size_bytes, **self._extra(key))
+
     def close(self) -> None:
         with self._lock:
             client, self._opened = self._opened, None
@@ -147,6 +153,13 @@ class S3Blobs:
                 session = boto3.session.Session(**self._session_options)
                 self._opened = session.client("s3", endpoint_url=self._endpoint, config=CALLS)
             return self._opened
+
+    def _address(self, verb: str, key: str, seconds: int, **extra: Any) -> str:
+        with translated(key):
+            address: str = self._client.generate_presigned_url(
+                verb, Params={**self._object(key), **extra}, ExpiresIn=seconds
+            )
+        return address
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._name(check_key(key))}

@@ -1,14 +1,14 @@
 """The API service as a function: HTTP behind a load balancer or a gateway, and the event that migrates the database."""
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, BinaryIO
 
-from foedus.core.errors import Invalid
+from foedus import bootstrap
+from foedus.core.errors import Invalid, TooLarge, Unavailable
 from foedus.server.fma_settings import API_HANDLERS, fma_settings
-from foedus.server.serverless import runtime
+from foedus.server.serverless import large, runtime
 from foedus.server.serverless.events import Call, Headers, answer_to, call_of, environ_of, is_http
 
 JSON: Headers = [("content-type", "application/json")]
@@ -36,26 +36,44 @@ def django_lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, A
         except Invalid as exc:
             told["status"] = 400
             return {"statusCode": 400, "headers": dict(JSON), "body": json.dumps({"detail": exc.message})}
-        told |= {"method": call.method, "path": call.path.decode(errors="replace")}
-        status, headers, body = _answered(call)
-        told |= {"status": status, "bytes_in": len(call.body), "bytes_out": len(body)}
-        return answer_to(call, status, headers, body)
+        told |= {"method": call.method, "path": call.path.decode(errors="replace"), "bytes_in": len(call.body)}
+        try:
+            status, headers, body = _answered(call)
+            answer = answer_to(call, status, headers, body)
+            if large.too_large(call, answer):
+                headers = large.sent_around(bootstrap.ports().blobs, headers, body)
+                told["bytes_around"] = len(body)
+                status, body = 303, b""
+                answer = answer_to(call, status, headers, body)
+        except (Invalid, Unavailable) as exc:
+            status = 503 if isinstance(exc, Unavailable) else 413 if isinstance(exc, TooLarge) else 400
+            body = json.dumps({"detail": exc.message}).encode()
+            answer = answer_to(call, status, JSON, body)
+        told |= {"status": status, "bytes_out": len(body)}
+        return answer
 
 
 def _answered(call: Call) -> tuple[int, Headers, bytes]:
     if call.path in HEALTH and call.method == "GET":
         return 200, JSON, b'{"status": "healthy"}'
-    return respond(call, io.BytesIO(call.body), len(call.body))
+    blobs = bootstrap.ports().blobs
+    if call.path == large.UPLOADS and call.method == "POST":
+        return large.place_for(call, blobs, bootstrap.settings().max_model_bytes, respond)
+    with large.body_of(call, blobs) as (body, length):
+        answer = respond(call, body, length)
+    if answer[0] < 400:
+        large.forget(call, blobs)
+    return answer
 
 
-def respond(call: Call, body: io.BufferedIOBase, length: int) -> tuple[int, Headers, bytes]:
+def respond(call: Call, body: BinaryIO, length: int) -> tuple[int, Headers, bytes]:
     """What Django says to a request."""
     begun: list[tuple[str, Headers]] = []
 
     def start_response(status: str, headers: Headers, exc_info: Any = None) -> None:  # noqa: ARG001 - WSGI's
         begun.append((status, headers))
 
-    chunks: Iterable[bytes] = _django()(environ_of(call, body, length), start_response)  # type: ignore[arg-type]
+    chunks: Iterable[bytes] = _django()(environ_of(call, body, length), start_response)
     try:
         content = b"".join(chunks)
     finally:
