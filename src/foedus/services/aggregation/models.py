@@ -64,6 +64,8 @@ def create_model(
         if initial is not None:
             _keep_initial(ports, model, project, initial, now)
         membership.set_clients(ports, model, project, wanted.clients or (), now)
+        # Before the commit: an entry whose model was never kept drops itself, a model without one would stand still.
+        ports.schedule.keep(model.pk, active=model.allow_aggregation)
         audit.record(caller.actor, "create", f"model:{model.pk}", organisation_id=project.organisation_id, now=now)
     return model
 
@@ -85,6 +87,8 @@ def change_model(ports: Ports, caller: Caller, pk: int, wanted: Wanted, *, now: 
         changed = [*wanted.columns, "last_modified", *(["developer"] if developer else [])]
         model.save(update_fields=changed)
         _apply(ports, model, project, now, was_allowed=was_allowed)
+        if model.allow_aggregation != was_allowed:
+            ports.schedule.keep(pk, active=model.allow_aggregation)
         if wanted.clients is not None:
             membership.set_clients(ports, model, project, wanted.clients, now)
         audit.record(
@@ -101,6 +105,7 @@ def delete_model(ports: Ports, caller: Caller, pk: int, *, now: datetime) -> Non
         organisation_id = model.project.organisation_id
         audit.record(caller.actor, "delete", f"model:{pk}", organisation_id=organisation_id, now=now)
         delete_project(ports, SYSTEM, model.project.key, now=now)
+        transaction.on_commit(lambda: ports.schedule.drop(pk), robust=True)
 
 
 def _developer(caller: Caller, wanted: Wanted) -> User | None:
