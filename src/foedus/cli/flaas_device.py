@@ -33,11 +33,13 @@ def flaas_device(
     """Be a phone: log in, report, and train whenever the server asks for it, until interrupted."""
     from foedus import bootstrap
     from foedus.sdk import Stop
+    from foedus.server.start import configure_logging
     from foedus.simulation.flaas.device import Account, Faults
     from foedus.simulation.flaas.fleet import Fleet, FleetOptions
     from foedus.simulation.flaas.outbox import Outbox
     from foedus.simulation.flaas.schedule import Pace
 
+    configure_logging(bootstrap.settings().log_level, bootstrap.settings().log_format)
     faults = Faults(
         unplugged=unplugged, level=battery, vanishes_in=vanish_in_round, repeats=repeat_reports,
         clock_ahead_s=clock_ahead,

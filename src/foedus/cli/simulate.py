@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,21 +30,27 @@ def simulate() -> None:
 @click.option("--model", default="CIFAR10_S", show_default=True, help="What the phones train.")
 @click.option(
     "--split",
-    type=click.Choice(list(DatasetType)),
-    default=DatasetType.IID,
+    type=click.Choice([each.value for each in DatasetType]),
+    default="IID",
     show_default=True,
     help="How samples are spread.",
 )
 @click.option(
     "--mode",
-    type=click.Choice(list(TrainingMode)),
-    default=TrainingMode.BASELINE,
+    type=click.Choice([each.value for each in TrainingMode]),
+    default="BASELINE",
     show_default=True,
     help="How the apps of a phone work together.",
 )
 @click.option("--samples", type=click.IntRange(1), default=150, show_default=True, help="Samples of each app.")
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Epochs in each round.")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), help="Images to deal out. [default: digits]")
+@click.option(
+    "--minutes", type=click.IntRange(1), default=60, show_default=True, help="The longest that a round takes."
+)
+@click.option("--unplugged", type=click.IntRange(0), default=0, help="So many phones are not on a charger.")
+@click.option("--repeating", type=click.IntRange(0), default=0, help="So many send their training reports twice.")
+@click.option("--vanishing", type=click.IntRange(0), default=0, help="So many fall silent in the second round.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Same seed, same study.")
 @click.option(
     "--output",
@@ -56,25 +62,30 @@ def simulate() -> None:
 @click.option("--keep", is_flag=True, help="Keep the server's data folder, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def flaas(
-    *, devices: int, rounds: int, model: str, split: DatasetType, mode: TrainingMode, samples: int, epochs: int,
-    images: Path | None, seed: int, output: Path, keep: bool, as_json: bool,
-) -> None:  # fmt: skip
+    *, split: str, mode: str, unplugged: int, repeating: int, vanishing: int, output: Path, as_json: bool, **plain: Any
+) -> None:
     """Run a FLaaS project from its start to its end: a real server, and phones that train for real."""
     _prepare_environment()
-    from foedus.simulation.flaas.study import StudyOptions, run_study, threads_here
+    from foedus.simulation.flaas.study import StudyOptions, faults_of, run_study, threads_here
     from foedus.simulation.table import RoundTable
 
     options = StudyOptions(
-        devices=devices, rounds=rounds, model=model, split=DatasetType(split), mode=TrainingMode(mode),
-        samples=samples, epochs=epochs, images=images, seed=seed, output=output.absolute(), keep=keep,
+        split=DatasetType(split),
+        mode=TrainingMode(mode),
+        faults=faults_of(plain["devices"], unplugged=unplugged, repeating=repeating, vanishing=vanishing),
+        output=output.absolute(),
         workers=threads_here(),
-    )  # fmt: skip
+        **plain,
+    )
 
     def say(text: str) -> None:
         click.echo(json.dumps({"event": "study.waiting", "text": text}) if as_json else text)
 
     try:
-        with _logging_to(output / "phones.log"), RoundTable(rounds=rounds, form="json" if as_json else None) as table:
+        with (
+            _logging_to(output / "phones.log"),
+            RoundTable(rounds=options.rounds, form="json" if as_json else None) as table,
+        ):
             report = run_study(options, connect, table, say)
     except KeyboardInterrupt:
         click.echo("stopped; nothing is left running", err=True)

@@ -119,14 +119,15 @@ class Device:
         if self._cancel_ping is not None:
             self._cancel_ping()
 
-    def receive(self, push: TrainPush) -> None:
-        """Begin the jobs of a round, beside those of any other."""
+    def receive(self, push: TrainPush) -> bool:
+        """Begin the jobs of a round, beside those of any other; not if this phone is gone."""
         if self._gone:
-            return
+            return False
         self._around.meter.invited((push.project, push.round), time.monotonic())
         jobs = RoundJobs(self, push, self.now_ms())
         steps = [self._unless_gone(push, number, step) for number, step in enumerate(jobs.steps())]
         Chain(self._around.timer, self._around.pace, steps, lambda ending, why: self._end(push, ending, why)).start()
+        return True
 
     def now_ms(self) -> int:
         return round((self._around.clock() + self._faults.clock_ahead_s) * 1000)
@@ -162,7 +163,7 @@ class Device:
             goes_on = step(attempt)
             if number == 0 and push.round == self._faults.vanishes_in:
                 self.stop()
-            return goes_on and not self._gone
+            return goes_on
 
         return run
 

@@ -47,7 +47,8 @@ class Fleet:
         self.troubles: list[Outcome] = []
         self._client = open_client(url, transport=transport)
         self._schedule = Schedule(options.workers)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._busy = 0
         around = Surroundings(
             timer=self._schedule, folder=folder, seed=options.seed, pace=options.pace, meter=self.meter,
             clock=options.clock, ended=self._note,
@@ -90,11 +91,17 @@ class Fleet:
         for username in recipients:
             device = self.devices.get(username)
             if device is not None and push is not None:
-                device.receive(push)
+                with self._changed:
+                    self._busy += device.receive(push)
 
     def check(self) -> None:
         """Raise what no phone should have run into."""
         self._schedule.check()
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until no phone is in the middle of a round; whether that came about in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._busy == 0, timeout_s)
 
     def stop(self) -> None:
         for device in self.devices.values():
@@ -103,7 +110,9 @@ class Fleet:
         self._client.close()
 
     def _note(self, outcome: Outcome) -> None:
-        with self._lock:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
             self.endings[outcome.ending] += 1
             if outcome.ending is not Ending.DONE:
                 self.troubles.append(outcome)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from foedus.simulation.flaas.backstage import Backstage, Project  # wants Django, which is set up later
 
 _START_S = 60.0
+_SETTLE_S = 10.0  # for results that phones hand in after the report that ended the last round
 _MOST_TESTED = 2000
 _SECRET = "secrets/push-webhook"  # noqa: S105 - where a server looks for what signs its webhooks
 
@@ -99,6 +100,7 @@ def run_study(options: StudyOptions, connect: Connect, table: RoundTable, say: S
         backstage.start(project)
         progress.follow(operator, project.key, check)
         ended = time.monotonic()
+        fleet.settle(_SETTLE_S)
         model = backstage.model(project, progress.rows[-1].number if progress.rows else 0)
     report = report_of(options, project.id, progress, fleet, prepared_s=prepared - started, rounds_s=ended - prepared)
     (options.output / "model_weights.bin").write_bytes(model)
@@ -174,6 +176,14 @@ def _judge(
         return Judgement(evaluate(weights, features, labels)[1], fleet.meter.loss((project.id, number - 1)))
 
     return judge
+
+
+def faults_of(devices: int, *, unplugged: int = 0, repeating: int = 0, vanishing: int = 0) -> dict[int, Faults]:
+    """Trouble for so many phones each, beginning with the last one. Raises Invalid when there are not enough."""
+    kinds = [Faults(unplugged=True)] * unplugged + [Faults(repeats=1)] * repeating + [Faults(vanishes_in=1)] * vanishing
+    if len(kinds) > devices:
+        raise Invalid(f"there are only {devices} phones to go wrong")
+    return {devices - place: faults for place, faults in enumerate(kinds)}
 
 
 def threads_here() -> int:
