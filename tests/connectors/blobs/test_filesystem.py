@@ -122,11 +122,44 @@ def test_clean_up_at_start_spares_what_is_young_or_in_use(tmp_path):
         young = sorted(file.suffix for file in staged(tmp_path))
         FilesystemBlobs(tmp_path, stale_after_s=0)
         used = staged(tmp_path)
+        there = path.read_bytes()
+    blobs.close()
 
-    assert young == [".part", ".view"]
-    assert used == [path]
+    assert young == [".part", ".views"]
+    assert (used, there) == ([path.parent], b"x")
     assert staged(tmp_path) == []
     assert content(blobs, "a") == b"x"
+
+
+def test_what_a_killed_process_had_in_use_is_cleaned_up(tmp_path):
+    FilesystemBlobs(tmp_path).put("a", b"x")
+    code = """
+with blobs.local("a"):
+    print("begun", flush=True)
+    import time; time.sleep(60)
+"""
+    reader = python(code, tmp_path)
+    reader.stdout.readline()
+    os.kill(reader.pid, signal.SIGKILL)
+    reader.communicate()
+
+    FilesystemBlobs(tmp_path, stale_after_s=0)
+
+    assert staged(tmp_path) == []
+
+
+def test_more_blobs_can_be_at_hand_than_files_may_be_open(tmp_path):
+    code = """
+import contextlib, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+for i in range(200): blobs.put(f"u{i}", b"x")
+with contextlib.ExitStack() as stack:
+    print(len([stack.enter_context(blobs.local(f"u{i}")) for i in range(200)]), flush=True)
+"""
+
+    output, _ = python(code, tmp_path).communicate()
+
+    assert output.strip() == "200"
 
 
 def test_a_full_disk_stores_nothing_and_leaves_nothing(tmp_path):

@@ -15,8 +15,10 @@ import os
 import shutil
 import stat
 import string
+import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -54,6 +56,18 @@ def quoted(key: str) -> str:
     return "".join(c if c in PLAIN else "".join(f"%{byte:02x}" for byte in c.encode()) for c in key)
 
 
+def _give_back(views: Path, lock: int) -> None:
+    shutil.rmtree(views, ignore_errors=True)
+    os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 class FilesystemBlobs:
     """Blobs as files below ``root``. Many hosts want ``s3``.
 
@@ -63,6 +77,8 @@ class FilesystemBlobs:
     def __init__(self, root: Path, *, stale_after_s: float = 3600.0) -> None:
         self._root = root
         self._staging = root / "staging"
+        self._lock = threading.Lock()
+        self._opened: tuple[Path, Callable[[], object]] | None = None
         with writing(""):
             self._staging.mkdir(parents=True, exist_ok=True)
             self._clean(stale_after_s)
@@ -93,15 +109,11 @@ class FilesystemBlobs:
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
-        view = self._staging / f"{uuid4().hex}.view"
         with reading(key):
+            view = self._views() / f"{uuid4().hex}.view"
             os.link(self._path(key), view)  # stays what it is when the blob is replaced or deleted
         try:
-            with reading(key):
-                file = view.open("rb")
-            with file:
-                fcntl.flock(file, fcntl.LOCK_SH)
-                yield view
+            yield view
         finally:
             view.unlink(missing_ok=True)
 
@@ -131,7 +143,25 @@ class FilesystemBlobs:
             sync_folder(path.parent)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1]()
+                self._opened = None
+
+    def _views(self) -> Path:
+        """The folder of the links that this instance hands out.
+
+        One lock on the folder says that somebody uses it: a round may need a link to each of thousands of updates at
+        once, and a process has only so many open files.
+        """
+        with self._lock:
+            if self._opened is None:
+                folder = self._staging / f"{uuid4().hex}.views"
+                folder.mkdir()
+                lock = os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                self._opened = folder, weakref.finalize(self, _give_back, folder, lock)
+            return self._opened[0]
 
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(check_key(key).encode()).hexdigest()
@@ -211,10 +241,10 @@ class FilesystemBlobs:
     def _clean(self, stale_after_s: float) -> None:
         for path in self._staging.iterdir():
             try:
-                with path.open("rb") as file:
+                with (path / "lock" if path.is_dir() else path).open("rb") as file:
                     # The change time, because a fresh link to an old blob has the old modification time.
                     if time.time() - os.fstat(file.fileno()).st_ctime >= stale_after_s:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        path.unlink()
+                        _remove(path)
             except (FileNotFoundError, BlockingIOError):
                 continue  # finished meanwhile, or in use
