@@ -13,10 +13,11 @@ export PYTHON
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup base dev demo test test-postgresql test-all chaos bench fmt lint types imports docs package check lock clean
+.PHONY: help setup base dev demo test test-postgresql test-all chaos bench fmt lint types imports docs package check lock clean \
+	install test-and-coverage fma-django-compile sam-build-remote sam-build-local
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
 
 setup: dev ## the environment for everything below, in .venv
 
@@ -74,6 +75,20 @@ check: ## all that must be green before a push
 lock: dev ## write the locks anew from pyproject.toml (ARGS=--upgrade for the newest releases)
 	@dev/lock $(ARGS)
 
+install: dev ## the environment, and the hooks of git
+	@$(BIN)/uv tool run pre-commit install --hook-type pre-commit --hook-type pre-push
+
+test-and-coverage: test ## another name for test
+
+fma-django-compile: dev ## the wheel that functions are made of, in artifacts/
+	@rm -rf artifacts && $(BIN)/python -m hatchling build -t wheel -d artifacts
+
+sam-build-remote: fma-django-compile ## the functions' package for the cloud, in deploy/build/
+	@$(BIN)/python deploy/function/build.py remote --wheel artifacts/*.whl $(ARGS)
+
+sam-build-local: fma-django-compile ## the same for this machine, with a database of its own
+	@$(BIN)/python deploy/function/build.py local --wheel artifacts/*.whl --target deploy/build/function-local $(ARGS)
+
 clean: ## remove .venv, caches and whatever was built
-	@rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv build dist artifacts deploy/build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

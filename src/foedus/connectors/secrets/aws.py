@@ -14,7 +14,7 @@ import httpx
 from foedus.connectors.addresses import BadAddress, driver_of, split_address
 from foedus.ports.secrets import BadSecretName, Secret, SecretMissing, SecretsUnavailable, check_name, new_secret
 
-AWS_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}")  # also the form of an ARN
+AWS_NAME = re.compile(r"[A-Za-z0-9/_+=.@:!-]{1,512}")  # also the form of an ARN; databases name theirs rds!...
 ABSENT = {"ResourceNotFoundException", "InvalidRequestException"}  # the second: it is about to be deleted
 FORBIDDEN = {"AccessDenied", "AccessDeniedException"}
 EXTENSION_TIMEOUT_S = 5.0

@@ -86,6 +86,6 @@ def _check(options: bootstrap.Settings) -> None:
 
 def _seed(data: Path) -> None:
     """Copy a database that came in the function's package to where it can be written."""
-    bundled, home = Path(__file__).parents[4] / SEED, data / SEED
+    bundled, home = Path(__file__).parents[3] / SEED, data / SEED
     if bundled.exists() and not home.exists():
         shutil.copyfile(bundled, home)
