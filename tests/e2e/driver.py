@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
+import json
 import socket
 import time
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
 import httpx
@@ -183,6 +184,27 @@ class Party(Api):
 
     def update_path(self, number):
         return f"{self.study.path}/rounds/{number}/update"
+
+
+@contextmanager
+def followed(study, *, after=0, url=None):
+    """The events of a study after the one with this id, as they come: id, kind and data."""
+    client = httpx.Client(base_url=(url or study.urls[0]) + PREFIX, timeout=30)
+    headers = {"Authorization": f"Bearer {study.operator.token}", "Last-Event-ID": str(after)}
+    with client, client.stream("GET", f"{study.path}/events", headers=headers) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        yield _events(stream.iter_lines())
+
+
+def _events(lines):
+    fields = {}
+    for line in lines:
+        if not line and fields:
+            yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+            fields = {}
+        elif line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
 
 
 def headers_of(body, **more):

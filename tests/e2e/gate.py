@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 from tests.e2e.service import until
 
@@ -47,6 +48,12 @@ class Gate:
         """Returns once a worker stands at the gate. From then on others pass."""
         self._held = until(self._hold, what="a worker stands at the gate")
         self._fifo.unlink()
+
+    def is_held_by(self, pid):
+        """Whether this process stands at the gate."""
+        gate = os.fstat(self._held).st_ino
+        opened = (path.stat().st_ino for path in Path(f"/proc/{pid}/fd").iterdir() if path.exists())
+        return gate in opened
 
     def open(self):
         """Let the one who stands there pass, if it still lives."""

@@ -202,10 +202,10 @@ class Apart(Service):
 
     def start(self):
         for index in range(len(self.ports)):
-            self._begin("web", index)
+            self.launch("web", index)
         for index in range(self._workers):
-            self._begin("worker", index)
-        self._begin("clock", 0)
+            self.launch("worker", index)
+        self.launch("clock", 0)
         for program in self.programs.values():
             program.wait_ready()
         for url in self.urls:
@@ -219,12 +219,13 @@ class Apart(Service):
 
     def begin(self, role, index=0):
         """Start a role (again) and wait until it serves."""
-        self._begin(role, index)
+        self.launch(role, index)
         self.programs[role, index].wait_ready()
         if role == "web":
             wait_healthy(self.urls[index])
 
-    def _begin(self, role, index):
+    def launch(self, role, index=0):
+        """Start a role without waiting for it."""
         command, ready = {
             "web": (("web", "--port", str(self.ports[index])), "foedus serves at"),
             "worker": (("worker",), "foedus works"),

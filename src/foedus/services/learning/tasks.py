@@ -59,6 +59,7 @@ class Answer:
     project: Project
     task: Task
     heartbeat_s: float
+    membership: Membership
 
 
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime) -> Answer:
@@ -72,7 +73,23 @@ def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: dat
         membership.evaluates = evaluates
     if _sign(ports, project, membership, timeout_s, now):
         project.refresh_from_db()
-    return Answer(project, _task(project, membership, now), _heartbeat_s(timeout_s))
+    return Answer(project, _task(project, membership, now), _heartbeat_s(timeout_s), membership)
+
+
+def still_here(answer: Answer, *, now: datetime) -> bool:
+    """A sign of life of one who waits for something else than ``answer``, at the least cost.
+
+    False when the answer may be another one by now: the participant was removed, or away for so long that it counts as
+    absent.
+    """
+    membership = answer.membership
+    if membership.seen_at is None or now - membership.seen_at >= timedelta(
+        seconds=answer.heartbeat_s * _SIGNS_PER_TIMEOUT
+    ):
+        return False
+    membership.seen_at = now
+    mine = Membership.objects.filter(pk=membership.pk, state=Membership.State.ACTIVE)
+    return mine.update(seen_at=now) == 1
 
 
 def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:

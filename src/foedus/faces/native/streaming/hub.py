@@ -50,7 +50,7 @@ class Hub:
         """
         if self._latest.get(stream, 0) > since:
             return True
-        if self.is_closed:
+        if self.is_closed():
             return False
         woken = self._loop.create_future()
         self._waiters[stream].add(woken)
@@ -65,7 +65,6 @@ class Hub:
                 del self._waiters[stream]
         return True
 
-    @property
     def is_closed(self) -> bool:
         return self._stopped.is_set()
 

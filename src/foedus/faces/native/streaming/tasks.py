@@ -11,7 +11,7 @@ from foedus.core.errors import Invalid, NotFound
 from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, key_in, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub, work_of
-from foedus.services.learning.tasks import Answer, Idle, next_task
+from foedus.services.learning.tasks import Answer, Idle, next_task, still_here
 from foedus.services.learning.watching import events_after, open_stream
 
 MAX_WAIT_S = 60
@@ -32,10 +32,13 @@ async def next_view(request: Request) -> Response:
         mark = hub.mark()
         answer: Answer = await in_thread(next_task, ports_of(request), actor, key, evaluates=evaluates, now=now())
         left_s = ends_at - loop.time()
-        if not isinstance(answer.task, Idle) or left_s <= 0 or hub.is_closed:
+        if not isinstance(answer.task, Idle) or left_s <= 0 or hub.is_closed():
             return JSONResponse(task_out(answer))
-        # Asking again every heartbeat is the sign of life of those who wait; work wakes them at once.
-        await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s))
+        # Work wakes those who wait at once; in between they only say that they are still there.
+        while not await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s)):
+            left_s = ends_at - loop.time()
+            if left_s <= 0 or hub.is_closed() or not await in_thread(still_here, answer, now=now()):
+                break
 
 
 @answering
@@ -56,7 +59,8 @@ async def events_view(request: Request) -> Response:
 async def _events(request: Request, stream: str, after: int) -> AsyncIterator[bytes]:
     hub: Hub = request.app.state.hub
     yield b": open\n\n"
-    while not (hub.is_closed or await request.is_disconnected()):
+    # Starlette ends this when the client goes. Asking the request whether it has, too, would end it right away.
+    while not hub.is_closed():
         mark = hub.mark()
         try:
             events = await in_thread(events_after, stream, after)
