@@ -141,6 +141,14 @@ def until_eof() -> None:
     signal.sigwait({signal.SIGTERM})
 
 
+def do_due_jobs(ports: Ports) -> int:
+    """Do whatever is due, in this process; how many jobs that were."""
+    done = 0
+    while _do_one(ports, owner=""):
+        done += 1
+    return done
+
+
 def _abandon(ports: Ports, job: "Job", exc: Exception) -> None:
     """Keep a job that cannot be done for people to see, and let those who wait for it know."""
     from foedus.server.work import ABANDONED

@@ -39,7 +39,7 @@ def test_it_says_where_each_project_stands(fleet, ports, clock):
     assert (report.id, report.title, report.status) == (fleet.pk, fleet.row.title, Status.IN_PROGRESS)
     assert (report.round, report.round_status) == (0, RoundStatus.TRAINING)
     assert (report.assigned, report.ready, report.invited, report.reported) == (4, 4, 4, 1)
-    assert report.minutes_left == 59
+    assert report.minutes_left == 58
     assert report.reasons[0].code == "awaiting_updates"
     assert report.happened == ()
 

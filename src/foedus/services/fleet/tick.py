@@ -4,10 +4,10 @@ Reports and uploads move rounds by themselves the moment they arrive: a tick dec
 once more at those that wait, and says what they wait for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
+from math import floor
 
 import structlog
 from django.db import DatabaseError, transaction
@@ -61,10 +61,15 @@ class TickReport:
     forgotten: int
 
 
-def tick(ports: Ports, options: FleetOptions, *, now: datetime) -> TickReport:
-    """Advance every running project, then do the housekeeping. A project that fails does not hold up the others."""
+def tick(
+    ports: Ports, options: FleetOptions, *, now: datetime, work: Callable[[], object] = lambda: None
+) -> TickReport:
+    """Advance every running project, then do the housekeeping. A project that fails does not hold up the others.
+
+    ``work`` does the jobs that this brings about, such as averaging a round, where no worker is relied upon.
+    """
     running = FleetProject.objects.select_related("project").filter(project__state=Project.State.RUNNING)
-    reports = tuple(_advanced(ports, fleet, now) for fleet in running.order_by("pk"))
+    reports = tuple(_advanced(ports, fleet, now, work) for fleet in running.order_by("pk"))
     return housekeeping(ports, options, now=now, projects=reports)
 
 
@@ -96,19 +101,20 @@ def report_on(fleet: FleetProject, now: datetime, *, since: int | None = None) -
         ready=ready_members(project, now).count(),
         invited=Invitation.objects.filter(round=newest).count() if newest is not None else 0,
         reported=Update.objects.filter(round=newest).count() if newest is not None else 0,
-        minutes_left=None if deadline is None else max(0, ceil((deadline - now).total_seconds() / 60)),
+        minutes_left=None if deadline is None else max(0, floor((deadline - now).total_seconds() / 60)),
         reasons=reasons_of(project, now),
         happened=tuple(_events(project, since)) if since is not None else (),
     )
 
 
-def _advanced(ports: Ports, fleet: FleetProject, now: datetime) -> ProjectReport:
+def _advanced(ports: Ports, fleet: FleetProject, now: datetime, work: Callable[[], object]) -> ProjectReport:
     try:
         with transaction.atomic():
             project = lock_project(fleet.pk)
             before = project.event_seq
             advance(ports, project, now)
-        fleet.project = project
+        work()
+        fleet.project.refresh_from_db()
         return report_on(fleet, now, since=before)
     except (PlatformError, DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as exc:
         log.exception("fleet.tick_failed", project=fleet.pk)
