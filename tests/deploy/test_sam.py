@@ -89,7 +89,7 @@ def test_every_address_of_the_api_is_routed_locally():
     events = template(LOCAL)["Resources"]["FmaServerless"]["Properties"]["Events"].values()
 
     assert {event["Properties"]["Path"].removesuffix("{proxy+}") for event in events} == {
-        "/api/", "/api-token-auth/", "/admin/", "/static/", "/healthz",
+        "/api/", "/api-token-auth/", "/mediafiles/", "/admin/", "/static/", "/healthz",
     }  # fmt: skip
 
 
