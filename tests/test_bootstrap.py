@@ -2,7 +2,7 @@
 
 import pytest
 
-from foedus.bootstrap import Settings
+from foedus.bootstrap import Settings, check_shared
 from foedus.core.errors import Invalid
 
 
@@ -56,3 +56,22 @@ def test_a_server_for_others_answers_to_any_name_and_a_local_one_to_its_own(tmp_
     options = Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_HOST": host})
 
     assert names in options.hosts
+
+
+@pytest.mark.parametrize("token", ["fop_" + "a" * 35, "fpa_" + "a" * 60, "fop_" + "a" * 36 + "\n"])
+def test_a_first_token_is_a_long_operator_token_and_shown_to_nobody(tmp_path, token):
+    good = Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_FIRST_TOKEN": "fop_" + "a" * 36})
+
+    with pytest.raises(Invalid, match="FOEDUS_FIRST_TOKEN") as refused:
+        Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_FIRST_TOKEN": token})
+
+    assert good.first_token.reveal() == "fop_" + "a" * 36
+    assert "aaaa" not in repr(good) + str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["BLOBS_URL", "BUS_URL", "SECRETS"])
+def test_what_processes_do_not_share_is_refused_by_the_option_s_name(tmp_path, name):
+    options = Settings.read({"FOEDUS_DATA": str(tmp_path), f"FOEDUS_{name}": "memory:"})
+
+    with pytest.raises(Invalid, match=f"FOEDUS_{name} is memory:"):
+        check_shared(options)

@@ -5,6 +5,7 @@ folder, then from the defaults below.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -27,6 +28,7 @@ _FMA_NAMES = {
     "TRUSTED_ORIGIN": "trusted_origins",
 }
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
+_FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 FACES = ("native", "flaas")
 
 
@@ -59,6 +61,7 @@ class Settings:
     log_format: str = "auto"
     log_level: str = "info"
     secret_key: Secret = NO_SECRET
+    first_token: Secret = NO_SECRET
     database_secret: str = ""
     trusted_origins: tuple[str, ...] = ()
     emulated: bool = False
@@ -99,6 +102,10 @@ class Settings:
             raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
         if self.threads < 1:
             raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
+        if self.first_token and not _FIRST_TOKEN.fullmatch(self.first_token.reveal()):
+            raise Invalid(
+                "FOEDUS_FIRST_TOKEN must begin with fop_ and have 40 to 256 characters: letters, digits, - and _"
+            )
 
     def __repr__(self) -> str:
         """Addresses may hold passwords: they are shown without."""
@@ -163,6 +170,16 @@ def default_data(environment: Mapping[str, str]) -> Path:
 def settings() -> Settings:
     """This process's settings, read once."""
     return Settings.read(os.environ)
+
+
+def check_shared(options: Settings) -> None:
+    """Raise Invalid for what only one process would see: fine in tests and functions, lost between ours."""
+    for name in ("blobs_url", "bus_url", "secrets"):
+        if getattr(options, name).split(":", 1)[0] == "memory":
+            raise Invalid(
+                f"FOEDUS_{name.upper()} is memory:, which each process has for itself, so that the others and the next "
+                "start see nothing of it; name another connector, or leave the option out"
+            )
 
 
 @cache

@@ -26,7 +26,9 @@ def _use(**flags: Any) -> bootstrap.Settings:
     for name, value in flags.items():
         if value is not None:
             os.environ[f"FOEDUS_{name.upper()}"] = str(value)
-    return bootstrap.settings()
+    options = bootstrap.settings()
+    bootstrap.check_shared(options)
+    return options
 
 
 @click.command()
@@ -37,11 +39,12 @@ def _use(**flags: Any) -> bootstrap.Settings:
 def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: bool) -> None:
     """Run everything: web, worker and clock as one supervised tree of processes."""
     options = _use(host=host, port=port, data=data)
-    port = _free_port(options.host) if options.port == 0 else options.port
-    _check_port(options.host, port)
     from foedus.server import processes, start
     from foedus.server.supervisor import Supervisor
 
+    lock = start.hold(options.data)
+    port = _free_port(options.host) if options.port == 0 else options.port
+    _check_port(options.host, port)
     token_file = start.prepare()
     # Imported before forking, so that every child shares it and starts at once.
     import foedus.server.asgi
@@ -62,6 +65,8 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
         roles["clock"] = processes.clock
     if until_eof:
         roles["input"] = processes.until_eof
+    # Held by this process alone: should it be killed, whoever starts it again need not wait for its children.
+    os.register_at_fork(after_in_child=lock.close)
     sys.exit(Supervisor(roles).run())
 
 
