@@ -15,14 +15,14 @@ from foedus.core.codecs import safetensors
 pytestmark = pytest.mark.timeout(180)
 
 
-def demo(*arguments, cwd, **options):
+def demo(*arguments, cwd, option="HOME", value="", **options):
     return subprocess.Popen(
         [sys.executable, "-m", "foedus", "demo", *arguments],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "HOME": str(cwd), "FOEDUS_DATA": ""},
+        env={**os.environ, option: value, "HOME": str(cwd), "FOEDUS_DATA": ""},
         **options,
     )
 
@@ -54,6 +54,27 @@ def test_whatever_ends_the_demo_no_process_is_left(tmp_path, number):
 
     assert run.returncode in (130, -signal.SIGKILL)
     assert gone_within(10, tmp_path)
+
+
+def test_a_pipe_gets_few_lines_a_round_and_the_first_at_once(tmp_path):
+    with demo("--participants", "4", "--rounds", "2", cwd=tmp_path) as run:
+        output, errors = run.communicate()
+
+    lines = output.splitlines()
+    assert run.returncode == 0, errors
+    assert lines[1] == "starting the server ..."
+    assert all(sum(line.startswith(f"round {number}:") for line in lines) <= 4 for number in (1, 2))
+
+
+def test_a_demo_whose_server_does_not_start_shows_the_log_s_path_and_last_line(tmp_path):
+    with demo(cwd=tmp_path, option="FOEDUS_THREADS", value="0") as run:
+        _, errors = run.communicate()
+
+    assert run.returncode == 1
+    assert errors == (
+        f"Error: the server ended before it was ready; its log is {tmp_path / 'foedus-demo' / 'server.log'} "
+        "and ends with: Error: FOEDUS_THREADS must be 1 or more, not 0\n"
+    )
 
 
 def processes_below(folder):

@@ -68,6 +68,26 @@ def test_a_pipe_gets_a_line_for_each_thing_that_happens():
     ]
 
 
+def test_a_pipe_gets_one_counting_line_a_round_and_every_other_sentence():
+    output = io.StringIO()
+    with RoundTable(form="lines", output=output) as table:
+        for number in (1, 2):
+            table.round_started(number, 3)
+            for reported in range(3):
+                table.waiting(f"waiting for {3 - reported} of 3", reported)
+            table.waiting("b is gone")
+
+    assert output.getvalue().splitlines() == [
+        line
+        for number in (1, 2)
+        for line in (
+            f"round {number}: 3 participants invited",
+            f"round {number}: waiting for 3 of 3",
+            f"round {number}: b is gone",
+        )
+    ]
+
+
 def test_programs_get_an_object_a_line():
     events = [json.loads(line) for line in written("json").splitlines()]
 

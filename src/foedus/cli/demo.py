@@ -26,6 +26,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def demo(participants: int, rounds: int, seed: int, output: Path, *, keep: bool, as_json: bool) -> None:
     """Train one model over a real server by participants with private, unlike shards of handwritten digits."""
+    if not as_json:  # before anything that takes time
+        click.echo(f"{participants} participants with shards of 4,000 handwritten digits, {rounds} rounds")
+        click.echo("starting the server ...")
     from foedus.simulation.threads import ONE_THREAD
 
     os.environ.update(ONE_THREAD)
@@ -35,8 +38,6 @@ def demo(participants: int, rounds: int, seed: int, output: Path, *, keep: bool,
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     options = DemoOptions(participants=participants, rounds=rounds, seed=seed, output=output, keep=keep)
-    if not as_json:
-        click.echo(f"{participants} participants with shards of 4,000 handwritten digits, {rounds} rounds")
     try:
         with RoundTable(rounds=rounds, form="json" if as_json else None) as table:
             outcome = run_demo(options, table)

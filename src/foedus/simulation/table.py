@@ -149,15 +149,20 @@ def _line(number: str, reported: str, *others: str, style: str = "") -> Text:
 
 
 class _Lines:
-    """A line for each thing that happens."""
+    """A line for each thing that happens; of sentences that count who has reported, the first one of a round."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
+        self._counted: int | None = None
 
     def started(self, number: int, invited: int) -> None:
         self._write(f"round {number}: {invited} participants invited")
 
-    def waiting(self, number: int, text: str, reported: int | None) -> None:  # noqa: ARG002 - the sentence says it
+    def waiting(self, number: int, text: str, reported: int | None) -> None:
+        if reported is not None:
+            if number == self._counted:
+                return
+            self._counted = number
         self._write(f"round {number}: {text}" if number else text)
 
     def finished(self, row: RoundRow) -> None:

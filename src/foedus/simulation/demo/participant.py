@@ -30,7 +30,9 @@ class DigitsParticipant:
     def train(self, model, settings):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         recipe = Recipe(**settings["recipe"])
         weights, losses = train(model, self._images, self._labels, recipe, self._rng)
-        return Update(weights=weights, examples=len(self._labels), metrics={"loss": losses[0]})  # later passes know the examples
+        return Update(
+            weights=weights, examples=len(self._labels), metrics={"loss": losses[0]}
+        )  # later passes know the examples
 
 
 def main(arguments: list[str]) -> None:

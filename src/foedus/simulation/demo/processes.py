@@ -16,6 +16,8 @@ from foedus.core.errors import Unavailable
 from foedus.simulation.threads import ONE_THREAD
 
 _GRACE_S = 5.0
+_TAIL_BYTES = 8192  # of a log, in which its last line is
+_SAID_CHARACTERS = 500
 _URL = re.compile(r"https?://\S+")
 
 
@@ -68,7 +70,36 @@ class Processes:
         for name, process in self._running:
             status = process.poll()
             if status not in (None, 0):
-                raise Unavailable(f"{name} ended with status {status}; see {self._logs / f'{name}.log'}")
+                raise Unavailable(f"{name} ended with status {status}; {self._last_words(name)}")
+
+    def _last_words(self, name: str) -> str:
+        """Where the log of a process is, and its last line."""
+        path = (self._logs / f"{name}.log").absolute()
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        said = next((line for line in reversed(lines) if line.strip()), "")
+        return f"its log is {path}" + (f" and ends with: {said[:_SAID_CHARACTERS]}" if said else " and is empty")
+
+    def ready_url(self, server: subprocess.Popen[bytes], timeout_s: float) -> str:
+        """The address in the line that a server prints once it is ready. Raises Unavailable when none comes in time."""
+        found: list[str] = []
+        assert server.stdout is not None  # noqa: S101 - it was started with a pipe
+
+        def read(lines: IO[bytes]) -> None:
+            for line in lines:
+                if match := _URL.search(line.decode(errors="replace")):
+                    found.append(match.group())
+                    return
+
+        reader = threading.Thread(target=read, args=(server.stdout,), daemon=True)
+        reader.start()
+        reader.join(timeout_s)
+        if found:
+            return found[0]
+        name = next(name for name, process in self._running if process is server)
+        how = f"was not ready within {timeout_s:g} s" if reader.is_alive() else "ended before it was ready"
+        raise Unavailable(f"the {name} {how}; {self._last_words(name)}")
 
     def stop(self) -> None:
         """End everything, the latest first: asked at first, killed with all their children after a grace."""
@@ -79,26 +110,6 @@ class Processes:
                 process.terminate()
         for _, process in waiting:
             _end(process)
-
-
-def ready_url(server: subprocess.Popen[bytes], timeout_s: float) -> str:
-    """The address in the line that a server prints once it is ready. Raises Unavailable when none comes in time."""
-    found: list[str] = []
-    assert server.stdout is not None  # noqa: S101 - it was started with a pipe
-
-    def read(lines: IO[bytes]) -> None:
-        for line in lines:
-            if match := _URL.search(line.decode(errors="replace")):
-                found.append(match.group())
-                return
-
-    reader = threading.Thread(target=read, args=(server.stdout,), daemon=True)
-    reader.start()
-    reader.join(timeout_s)
-    if found:
-        return found[0]
-    how = f"was not ready within {timeout_s:g} s" if reader.is_alive() else "ended before it was ready"
-    raise Unavailable(f"the server {how}; see server.log beside the demo's output")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

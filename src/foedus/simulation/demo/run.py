@@ -18,7 +18,7 @@ from foedus.core.errors import Invalid
 from foedus.sdk import Operator
 from foedus.simulation.datasets import CLASSES, Digits, load_digits
 from foedus.simulation.demo.participant import KEY_VARIABLE
-from foedus.simulation.demo.processes import Processes, ready_url
+from foedus.simulation.demo.processes import Processes
 from foedus.simulation.demo.reference import Reference
 from foedus.simulation.demo.watch import watch
 from foedus.simulation.network import Recipe, evaluate, init_weights
@@ -123,7 +123,7 @@ def _server(processes: Processes, data: Path) -> tuple[str, str]:
         ["-m", "foedus", "serve", "--port", "0", "--data", str(data), "--until-eof"],
         output=subprocess.PIPE,
     )
-    url = ready_url(server, _START_S)
+    url = processes.ready_url(server, _START_S)
     return url, (data / "operator-token").read_text().strip()
 
 

@@ -63,7 +63,7 @@ class _View:
             case "round.opened":
                 self._opened[data["round"]] = datetime.fromisoformat(data["at"])
             case "participant.joined":
-                self._table.waiting(f"{data['participant']} joined")
+                self._table.waiting(f"{data['participant']} joined", reported=0)
             case "round.started":
                 self._invited, self._reported = data["invited"], set()
                 self._table.round_started(data["round"], self._invited)

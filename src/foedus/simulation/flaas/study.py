@@ -18,7 +18,7 @@ from foedus.core.fleet.layouts import fleet_model
 from foedus.core.fleet.modes import DatasetType, TrainingMode
 from foedus.core.fleet.shards import Shape
 from foedus.sdk import Operator
-from foedus.simulation.demo.processes import Processes, ready_url
+from foedus.simulation.demo.processes import Processes
 from foedus.simulation.flaas.device import Account, Faults
 from foedus.simulation.flaas.fleet import Fleet, FleetOptions
 from foedus.simulation.flaas.progress import Judgement, Progress
@@ -131,7 +131,7 @@ def _serve(processes: Processes, data: Path, push_url: str) -> str:
         output=subprocess.PIPE,
         secrets={"FOEDUS_PUSH_URL": f"webhook:{push_url}?allow_private=true"},
     )
-    return ready_url(server, _START_S)
+    return processes.ready_url(server, _START_S)
 
 
 def _prepare(backstage: "Backstage", options: StudyOptions, say: Say) -> "tuple[Project, list[Account]]":
