@@ -29,7 +29,7 @@ _FMA_NAMES = {
 }
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
-FACES = ("native", "flaas")
+FACES = ("native", "flaas", "fma")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

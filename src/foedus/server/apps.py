@@ -8,11 +8,13 @@ class ServerConfig(AppConfig):
     label = "server"
 
     def ready(self) -> None:
-        """Tell the face how often anybody may ask: it does not read settings by itself."""
+        """Tell the faces how often anybody may ask: they do not read settings by themselves."""
         from foedus import bootstrap
-        from foedus.faces.native.limits import LIMITS
+        from foedus.faces.fma.limits import LIMITS as FMA
+        from foedus.faces.native.limits import LIMITS as NATIVE
 
-        LIMITS.configure(bootstrap.settings().requests_per_second)
+        for limits in (NATIVE, FMA):
+            limits.configure(bootstrap.settings().requests_per_second)
 
 
 class AdminConfig(DjangoAdminConfig):
@@ -25,3 +27,5 @@ class AdminConfig(DjangoAdminConfig):
         super().ready()
         if "flaas" in bootstrap.settings().faces:
             autodiscover_modules("fleet_admin")
+        if "fma" in bootstrap.settings().faces:
+            autodiscover_modules("fma_admin")

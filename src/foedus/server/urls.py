@@ -9,6 +9,7 @@ from foedus import bootstrap
 _FACES = {
     "native": [path("foedus/v1/", include("foedus.faces.native.urls"))],
     "flaas": [path("api/", include("foedus.faces.flaas.urls"))],
+    "fma": [path("", include("foedus.faces.fma.urls"))],
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -47,6 +47,7 @@ def named(parsed, flat):
     return found
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(tensors, st.integers(1, 9), st.sampled_from([None, 1]))
 def test_a_rectangular_list_is_one_array_however_it_is_cut(array, size, indent):
     text = json.dumps(array.tolist(), indent=indent)
@@ -57,6 +58,7 @@ def test_a_rectangular_list_is_one_array_however_it_is_cut(array, size, indent):
     np.testing.assert_array_equal(named(parsed, flat)["weights"], array)
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(st.lists(tensors | st.floats(-9, 9), min_size=1, max_size=5), st.integers(1, 9))
 def test_lists_of_unlike_arrays_are_layers(layers, size):
     nested = [np.asarray(layer).tolist() for layer in layers]
@@ -70,6 +72,7 @@ def test_lists_of_unlike_arrays_are_layers(layers, size):
         np.testing.assert_array_equal(layer, expected)
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(st.dictionaries(st.text(st.characters(categories=("L", "N")), min_size=1), tensors, min_size=1, max_size=3))
 def test_an_object_of_arrays_is_a_mapping(layers):
     parsed, flat = read(json.dumps({name: array.tolist() for name, array in layers.items()}), 7)
@@ -79,6 +82,7 @@ def test_an_object_of_arrays_is_a_mapping(layers):
         np.testing.assert_array_equal(array, layers[name])
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(values, st.integers(1, 9))
 def test_any_json_is_read_to_its_end(value, size):
     parsed, _ = read(json.dumps(value), size)
@@ -86,6 +90,7 @@ def test_any_json_is_read_to_its_end(value, size):
     assert (parsed.structure is None) == bool(parsed.obstacle)
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(st.text('[],-1.e 0"ab{}:', max_size=12), st.integers(1, 5))
 def test_what_python_refuses_is_refused(text, size):
     try:
@@ -168,6 +173,7 @@ def test_fields_of_an_object_come_in_any_order():
     assert b"".join(kept) == b"[[1, 2], [3]]"
 
 
+@settings(deadline=None)  # pieces of one byte take their time
 @given(st.lists(tensors, min_size=1, max_size=3), st.sampled_from(list(Form)), st.sampled_from([1, 5, 1 << 14]))
 def test_what_is_written_reads_the_same(layers, form, block):
     source = Arrays({str(i): array for i, array in enumerate(layers[:1] if form is Form.ARRAY else layers)})

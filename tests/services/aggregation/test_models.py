@@ -5,6 +5,7 @@ import pytest
 from foedus.core.errors import Forbidden, NotFound, Unauthenticated
 from foedus.records.aggregation.models import FederatedModel, ModelArtifact
 from foedus.records.learning.models import Project
+from foedus.records.shell.models import AuditEntry, Event
 from foedus.services.aggregation import files, membership, models
 from foedus.services.aggregation.access import ANYBODY, get_owned_model
 from foedus.services.aggregation.errors import FieldInvalid
@@ -89,6 +90,20 @@ def test_registering_again_gives_the_same_client(bench):
     assert membership.clients_of(other) == [client.client]
 
 
+def test_nobody_reads_a_clients_uuid_in_what_happened(bench):
+    model = bench.model(initial=[0.0])
+    client = bench.join(model)
+    bench.send(model, client, ["text"])
+    bench.send(model, client, [1.0])
+    bench.work()
+    bench.score(latest_aggregate(model), client, {"f1": 1})
+
+    told = [str(event.data) for event in Event.objects.all()]
+    kept = [entry.actor for entry in AuditEntry.objects.all()]
+
+    assert str(client.client) not in " ".join(told + kept)
+
+
 def test_a_closed_model_takes_known_clients_only(bench):
     model = bench.model()
     client = bench.join(model)
@@ -119,6 +134,7 @@ def test_deleting_a_model_deletes_its_files(bench, ports):
     bench.send(model, client, ["text"])
 
     models.delete_model(ports, bench.developer, model.pk, now=bench.clock())
+    bench.work()
 
     assert not list(ports.blobs.list())
     assert not FederatedModel.objects.exists()

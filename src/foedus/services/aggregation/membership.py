@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from secrets import token_hex
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -48,10 +49,12 @@ def register_client(ports: Ports, pk: int, uuid: UUID | None, *, now: datetime) 
 def clients_of(model: FederatedModel) -> list[Client]:
     """The clients registered now, in the order of joining."""
     return list(
-        Client.objects.filter(
+        Client.objects.select_related("participant")
+        .filter(
             participant__memberships__project_id=model.project_id,
             participant__memberships__state=Membership.State.ACTIVE,
-        ).order_by("participant__memberships__joined_at", "participant_id")
+        )
+        .order_by("participant__memberships__joined_at", "participant_id")
     )
 
 
@@ -69,9 +72,11 @@ def set_clients(ports: Ports, model: FederatedModel, project: Project, wanted: I
 
 
 def _new_client(project: Project, now: datetime) -> Client:
-    uuid = uuid4()
-    participant = Participant.objects.create(organisation_id=project.organisation_id, name=str(uuid), created_at=now)
-    return Client.objects.create(uuid=uuid, participant=participant)
+    """A client; its name is not its UUID, which is all that it proves itself by and not for others to read."""
+    participant = Participant.objects.create(
+        organisation_id=project.organisation_id, name=f"client-{token_hex(8)}", created_at=now
+    )
+    return Client.objects.create(uuid=uuid4(), participant=participant)
 
 
 def _add(ports: Ports, project: Project, client: Client, now: datetime) -> None:
@@ -80,8 +85,8 @@ def _add(ports: Ports, project: Project, client: Client, now: datetime) -> None:
         defaults={"state": Membership.State.ACTIVE, "seen_at": now},
         create_defaults={"state": Membership.State.ACTIVE, "seen_at": now, "joined_at": now},
     )  # fmt: skip
-    emit(ports, project, "participant.joined", now, participant=str(client))
-    actor = Actor(Kind.PARTICIPANT, client.participant_id, str(client), project.organisation_id)
+    emit(ports, project, "participant.joined", now, participant=client.participant.name)
+    actor = Actor(Kind.PARTICIPANT, client.participant_id, client.participant.name, project.organisation_id)
     audit.record(actor, "enrol", f"project:{project.key}", organisation_id=project.organisation_id, now=now)
 
 
@@ -95,4 +100,4 @@ def _remove(ports: Ports, model: FederatedModel, project: Project, client: Clien
     for row in pending.select_related("update__round"):
         withdraw(row)
         row.save(update_fields=["update"])
-    emit(ports, project, "participant.left", now, participant=str(client))
+    emit(ports, project, "participant.left", now, participant=client.participant.name)

@@ -32,7 +32,7 @@ FACE = "fma"
 FIRST_VERSION = "1.0.0"
 COLUMNS = (
     "name", "aggregator", "requirement", "requirement_args", "update_schema", "client_agg_results_schema",
-    "furthest_base_agg", "allow_aggregation", "score_rule",
+    "furthest_base_agg", "allow_aggregation", "score_rule", "open_registration",
 )  # fmt: skip
 
 

@@ -61,7 +61,15 @@ def set_aside(ports: Ports, project: Project, row: ModelUpdate, reason: str, now
     row.status = ModelUpdate.Status.INVALID
     row.reason = reason[:500]
     row.save(update_fields=["status", "reason", "update"])
-    emit(ports, project, "update.set_aside", now, update=row.pk, client=str(row.client_id), reason=row.reason)
+    emit(
+        ports,
+        project,
+        "update.set_aside",
+        now,
+        update=row.pk,
+        participant=row.client.participant.name,
+        reason=row.reason,
+    )
 
 
 def set_aside_stale(ports: Ports, project: Project, model: FederatedModel, now: datetime) -> None:

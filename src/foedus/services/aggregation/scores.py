@@ -46,7 +46,8 @@ def submit_score(ports: Ports, caller: Caller, command: SubmitScore, *, now: dat
             raise FieldInvalid(CROSS_FIELD, "The fields aggregate, client must make a unique set.")
         emit(
             ports, project, "score.reported", now,
-            checkpoint=aggregate.checkpoint.number, by=str(client), examples=1.0, metrics=_metrics(command.results),
+            checkpoint=aggregate.checkpoint.number, by=client.participant.name, examples=1.0,
+            metrics=_metrics(command.results),
         )  # fmt: skip
         score_rules.apply(ports, project, aggregate, now)
     return score

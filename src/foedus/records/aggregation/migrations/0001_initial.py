@@ -7,132 +7,266 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('learning', '0003_dialects_and_settings_of_rounds'),
+        ("accounts", "0001_initial"),
+        ("learning", "0003_dialects_and_settings_of_rounds"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('participant', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='fma_client', to='accounts.participant')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "participant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fma_client",
+                        to="accounts.participant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FederatedModel',
+            name="FederatedModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('aggregator', models.CharField(max_length=255)),
-                ('requirement', models.CharField(blank=True, max_length=255)),
-                ('requirement_args', models.JSONField(null=True)),
-                ('update_schema', models.JSONField(null=True)),
-                ('client_agg_results_schema', models.JSONField(null=True)),
-                ('furthest_base_agg', models.PositiveIntegerField(null=True)),
-                ('allow_aggregation', models.BooleanField(default=False)),
-                ('open_registration', models.BooleanField(default=True, help_text='Whether clients may join by themselves.')),
-                ('score_rule', models.JSONField(null=True)),
-                ('form', models.CharField(blank=True, max_length=16)),
-                ('has_initial_model', models.BooleanField(default=False)),
-                ('created_on', models.DateTimeField()),
-                ('last_modified', models.DateTimeField()),
-                ('developer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='federated_models', to=settings.AUTH_USER_MODEL)),
-                ('project', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='federated_model', to='learning.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=255)),
+                ("aggregator", models.CharField(max_length=255)),
+                ("requirement", models.CharField(blank=True, max_length=255)),
+                ("requirement_args", models.JSONField(null=True)),
+                ("update_schema", models.JSONField(null=True)),
+                ("client_agg_results_schema", models.JSONField(null=True)),
+                ("furthest_base_agg", models.PositiveIntegerField(null=True)),
+                ("allow_aggregation", models.BooleanField(default=False)),
+                (
+                    "open_registration",
+                    models.BooleanField(default=True, help_text="Whether clients may join by themselves."),
+                ),
+                ("score_rule", models.JSONField(null=True)),
+                ("form", models.CharField(blank=True, max_length=16)),
+                ("has_initial_model", models.BooleanField(default=False)),
+                ("created_on", models.DateTimeField()),
+                ("last_modified", models.DateTimeField()),
+                (
+                    "developer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="federated_models",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="federated_model",
+                        to="learning.project",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ModelAggregate',
+            name="ModelAggregate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('level', models.PositiveIntegerField(default=0)),
-                ('validation_score', models.FloatField(null=True)),
-                ('scored_by_hand', models.BooleanField(default=False)),
-                ('created_on', models.DateTimeField()),
-                ('checkpoint', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='aggregate', to='learning.checkpoint')),
-                ('federated_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aggregates', to='aggregation.federatedmodel')),
-                ('parent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='aggregation.modelaggregate')),
-                ('root', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='aggregation.modelaggregate')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("level", models.PositiveIntegerField(default=0)),
+                ("validation_score", models.FloatField(null=True)),
+                ("scored_by_hand", models.BooleanField(default=False)),
+                ("created_on", models.DateTimeField()),
+                (
+                    "checkpoint",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="aggregate", to="learning.checkpoint"
+                    ),
+                ),
+                (
+                    "federated_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="aggregates",
+                        to="aggregation.federatedmodel",
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="children",
+                        to="aggregation.modelaggregate",
+                    ),
+                ),
+                (
+                    "root",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="aggregation.modelaggregate",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ClientAggregateScore',
+            name="ClientAggregateScore",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('validation_results', models.JSONField()),
-                ('created_on', models.DateTimeField()),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='aggregation.client')),
-                ('aggregate', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='aggregation.modelaggregate')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("validation_results", models.JSONField()),
+                ("created_on", models.DateTimeField()),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="scores", to="aggregation.client"
+                    ),
+                ),
+                (
+                    "aggregate",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="aggregation.modelaggregate",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ModelArtifact',
+            name="ModelArtifact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('document', models.CharField(blank=True, max_length=512)),
-                ('version', models.CharField(max_length=255)),
-                ('created_on', models.DateTimeField()),
-                ('artifact', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='fma', to='learning.artifact')),
-                ('federated_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='aggregation.federatedmodel')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("document", models.CharField(blank=True, max_length=512)),
+                ("version", models.CharField(max_length=255)),
+                ("created_on", models.DateTimeField()),
+                (
+                    "artifact",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fma",
+                        to="learning.artifact",
+                    ),
+                ),
+                (
+                    "federated_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="artifacts",
+                        to="aggregation.federatedmodel",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='federatedmodel',
-            name='current_artifact',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='aggregation.modelartifact'),
+            model_name="federatedmodel",
+            name="current_artifact",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="aggregation.modelartifact",
+            ),
         ),
         migrations.CreateModel(
-            name='ModelUpdate',
+            name="ModelUpdate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.PositiveSmallIntegerField(choices=[(0, 'Pending'), (1, 'Running'), (2, 'Complete'), (3, 'Failed'), (4, 'Invalid')], default=0)),
-                ('reason', models.CharField(blank=True, help_text='Why it failed, or is invalid.', max_length=500)),
-                ('document', models.CharField(max_length=512)),
-                ('tensors', models.CharField(blank=True, max_length=512)),
-                ('digest', models.CharField(blank=True, max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('is_binary', models.BooleanField(default=False)),
-                ('form', models.CharField(blank=True, max_length=16)),
-                ('fingerprint', models.CharField(blank=True, max_length=64)),
-                ('created_on', models.DateTimeField()),
-                ('applied_aggregate', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='made_of', to='aggregation.modelaggregate')),
-                ('base_aggregate', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='updates_on', to='aggregation.modelaggregate')),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='updates', to='aggregation.client')),
-                ('federated_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='updates', to='aggregation.federatedmodel')),
-                ('update', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='fma', to='learning.update')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.PositiveSmallIntegerField(
+                        choices=[(0, "Pending"), (1, "Running"), (2, "Complete"), (3, "Failed"), (4, "Invalid")],
+                        default=0,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, help_text="Why it failed, or is invalid.", max_length=500)),
+                ("document", models.CharField(max_length=512)),
+                ("tensors", models.CharField(blank=True, max_length=512)),
+                ("digest", models.CharField(blank=True, max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("is_binary", models.BooleanField(default=False)),
+                ("form", models.CharField(blank=True, max_length=16)),
+                ("fingerprint", models.CharField(blank=True, max_length=64)),
+                ("created_on", models.DateTimeField()),
+                (
+                    "applied_aggregate",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="made_of",
+                        to="aggregation.modelaggregate",
+                    ),
+                ),
+                (
+                    "base_aggregate",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="updates_on",
+                        to="aggregation.modelaggregate",
+                    ),
+                ),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="updates", to="aggregation.client"
+                    ),
+                ),
+                (
+                    "federated_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="updates",
+                        to="aggregation.federatedmodel",
+                    ),
+                ),
+                (
+                    "update",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="fma",
+                        to="learning.update",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='modelaggregate',
-            index=models.Index(fields=['federated_model', '-created_on'], name='aggregate_newest'),
+            model_name="modelaggregate",
+            index=models.Index(fields=["federated_model", "-created_on"], name="aggregate_newest"),
         ),
         migrations.AddConstraint(
-            model_name='clientaggregatescore',
-            constraint=models.UniqueConstraint(fields=('aggregate', 'client'), name='one_fma_score_per_client'),
+            model_name="clientaggregatescore",
+            constraint=models.UniqueConstraint(fields=("aggregate", "client"), name="one_fma_score_per_client"),
         ),
         migrations.AddConstraint(
-            model_name='modelartifact',
-            constraint=models.UniqueConstraint(fields=('federated_model', 'version'), name='fma_version_once_per_model'),
+            model_name="modelartifact",
+            constraint=models.UniqueConstraint(
+                fields=("federated_model", "version"), name="fma_version_once_per_model"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelartifact',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('artifact__isnull', False), ('document', '')), models.Q(('artifact__isnull', True), models.Q(('document', ''), _negated=True)), _connector='OR'), name='fma_artifact_has_one_content'),
+            model_name="modelartifact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("artifact__isnull", False), ("document", "")),
+                    models.Q(("artifact__isnull", True), models.Q(("document", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="fma_artifact_has_one_content",
+            ),
         ),
         migrations.AddIndex(
-            model_name='federatedmodel',
-            index=models.Index(fields=['-created_on'], name='federated_model_newest'),
+            model_name="federatedmodel",
+            index=models.Index(fields=["-created_on"], name="federated_model_newest"),
         ),
         migrations.AddIndex(
-            model_name='modelupdate',
-            index=models.Index(fields=['federated_model', 'status'], name='model_update_status'),
+            model_name="modelupdate",
+            index=models.Index(fields=["federated_model", "status"], name="model_update_status"),
         ),
         migrations.AddIndex(
-            model_name='modelupdate',
-            index=models.Index(fields=['client', '-created_on'], name='model_update_of_client'),
+            model_name="modelupdate",
+            index=models.Index(fields=["client", "-created_on"], name="model_update_of_client"),
         ),
     ]
