@@ -65,12 +65,13 @@ class Backstage:
         with objects.local(self._ports, TEST_KEY) as path:
             return cifar.decode(path.read_bytes())
 
-    def create_project(self, model: FleetModel, **fields: Any) -> Project:
-        """A project that stands still, with all phones assigned to it."""
+    def create_project(self, model: FleetModel, *, assign: bool = True, **fields: Any) -> Project:
+        """A project that stands still, with all phones assigned to it unless that is not wanted."""
         objects.put(self._ports, projects.start_model_key(model.name), [raw.encode(model.start())])
         values = {"model": model.name, "dataset": model.dataset, **fields}
         fleet = projects.create(self._ports, self._operator, values, now=_now())
-        assign_by_prefix(self._ports, actor_of_user(self._operator), fleet.pk, PREFIX, now=_now())
+        if assign:
+            assign_by_prefix(self._ports, actor_of_user(self._operator), fleet.pk, PREFIX, now=_now())
         return Project(fleet.pk, fleet.project.key)
 
     def start(self, project: Project) -> None:
