@@ -8,12 +8,14 @@ from typing import Any
 import anyio.to_thread
 from a2wsgi import WSGIMiddleware
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Message, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
+
+_LARGE = ("/api/v1/", "/admin/")  # where Django takes models and files; elsewhere bodies are small
 
 
 def application(plane: str = "both") -> Starlette:
@@ -21,10 +23,15 @@ def application(plane: str = "both") -> Starlette:
     from django.core.wsgi import get_wsgi_application
 
     django_app: Any = get_wsgi_application()
+    from django.conf import settings as django_settings
+
     from foedus import bootstrap
     from foedus.faces.flaas import streaming as flaas
     from foedus.faces.native.streaming import routes as native
     from foedus.faces.native.streaming.calls import refusal
+    from foedus.server.middleware import Draining, HostCheck, Summary
+    from foedus.server.receiving import Threaded
+    from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
 
     options = bootstrap.settings()
     streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES}
@@ -34,28 +41,23 @@ def application(plane: str = "both") -> Starlette:
         *(route for face in options.faces for route in streaming.get(face, ())),
     ]
     if plane == "both":
-        routes.append(Mount("/", _Threaded(WSGIMiddleware(django_app, workers=options.threads))))
-    app = Starlette(routes=routes, lifespan=_lifespan, exception_handlers={404: refusal, 405: refusal})
+        wsgi = WSGIMiddleware(django_app, workers=options.threads)
+        largest = min(options.max_model_bytes, MAX_DOCUMENT_BYTES)
+        routes.append(Mount("/", Threaded(wsgi, large=dict.fromkeys(_LARGE, largest))))
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Summary),
+            Middleware(Draining),
+            Middleware(HostCheck, hosts=django_settings.ALLOWED_HOSTS),
+        ],
+        lifespan=_lifespan,
+        exception_handlers={404: refusal, 405: refusal},
+    )
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
     app.state.let_go = lambda: None
     return app
-
-
-class _Threaded:
-    """Lets a2wsgi schedule what the server hands over: it wants coroutines, and granian gives other awaitables."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def received() -> Message:
-            return await receive()
-
-        async def sent(message: Message) -> None:
-            await send(message)
-
-        await self._app(scope, received, sent)
 
 
 @contextlib.asynccontextmanager

@@ -46,6 +46,14 @@ class MethodNotAllowed(errors.Invalid):
         self.allow = allow
 
 
+class Timeout(errors.Invalid):
+    """The body did not arrive in time; send it again."""
+
+
+class UnknownHost(errors.Invalid):
+    """This server does not answer to that name."""
+
+
 class Internal(PlatformError):
     """Something went wrong inside the server; its log has more under the request_id."""
 
@@ -70,6 +78,8 @@ STATUS: Mapping[type[PlatformError], int] = {
     LengthRequired: 411,
     RangeNotSatisfiable: 416,
     MethodNotAllowed: 405,
+    Timeout: 408,
+    UnknownHost: 400,
 }
 
 

@@ -87,3 +87,36 @@ def test_closing_lets_everybody_go_and_has_nobody_wait(bus):
         assert not await asyncio.wait_for(hub.wait("project.8", hub.mark(), 60), SOON_S)
 
     waiting(bus, test)
+
+
+def test_what_was_forgotten_wakes_once_too_often_and_never_once_too_few(bus, monkeypatch):
+    monkeypatch.setattr("foedus.faces.native.streaming.hub.MAX_STREAMS", 4)
+
+    async def test(hub):
+        mark = hub.mark()
+        watching = asyncio.create_task(hub.wait("project.99", mark, SOON_S))
+        await asyncio.sleep(0)
+        for number in range(100):
+            bus.publish(f"project.{number}.round-opened")
+        await watching
+
+        assert len(hub._latest) <= 4
+        assert await hub.wait("project.0", mark, NEVER_S)
+        assert not await hub.wait("project.0", hub.mark(), NEVER_S)
+
+    waiting(bus, test)
+
+
+def test_a_gap_in_what_the_bus_tells_wakes_also_who_has_a_mark_and_does_not_wait_yet(bus):
+    async def test(hub):
+        mark = hub.mark()
+        watching = asyncio.create_task(hub.wait("project.7", mark, SOON_S))
+        await asyncio.sleep(0)
+
+        bus.publish("project")
+
+        assert await watching
+        assert await hub.wait("project.8", mark, NEVER_S)
+        assert not await hub.wait("project.8", hub.mark(), NEVER_S)
+
+    waiting(bus, test)

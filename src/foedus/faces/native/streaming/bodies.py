@@ -1,21 +1,26 @@
 """Large bodies: checked as far as their headers tell, then streamed to a scratch file, unpacked and hashed."""
 
+import asyncio
 import base64
 import binascii
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from foedus.core.errors import Invalid, TooLarge
-from foedus.faces.native.errors import LengthRequired, Malformed, UnsupportedMediaType
+from foedus.core.errors import Invalid, QuotaExceeded, TooLarge
+from foedus.faces.native.errors import LengthRequired, Malformed, Timeout, UnsupportedMediaType
 from foedus.faces.native.streaming.calls import in_thread
 from foedus.services.shell.staging import Staged, Staging
 
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20  # handed to a thread at once
+IDLE_S = 20.0  # without a byte
+MAX_IN_FLIGHT = 4  # bodies of one actor in this process
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -36,28 +41,40 @@ class Body:
     ) -> T:
         """Receive the body and call ``use`` with it, in a thread; the scratch file is gone afterwards.
 
-        ``keep_cut`` uses what had arrived when the client vanished. Otherwise that raises ClientDisconnect.
+        ``keep_cut`` uses what had arrived when the client vanished, or fell silent, before saying so. Raises
+        ClientDisconnect unless that was kept; Timeout in any case; QuotaExceeded for too many bodies at once.
         """
+        with _in_flight(self._request):
+            return await self._then(scratch, use, digest, keep_cut=keep_cut)
+
+    async def _then(
+        self, scratch: Callable[[], Staging], use: Callable[[Staged], T], digest: str | None, *, keep_cut: bool
+    ) -> T:
         staging = await in_thread(scratch)
         try:
             unpack = _Unpacker() if self._gzip else None
             rest = b""
             received = 0
+            silence: Timeout | None = None
             try:
                 async for piece in _pieces(self._request):
                     if rest:
                         await in_thread(_write, staging, unpack, rest)
                     rest = piece
                     received += len(piece)
-            except ClientDisconnect:
+            except (ClientDisconnect, Timeout) as exc:
                 if not keep_cut:
                     raise
+                silence = exc if isinstance(exc, Timeout) else None
             else:
                 self._check_received(received)
-            return await in_thread(_finish, staging, unpack, rest, use, digest)
+            result: T = await in_thread(_finish, staging, unpack, rest, use, digest)
         except BaseException:
             await in_thread(staging.close)
             raise
+        if silence is not None:
+            raise silence
+        return result
 
     def _check_length(self) -> None:
         length = self._request.headers.get("content-length")
@@ -109,23 +126,51 @@ def _is_http2(request: Request) -> bool:
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about PIECE_BYTES."""
+    """The body in pieces of about PIECE_BYTES. Raises ClientDisconnect, Timeout after all that arrived."""
     parts: list[bytes] = []
     size = 0
-    cut: ClientDisconnect | None = None
+    cut: ClientDisconnect | Timeout | None = None
+    chunks = aiter(request.stream())
     try:
-        async for chunk in request.stream():
+        while (chunk := await _next(chunks)) is not None:
             parts.append(chunk)
             size += len(chunk)
             if size >= PIECE_BYTES:
                 yield b"".join(parts)
                 parts, size = [], 0
-    except ClientDisconnect as exc:
+    except (ClientDisconnect, Timeout) as exc:
         cut = exc
     if size:
         yield b"".join(parts)
     if cut is not None:
         raise cut
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(IDLE_S):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise Timeout(f"no byte of the body came for {IDLE_S:g} s; send it again") from None
+
+
+_bodies: Counter[str] = Counter()  # of each actor who sends any; only the event loop touches it
+
+
+@contextmanager
+def _in_flight(request: Request) -> Iterator[None]:
+    """Count this body as its sender's. Raises QuotaExceeded when there are too many."""
+    actor = request.state.actor
+    who = f"{actor.kind}:{actor.id}"
+    if _bodies[who] >= MAX_IN_FLIGHT:
+        raise QuotaExceeded(f"{MAX_IN_FLIGHT} bodies of yours are on their way; send the next after one of them")
+    _bodies[who] += 1
+    try:
+        yield
+    finally:
+        _bodies[who] -= 1
+        if not _bodies[who]:
+            del _bodies[who]
 
 
 class _Unpacker:

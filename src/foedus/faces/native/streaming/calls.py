@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from foedus.core.errors import Invalid, NotFound, PlatformError
+from foedus.core.errors import Invalid, NotFound, Unavailable
 from foedus.faces.native.auth import authenticated
-from foedus.faces.native.errors import MethodNotAllowed, problem
+from foedus.faces.native.errors import STATUS, Internal, MethodNotAllowed, problem
 from foedus.ports import Ports
 from foedus.services.shell.authorisation import Actor
 
@@ -49,7 +49,9 @@ async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 async def actor_of(request: Request) -> Actor:
     """Who is asking. Raises Unauthenticated, QuotaExceeded."""
     client = request.client.host if request.client else ""
-    return await in_thread(authenticated, request.headers.get("authorization"), client, now=now())
+    actor = await in_thread(authenticated, request.headers.get("authorization"), client, now=now())
+    request.state.actor = actor
+    return actor
 
 
 def answering(handler: Handler) -> Handler:
@@ -59,15 +61,22 @@ def answering(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
-        except PlatformError as exc:
-            return _problem(exc)
         except ClientDisconnect:
             return Response(status_code=499)
-        except Exception as exc:
-            log.exception("request.failed", path=request.url.path)
-            return _problem(exc)
+        except Exception as exc:  # noqa: BLE001 - all of it is answered, and what is not foreseen is logged
+            return answer_to(exc, request.url.path)
 
     return answer
+
+
+def answer_to(exc: Exception, path: str) -> Response:
+    """``exc`` as problem+json. What is the server's own fault is logged, under the id that the client is told."""
+    status, body, headers = problem(exc)
+    if status == STATUS[Internal]:
+        log.error("request.failed", path=path, request_id=body["context"].get("request_id"), exc_info=exc)
+    elif status == STATUS[Unavailable]:
+        log.warning("request.unavailable", path=path, error=str(exc))
+    return ProblemResponse(body, status_code=status, headers=headers)
 
 
 def key_in(request: Request) -> str:
@@ -85,13 +94,13 @@ def round_in(request: Request) -> int:
     return int(_part_in(request, "number", _NUMBER))
 
 
-async def refusal(request: Request, exc: Exception) -> Response:  # noqa: ARG001
+async def refusal(request: Request, exc: Exception) -> Response:
     """What the router itself refuses, where nothing else answers."""
     known = exc if isinstance(exc, HTTPException) else HTTPException(404)
     if known.status_code != 405:
-        return _problem(NotFound("there is nothing at this address; see /foedus/v1/openapi.json"))
+        return answer_to(NotFound("there is nothing at this address; see /foedus/v1/openapi.json"), request.url.path)
     allow = tuple(sorted((known.headers or {}).get("Allow", "").split(", ")))
-    return _problem(MethodNotAllowed(f"only {', '.join(allow)} can be used here", allow=allow))
+    return answer_to(MethodNotAllowed(f"only {', '.join(allow)} can be used here", allow=allow), request.url.path)
 
 
 def number_in(request: Request, name: str, *, default: float | None = None, low: float, high: float) -> float:
@@ -129,11 +138,6 @@ def _part_in(request: Request, name: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(text):
         raise NotFound(f"there is nothing at this address: {text[:40]!r} is no {name}")
     return text
-
-
-def _problem(exc: Exception) -> Response:
-    status, body, headers = problem(exc)
-    return ProblemResponse(body, status_code=status, headers=headers)
 
 
 def _with_connection(call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

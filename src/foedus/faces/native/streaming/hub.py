@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 
 import structlog
@@ -13,6 +13,7 @@ from foedus.ports.bus import Bus
 log = structlog.get_logger()
 
 _RETRY_S = 1.0
+MAX_STREAMS = 4096  # whose latest event is remembered
 # What changes nobody's task. Without this, each of n updates would have all who wait look for work: n squared looks.
 _NO_WORK = frozenset(
     {"participant-declined", "participant-joined", "participant-lost", "score-reported", "update-accepted"}
@@ -34,7 +35,8 @@ class Hub:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
         self._count = 0
-        self._latest: dict[str, int] = {}
+        self._latest: OrderedDict[str, int] = OrderedDict()
+        self._forgotten = 0  # what was forgotten happened no later than this
         self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="hub", daemon=True)
@@ -48,7 +50,7 @@ class Hub:
 
         ``stream`` is a project's, or ``work_of`` it. Once the hub is closed nobody waits any more.
         """
-        if self._latest.get(stream, 0) > since:
+        if self._latest.get(stream, self._forgotten) > since:
             return True
         if self.is_closed():
             return False
@@ -94,6 +96,8 @@ class Hub:
         stream, kind = ".".join(subject.split(".")[:2]), subject.split(".")[2:]
         self._count += 1
         if "." not in stream:
+            self._latest.clear()
+            self._forgotten = self._count  # also for those who have a mark and do not wait yet
             self._wake(list(self._waiters))
         else:
             self._wake([stream] if kind and kind[0] in _NO_WORK else [stream, work_of(stream)])
@@ -101,6 +105,10 @@ class Hub:
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:
             self._latest[name] = self._count
+            self._latest.move_to_end(name)
             for woken in self._waiters.get(name, ()):
                 if not woken.done():
                     woken.set_result(None)
+        while len(self._latest) > MAX_STREAMS:
+            # Whoever asks for it with an older mark is told to look again: once too often, never once too few.
+            _, self._forgotten = self._latest.popitem(last=False)
