@@ -11,7 +11,9 @@ from foedus import bootstrap
 from foedus.records.accounts.models import Credential, Organisation, User
 from foedus.records.learning.models import Project
 from foedus.records.shell.models import AuditEntry, Job
+from foedus.server.work import HANDLERS
 from foedus.services.accounts.credentials import authenticate, create_credential
+from foedus.services.shell import jobs
 
 PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
 READ_ONLY = {"Round", "Update", "Checkpoint", "Score", "Artifact", "Event", "Job", "AuditEntry", "Credential"}
@@ -88,6 +90,7 @@ def test_a_job_that_was_given_up_is_queued_again(root):
 
     job.refresh_from_db()
     assert (job.state, job.attempts) == ("queued", 0)
+    assert AuditEntry.objects.filter(verb="retry", actor="operator:root", object=f"job:{job.pk}").exists()
     assert job.run_at <= timezone.now() < job.run_at + timedelta(minutes=1)
 
 
@@ -130,6 +133,8 @@ def test_a_project_is_deleted_with_its_blobs(root, ports):
     root.post(address(Project, "delete", project.pk), {"post": "yes"})
 
     assert not Project.objects.exists()
+    job = jobs.claim(timezone.now(), kind="delete-blobs")
+    HANDLERS[job.kind](ports, job, now=timezone.now())
     assert list(ports.blobs.list()) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from tests.fleets import SMALL, Fleet, staff, weights
+from tests.fleets import SMALL, Fleet, staff, weights, work
 
 from foedus import bootstrap
 from foedus.records.accounts.models import User
@@ -63,6 +63,7 @@ def test_a_project_is_made_started_changed_and_deleted(browser, ports):
 
     browser.post(page("FleetProject", "delete", fleet.pk), {"post": "yes"})
     assert not FleetProject.objects.exists()
+    work(ports, timezone.now)
     assert not list(ports.blobs.list("projects/"))
 
 

@@ -180,9 +180,9 @@ class JobAdmin(LookAdmin):
 
     @admin.action(description="Retry the selected jobs that were given up")
     def retry(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        ports, now = bootstrap.ports(), timezone.now()
+        ports, actor, now = bootstrap.ports(), _actor(request), timezone.now()
         failed = rows.filter(state=Job.State.FAILED)
-        _for_each(self, request, failed, lambda job: jobs.retry(ports, job, now), "queued again")
+        _for_each(self, request, failed, lambda job: jobs.retry(ports, actor, job, now=now), "queued again")
 
 
 @admin.register(AuditEntry)

@@ -12,6 +12,7 @@ from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
 from foedus.services.learning import clock
 from foedus.services.learning.combining import abandon, combine
+from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.rounds import COMBINE_JOB
 
 HOUSEKEEPING_EVERY_S = 60.0
@@ -29,6 +30,7 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
 
 HANDLERS: Mapping[str, Handler] = {
     COMBINE_JOB: combine_and_evaluate,
+    DELETE_BLOBS_JOB: delete_blobs,
     evaluation.EVALUATE_JOB: evaluation.evaluate,
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,

@@ -2,10 +2,12 @@ import json
 
 import pytest
 from django.utils import timezone
+from tests import factories
 from tests.faces.native.conftest import Api, is_problem
 
 from foedus.records.accounts.models import Credential, Participant
 from foedus.records.learning.models import EnrolmentKey, Invitation, Membership, Project
+from foedus.records.shell.models import AuditEntry
 
 SECRET = "s" * 43
 
@@ -180,18 +182,46 @@ def test_a_removed_participant_is_out_and_its_invitation_given_up(acme, training
     removed = [acme.delete(f"projects/study/participants/{a.id}").status_code for _ in range(2)]
 
     assert removed == [204, 204]
-    assert is_problem(a.post("projects/study/heartbeat", {"round": 1}), 404, "not_found")
+    assert is_problem(a.post("projects/study/heartbeat", {"round": 1}), 401, "unauthenticated")
     assert Invitation.objects.get(membership__participant=a.id).state == "declined"
     assert is_problem(acme.delete("projects/study/participants/999"), 404, "not_found")
 
 
-def test_one_may_leave_and_say_so_twice(training):
+def test_who_leaves_its_last_project_has_no_token_any_more(training, acme):
+    a, b = training
+
+    answer = a.post("projects/study/leave", {})
+
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert is_problem(a.get("projects/study"), 401, "unauthenticated")
+    assert b.get("projects/study").status_code == 200
+    (entry,) = AuditEntry.objects.filter(verb="revoke")
+    assert (entry.actor, entry.details) == ("participant:a", {"participant": a.id})
+
+
+def test_one_may_leave_one_of_two_projects_and_say_so_twice(training, acme, ports, clock):
     a, _ = training
+    acme.post("projects", {"key": "other"})
+    assert a.post("enrol", {"key": factories.Study(ports, clock, acme.actor, "other").key_for()}).status_code == 201
 
     answers = [a.post("projects/study/leave", body) for body in ({}, None)]
 
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {})] * 2
     assert is_problem(a.get("projects/study"), 404, "not_found")
+    assert a.get("projects/other").status_code == 200
+
+
+def test_who_was_removed_comes_back_by_a_new_key_and_token_only(study, acme, anonymous):
+    fields = {"key": study.key_for("a"), "secret": "s" * 43}
+    first = anonymous.post("enrol", fields).json()
+    acme.delete(f"projects/study/participants/{first['participant']['id']}")
+
+    refused = anonymous.post("enrol", fields)
+    again = anonymous.post("enrol", {**fields, "key": study.key_for("a")})
+
+    assert is_problem(refused, 403, "forbidden")
+    assert again.status_code == 201
+    assert again.json()["token"] not in (None, first["token"])
 
 
 def test_an_operator_that_leaves_takes_no_participant_along(acme, study):

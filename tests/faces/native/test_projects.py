@@ -1,8 +1,11 @@
 import pytest
+from django.utils import timezone
 from tests.faces.native.conftest import is_problem
 
 from foedus.records.learning.models import Checkpoint, Project
-from foedus.records.shell.models import AuditEntry
+from foedus.records.shell.models import AuditEntry, Event, Job
+from foedus.server.work import HANDLERS
+from foedus.services.shell import jobs
 
 KEYS_THAT_ARE_NONE = ["", "A", "a b", "-a", "a-", "a--b", "a/b", "../x", "ä", "a\n", "a\0", "x" * 65, 7, None, ["a"]]
 
@@ -168,7 +171,12 @@ def test_a_project_goes_with_everything_it_has(acme, study, training, ports):
     assert (answer.status_code, answer.content) == (204, b"")
     assert is_problem(acme.get("projects/study"), 404, "not_found")
     assert not Checkpoint.objects.exists()
+    assert [(event.kind, event.data) for event in Event.objects.all()] == [("project.deleted", {"key": "study"})]
+    assert list(ports.blobs.list())
+    job = jobs.claim(timezone.now(), kind="delete-blobs")
+    HANDLERS[job.kind](ports, job, now=timezone.now())
     assert list(ports.blobs.list()) == []
+    assert not Job.objects.filter(kind="delete-blobs").exists()
     assert AuditEntry.objects.filter(verb="delete", object="project:study").exists()
 
 

@@ -43,6 +43,18 @@ def test_a_round_under_way_says_whom_it_waits_for(acme, training, hand_in):
     assert (found["closed_at"], found["seconds"]) == (None, None)
 
 
+def test_participants_are_not_told_whom_a_round_waits_for(training, hand_in):
+    hand_in(training[0], 1)
+    _, b = training
+
+    round_1 = b.get("projects/study/rounds/1").json()
+    told = [round_1, b.get("projects/study/rounds").json()["items"][0], b.get("projects/study").json()["round"]]
+
+    texts = {found["reasons"][0]["text"] for found in told}
+    assert texts == {"1 of 2 needed updates handed in; 1 invited participant still may."}
+    assert b.get("projects").json()["items"][0]["reasons"][0] == round_1["reasons"][0]
+
+
 def test_a_round_that_is_complete_says_what_came_of_it(acme, complete):
     complete(1)
 

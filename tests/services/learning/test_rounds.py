@@ -270,7 +270,8 @@ def test_members_train_without_invitation_where_the_policy_invites_nobody(ports,
     assert isinstance(study.next(a), Train)
     study.submit(a, 1, model(1.0))
     assert isinstance(study.next(a), Idle)
-    assert "b" in study.next(a).reasons[0].text
+    assert study.next(a).reasons[0].text == "1 of 2 registered participants handed in an update; 1 missing."
+    assert "b was never seen" in reasons_of(get_project("study"), clock())[0].text
 
     study.submit(b, 1, model(3.0))
     work(ports, clock)

@@ -195,8 +195,10 @@ class _Value:
         except OverflowError:
             self._obstacle = "a number is larger than float64 can hold"
             return
-        except ValueError as exc:
+        except json.JSONDecodeError as exc:
             raise Invalid(f"this is not valid JSON: {exc}"[:300]) from exc
+        except ValueError as exc:  # Python's own words for it tell how to configure Python
+            raise Invalid("this is not valid JSON for us: an integer has thousands of digits") from exc
         if not np.isfinite(values).all():
             self._obstacle = "a number is larger than float64 can hold"
         self._emit(values)

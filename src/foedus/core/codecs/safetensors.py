@@ -77,11 +77,12 @@ def header_bytes(first: Data, size_bytes: int, *, limits: Limits = DEFAULT) -> i
     """How many bytes of a file of ``size_bytes`` come before its values, from its first 8 bytes."""
     limits.check_bytes(size_bytes)
     if len(first) < _PREFIX.size or size_bytes < _PREFIX.size:
-        raise Invalid("a safetensors file has at least 8 bytes")
+        raise Invalid("this is not a safetensors file: it has fewer than 8 bytes")
     (length,) = _PREFIX.unpack(first[: _PREFIX.size])
+    if _PREFIX.size + length > size_bytes:  # looked at first: what is no safetensors at all has absurd lengths here
+        text = "this is not a safetensors file: its header would be longer than the file"
+        raise Invalid(text, header_bytes=length, size_bytes=size_bytes)
     limits.check_header(length)
-    if _PREFIX.size + length > size_bytes:
-        raise Invalid("the safetensors header is longer than the file", header_bytes=length, size_bytes=size_bytes)
     return int(_PREFIX.size + length)
 
 
@@ -92,7 +93,7 @@ def read_header(first: Data, size_bytes: int, *, limits: Limits = DEFAULT) -> He
         raise Invalid(f"the header needs the first {values_at} bytes, here are {len(first)}")
     text = bytes(first[_PREFIX.size : values_at])
     if not text.startswith(b"{"):
-        raise Invalid("a safetensors header starts with '{'")
+        raise Invalid("this is not a safetensors file: the header starts with '{'")
     entries = strict_json.parse(text, max_depth=_HEADER_DEPTH)
     metadata = _metadata(entries.pop(_METADATA, {}))
     limits.check_tensors(len(entries))

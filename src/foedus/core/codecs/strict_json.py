@@ -23,8 +23,10 @@ def parse(text: bytes, *, max_depth: int, constant: Callable[[str], Any] | None 
         raise Invalid(f"the JSON is nested {depth} deep, {max_depth} is allowed")
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=constant or _refuse_constant)
-    except (ValueError, RecursionError) as exc:  # ValueError: syntax, UTF-8, and integers of thousands of digits
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Invalid(f"this is not valid JSON: {exc}"[:300]) from exc
+    except ValueError as exc:  # Python's own words for it tell how to configure Python
+        raise Invalid("this is not valid JSON for us: an integer has thousands of digits") from exc
 
 
 def _depth(text: bytes) -> int:

@@ -41,7 +41,7 @@ def authenticated(header: str | None, client: str, *, now: datetime) -> Actor:
     """
     now_s = now.timestamp()
     try:
-        actor = authenticate(_token(header), now=now)
+        actor = authenticate(token_in(header), now=now)
     except Unauthenticated:
         # Only failures count: many participants may share an address with one that guesses.
         LIMITS.strangers.take(client, now_s)
@@ -63,7 +63,8 @@ def client_of(request: HttpRequest) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _token(header: str | None) -> str:
+def token_in(header: str | None) -> str:
+    """The token in an ``Authorization`` header. Raises Unauthenticated."""
     if not header:
         raise Unauthenticated("send a token in the header Authorization: Bearer <token>")
     match = _BEARER.fullmatch(header)

@@ -88,7 +88,8 @@ def _answering(view: View) -> View:
 
 def _not_allowed(request: HttpRequest, allow: AbstractSet[str]) -> MethodNotAllowed:
     methods = tuple(sorted(allow))
-    return MethodNotAllowed(f"{str(request.method)[:20]} is not among {', '.join(methods)} here", allow=methods)
+    text = f"this address answers {', '.join(methods)}, not {str(request.method)[:20]}"
+    return MethodNotAllowed(text, allow=methods)
 
 
 @cache

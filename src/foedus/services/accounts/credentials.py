@@ -134,6 +134,17 @@ def add_participant_token(participant: Participant, token: str, *, now: datetime
     Credential.objects.create(token_hash=hashed(token), participant=participant, created_at=now)
 
 
+def revoke_participant_tokens(actor: Actor, participant: Participant, *, now: datetime) -> None:
+    """Nothing opens to the participant any more, which ``actor`` brought about in the caller's transaction."""
+    valid = Credential.objects.select_for_update().filter(participant=participant, revoked_at=None)
+    for pk in list(valid.order_by("pk").values_list("pk", flat=True)):
+        Credential.objects.filter(pk=pk).update(revoked_at=now)
+        audit.record(
+            actor, "revoke", f"credential:{pk}",
+            organisation_id=participant.organisation_id, now=now, participant=participant.pk,
+        )  # fmt: skip
+
+
 def _own_organisation(actor: Actor) -> Organisation:
     organisation = organisation_of(actor)
     if organisation is None:

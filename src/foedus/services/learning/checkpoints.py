@@ -52,7 +52,8 @@ def report_score(
         if is_new:
             emit(
                 ports, project, "score.reported", now,
-                checkpoint=number, by=actor.name, examples=examples, metrics=dict(metrics),
+                checkpoint=number, by=actor.name, participant_id=actor.id if actor.kind is Kind.PARTICIPANT else None,
+                examples=examples, metrics=dict(metrics),
             )  # fmt: skip
     return score, is_new
 

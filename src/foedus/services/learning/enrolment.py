@@ -118,7 +118,7 @@ def enrol(ports: Ports, actor: Actor | None, command: Enrol, *, now: datetime) -
             project=project, participant=joining, defaults={"state": Membership.State.ACTIVE},
             create_defaults={"state": Membership.State.ACTIVE, "joined_at": now},
         )  # fmt: skip
-        emit(ports, project, "participant.joined", now, participant=joining.name)
+        emit(ports, project, "participant.joined", now, participant=joining.name, participant_id=joining.pk)
         audit.record(
             Actor(Kind.PARTICIPANT, joining.pk, joining.name, joining.organisation_id),
             "enrol", f"project:{project.key}", organisation_id=project.organisation_id, now=now,
@@ -131,6 +131,8 @@ def _repeated(key: EnrolmentKey, project: Project, command: Enrol) -> Enrolled:
     same = command.secret and hmac.compare_digest(key.secret_hash, credentials.hashed(command.secret))
     if not same or key.used_by is None:
         raise Forbidden("this enrolment key was used already; each participant needs one of its own")
+    if not Membership.objects.filter(project=project, participant=key.used_by, state=Membership.State.ACTIVE).exists():
+        raise Forbidden("whoever used this enrolment key has left or was removed; ask the operator for another key")
     token = _token(command)
     if not Credential.objects.filter(token_hash=credentials.hashed(token), revoked_at=None).exists():
         token = ""

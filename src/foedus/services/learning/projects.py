@@ -1,7 +1,7 @@
 """Projects: made, changed, given their first model, and ended by operators."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,13 @@ from foedus.core.arrays import Layout
 from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.registry import build
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Membership, Project, Upload
+from foedus.records.learning.models import Checkpoint, Membership, Project
 from foedus.records.learning.queries import get_project, lock_project
+from foedus.records.shell.models import Event
+from foedus.services.accounts.credentials import revoke_participant_tokens
 from foedus.services.learning import rounds
 from foedus.services.learning.models_in import checked_model, store
+from foedus.services.learning.removal import promise_removal
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
 from foedus.services.shell.events import emit
@@ -118,17 +121,16 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
 
 
 def delete_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> None:
-    """Remove a project with all that belongs to it, its blobs included."""
+    """Remove a project with all that belongs to it; a job removes its blobs. Of its events the last one stays."""
     found = get_project(key)
     require(actor, Verb.CHANGE, found)
     with transaction.atomic():
         project = lock_project(found.pk)
+        Event.objects.filter(stream=project.stream).delete()
         emit(ports, project, "project.deleted", now, key=key)
         audit.record(actor, "delete", f"project:{key}", organisation_id=project.organisation_id, now=now)
-        prefixes = [f"projects/{found.pk}/", *_upload_prefixes(project)]
+        promise_removal(ports, project, now)
         project.delete()
-        # Only once the rows are gone: a blob that a row names must not be missing.
-        transaction.on_commit(lambda: _delete_blobs(ports, prefixes))
 
 
 def expect_initial_model(actor: Actor, key: str) -> None:
@@ -176,7 +178,8 @@ def layout_of(project: Project) -> Layout:
 def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int, *, now: datetime) -> None:
     """End a membership; its open invitation is given up. Operators remove anybody, participants themselves.
 
-    Repeating this does nothing. Raises NotFound when there never was such a membership.
+    A participant without any project left loses its tokens. Repeating this does nothing. Raises NotFound when there
+    never was such a membership.
     """
     found = get_project(key)
     leaving = actor.kind is Kind.PARTICIPANT and actor.id == participant_id
@@ -203,16 +206,19 @@ def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int
             "round", "membership__participant"
         ):
             rounds.give_up_invitation(ports, project, invitation, "left" if leaving else "removed", now)
-        emit(ports, project, "participant.left", now, participant=membership.participant.name)
+        left = membership.participant
+        emit(ports, project, "participant.left", now, participant=left.name, participant_id=left.pk)
         audit.record(
             actor, "leave" if leaving else "remove", f"project:{key}",
             organisation_id=project.organisation_id, now=now, participant=participant_id,
         )  # fmt: skip
+        if not Membership.objects.filter(participant=left, state=Membership.State.ACTIVE).exists():
+            revoke_participant_tokens(actor, left, now=now)
         rounds.advance(ports, project, now)
 
 
 def leave_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> None:
-    """End one's own membership. Repeating this does nothing. Raises Forbidden for operators, who have none."""
+    """End one's own membership. Raises Forbidden for operators, who have none."""
     if actor.kind is not Kind.PARTICIPANT:
         require(actor, Verb.WORK, get_project(key))
     remove_participant(ports, actor, key, actor.id, now=now)
@@ -270,13 +276,3 @@ def _change_state(ports: Ports, project: Project, state: str, now: datetime) -> 
 def _is_as_commanded(project: Project, command: CreateProject) -> bool:
     commanded = {**asdict(command), "strategy": command.strategy.to_json(), "policy": command.policy.to_json()}
     return all(getattr(project, name) == value for name, value in commanded.items())
-
-
-def _upload_prefixes(project: Project) -> list[str]:
-    return [upload.prefix for upload in Upload.objects.filter(membership__project=project)]
-
-
-def _delete_blobs(ports: Ports, prefixes: Iterable[str]) -> None:
-    for prefix in prefixes:
-        for blob in list(ports.blobs.list(prefix)):
-            ports.blobs.delete(blob.key)

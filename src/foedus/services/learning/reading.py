@@ -17,7 +17,7 @@ from foedus.records.learning.queries import (
     round_counts,
 )
 from foedus.services.learning.rounds import reasons_of, reasons_of_round
-from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require, visible_projects
+from foedus.services.shell.authorisation import Actor, Verb, may, organisation_of, require, visible_projects
 from foedus.services.shell.pages import Page, Window, page_of
 
 
@@ -67,12 +67,12 @@ def describe(actor: Actor) -> Self:
 def list_projects(actor: Actor, window: Window, *, now: datetime) -> Page[ProjectStatus]:
     """The projects that the actor may see, oldest first."""
     page = page_of(visible_projects(actor), window)
-    return Page(_project_statuses(page.items, now), page.next)
+    return Page(_project_statuses(actor, page.items, now), page.next)
 
 
 def read_project(actor: Actor, key: str, *, now: datetime) -> ProjectStatus:
     """Raises NotFound."""
-    return _project_statuses([_readable(actor, key)], now)[0]
+    return _project_statuses(actor, [_readable(actor, key)], now)[0]
 
 
 def list_rounds(actor: Actor, key: str, window: Window, *, now: datetime) -> Page[RoundStatus]:
@@ -80,13 +80,13 @@ def list_rounds(actor: Actor, key: str, window: Window, *, now: datetime) -> Pag
     project = _readable(actor, key)
     rows = Round.objects.filter(project=project).select_related("base", "checkpoint")
     page = page_of(rows, window, by="number", newest_first=True)
-    return Page(_round_statuses(project, page.items, now), page.next)
+    return Page(_round_statuses(actor, project, page.items, now), page.next)
 
 
 def read_round(actor: Actor, key: str, number: int, *, now: datetime) -> RoundStatus:
     """Raises NotFound."""
     project = _readable(actor, key)
-    return _round_statuses(project, [get_round(project, number)], now)[0]
+    return _round_statuses(actor, project, [get_round(project, number)], now)[0]
 
 
 def list_updates(actor: Actor, key: str, number: int, window: Window) -> Page[Update]:
@@ -136,21 +136,21 @@ def _inspected(actor: Actor, key: str) -> Project:
     return project
 
 
-def _project_statuses(projects: Sequence[Project], now: datetime) -> list[ProjectStatus]:
+def _project_statuses(actor: Actor, projects: Sequence[Project], now: datetime) -> list[ProjectStatus]:
     rounds, checkpoints, members = newest_rounds(projects), newest_checkpoints(projects), member_counts(projects)
     counts = round_counts(list(rounds.values()))
     statuses = []
     for project in projects:
-        current = rounds.get(project.pk)
+        current, named = rounds.get(project.pk), may(actor, Verb.INSPECT, project)
         latest = None
         if current is not None:
-            reasons = reasons_of_round(project, current, now)
+            reasons = reasons_of_round(project, current, now, named=named)
             latest = RoundStatus(round=current, reasons=reasons, counts=counts[current.pk])
         running = project.state == Project.State.RUNNING and latest is not None and latest.round.state.is_open
         statuses.append(
             ProjectStatus(
                 project=project,
-                reasons=latest.reasons if latest is not None and running else reasons_of(project, now),
+                reasons=latest.reasons if latest is not None and running else reasons_of(project, now, named=named),
                 round=latest,
                 checkpoint=checkpoints.get(project.pk),
                 participants=members.get(project.pk, 0),
@@ -159,10 +159,13 @@ def _project_statuses(projects: Sequence[Project], now: datetime) -> list[Projec
     return statuses
 
 
-def _round_statuses(project: Project, rounds: Sequence[Round], now: datetime) -> list[RoundStatus]:
+def _round_statuses(actor: Actor, project: Project, rounds: Sequence[Round], now: datetime) -> list[RoundStatus]:
     """At most one of a project's rounds is open, so that at most one has its reasons counted anew."""
-    counts = round_counts(rounds)
-    return [RoundStatus(round=r, reasons=reasons_of_round(project, r, now), counts=counts[r.pk]) for r in rounds]
+    counts, named = round_counts(rounds), may(actor, Verb.INSPECT, project)
+    return [
+        RoundStatus(round=r, reasons=reasons_of_round(project, r, now, named=named), counts=counts[r.pk])
+        for r in rounds
+    ]
 
 
 def _waiting_for(membership: Membership, task: Invitation | None) -> Reason | None:

@@ -5,6 +5,7 @@ Callers hold the project's lock, in the transaction of their own change.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,19 @@ from typing import Any
 import structlog
 
 from foedus.core.registry import build, load, names
-from foedus.core.rounds import Combine, Decision, Invalidate, Invite, Phase, Policy, Reason, Wait, move, next_step
+from foedus.core.rounds import (
+    Combine,
+    Decision,
+    Invalidate,
+    Invite,
+    Phase,
+    Policy,
+    Reason,
+    RoundView,
+    Wait,
+    move,
+    next_step,
+)
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
 from foedus.records.learning.queries import (
@@ -69,8 +82,8 @@ def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = T
     _check_again(project, now)
 
 
-def reasons_of(project: Project, now: datetime) -> tuple[Reason, ...]:
-    """What a project waits for, or why it stands still. Changes nothing."""
+def reasons_of(project: Project, now: datetime, *, named: bool = True) -> tuple[Reason, ...]:
+    """What a project waits for, or why it stands still; by name only for those who may inspect. Changes nothing."""
     match project.state:
         case Project.State.DRAFT:
             return (Reason("no_model", "The project waits for its initial model."),)
@@ -81,22 +94,32 @@ def reasons_of(project: Project, now: datetime) -> tuple[Reason, ...]:
     current = find_open_round(project)
     if current is None:
         return (Reason("between_rounds", "The next round is about to be opened."),)
-    return reasons_of_round(project, current, now)
+    return reasons_of_round(project, current, now, named=named)
 
 
-def reasons_of_round(project: Project, current: Round, now: datetime) -> tuple[Reason, ...]:
-    """What a round waits for, or how it ended. Changes nothing."""
+def reasons_of_round(project: Project, current: Round, now: datetime, *, named: bool = True) -> tuple[Reason, ...]:
+    """What a round waits for, or how it ended; by name only for those who may inspect. Changes nothing."""
     if current.state is Phase.COMPLETE:  # the machine would say so too, once everything was counted
         return (Reason("round_over", f"Round {current.number} is complete."),)
     if current.state is Phase.INVALID:
         return (_kept_reason(current.reason) or Reason("invalid", f"Round {current.number} is invalid."),)
     if project.state == Project.State.PAUSED and current.state.is_open:
-        return reasons_of(project, now)
+        return reasons_of(project, now, named=named)
     policy = policy_of(current)
-    decision = next_step(policy, round_view(project, current, policy, now), now)
+    view = round_view(project, current, policy, now)
+    decision = next_step(policy, view if named else _unnamed(view), now)
     if isinstance(decision, Wait):
         return decision.reasons
     return (Reason("due", f"Round {current.number} is about to move on."),)
+
+
+def _unnamed(view: RoundView) -> RoundView:
+    """The view for one participant's eyes: who the others are and when they were seen is not for it to know.
+
+    Policies cannot tell what they do not get; what they decide rests on keys and counts, which stay.
+    """
+    hidden = tuple(replace(c, name="another participant") for c in view.candidates)
+    return replace(view, candidates=hidden, pending=())
 
 
 def close_complete(ports: Ports, project: Project, current: Round, checkpoint: Checkpoint, now: datetime) -> None:
@@ -157,7 +180,8 @@ def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, n
     invitation.save(update_fields=["state", "note", "closed_at"])
     emit(
         ports, project, "participant.declined", now,
-        round=invitation.round.number, participant=invitation.membership.participant.name, reason=invitation.note,
+        round=invitation.round.number, participant=invitation.membership.participant.name,
+        participant_id=invitation.membership.participant_id, reason=invitation.note,
     )  # fmt: skip
 
 
@@ -261,6 +285,7 @@ def _mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) 
             ports, project, "participant.lost", now,
             round=invitation.round.number,
             participant=invitation.membership.participant.name,
+            participant_id=invitation.membership.participant_id,
             seen_at=seen_at.isoformat() if seen_at else None,
         )  # fmt: skip
 

@@ -149,7 +149,7 @@ def _task(project: Project, membership: Membership, now: datetime) -> Task:
     )
     if latest is not None and evaluation_due(project, membership, latest):
         return Evaluate(checkpoint=latest)
-    reasons = reasons_of(project, now)
+    reasons = reasons_of(project, now, named=False)  # a participant asks
     if project.state == Project.State.FINISHED:
         return Finished(checkpoint=latest, reasons=reasons)
     if membership.obstacle:

@@ -87,7 +87,7 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     require(actor, Verb.WORK, project)
     membership = get_membership(project, actor.id)
     limit = size_limit(layout_of(project))
-    if digest is not None and (known := _find_same(membership, command.round, digest)) is not None:
+    if digest is not None and (known := _find_same(membership, command, digest)) is not None:
         return Expected(limit, known)
     try:
         _admitting_round(project, membership, command.round, now)
@@ -131,7 +131,7 @@ def record_update(
 
     The caller holds the project's lock. Raises Forbidden, Late, Replayed, NotFound, before anything is written.
     """
-    if (known := _find_same(membership, command.round, body.digest)) is not None:
+    if (known := _find_same(membership, command, body.digest)) is not None:
         return known, False
     current, sequence, base, staleness = _admitting_round(project, membership, command.round, now)
     update = Update.objects.create(
@@ -154,8 +154,8 @@ def record_update(
     Membership.objects.filter(pk=membership.pk).update(seen_at=now)
     emit(
         ports, project, "update.accepted", now,
-        round=current.number, participant=membership.participant.name, examples=command.examples,
-        metrics=dict(command.metrics),
+        round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
+        examples=command.examples, metrics=dict(command.metrics),
     )  # fmt: skip
     advance(ports, project, now, absences=False)
     return update, True
@@ -200,7 +200,8 @@ def admit_update(
     Membership.objects.filter(pk=membership.pk).update(seen_at=now)
     emit(
         ports, project, "update.accepted", now,
-        round=current.number, participant=membership.participant.name, examples=1.0, metrics={},
+        round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
+        examples=1.0, metrics={},
     )  # fmt: skip
     return update
 
@@ -260,12 +261,26 @@ def _admit(
     policy.admit(RoundView(current.number, current.state, current.opened_at), offer, now)
 
 
-def _find_same(membership: Membership, task_round: int, digest: str) -> Update | None:
-    return (
-        Update.objects.filter(membership=membership, task_round=task_round, digest=digest)
+def check_same(known: Update, command: SubmitUpdate) -> None:
+    """Raise Replayed unless ``command`` says of the update what was said of it when it was accepted."""
+    if known.examples != command.examples or known.metrics != dict(command.metrics):
+        raise Replayed(
+            f"you handed in this update for round {known.task_round} before, with other examples or metrics;"
+            " it stays as it was",
+            round=known.task_round,
+        )
+
+
+def _find_same(membership: Membership, command: SubmitUpdate, digest: str) -> Update | None:
+    """The update that ``command`` repeats, if any. Raises Replayed when it says something else about its bytes."""
+    known = (
+        Update.objects.filter(membership=membership, task_round=command.round, digest=digest)
         .select_related("membership__participant", "round")
         .first()
     )
+    if known is not None:
+        check_same(known, command)
+    return known
 
 
 def _end_task(ports: Ports, actor: Actor, found: Project, task_round: int, now: datetime) -> None:

@@ -15,7 +15,7 @@ from foedus.records.learning.models import Membership, Project, Update, Upload
 from foedus.records.learning.queries import get_membership, get_project
 from foedus.services.learning.models_in import size_limit
 from foedus.services.learning.projects import layout_of
-from foedus.services.learning.updates import SubmitUpdate, submit_update
+from foedus.services.learning.updates import SubmitUpdate, check_same, submit_update
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.staging import Staged, staged
 
@@ -59,7 +59,7 @@ def get_upload(actor: Actor, key: str, upload_id: str, *, now: datetime) -> Uplo
 def append_part(
     ports: Ports, actor: Actor, key: str, upload_id: str, offset: int, part: Staged, *, now: datetime
 ) -> Upload:
-    """Add the bytes that begin at ``offset``. Raises Conflict, with the right offset, when that is another one."""
+    """Add the bytes that begin at ``offset``. Raises NotFound; Conflict with the offset that would be right."""
     upload = get_upload(actor, key, upload_id, now=now)
     if offset + part.size_bytes > upload.size_bytes:
         raise TooLarge(f"the upload was announced with {upload.size_bytes} bytes", limit_bytes=upload.size_bytes)
@@ -69,7 +69,7 @@ def append_part(
     moved = Upload.objects.filter(pk=upload.pk, offset=offset).update(offset=offset + part.size_bytes)
     if not moved:
         ports.blobs.delete(blob)
-        upload.refresh_from_db()
+        upload = get_upload(actor, key, upload_id, now=now)  # it may be gone by now
         raise Conflict(f"the upload stands at {upload.offset}, not at {offset}", offset=upload.offset)
     if part.size_bytes:
         _drop_strays(ports, upload, offset, blob)
@@ -124,7 +124,7 @@ def discard_expired(ports: Ports, now: datetime) -> None:
 
 
 def _find_update(upload: Upload, command: SubmitUpdate) -> Update | None:
-    """What the upload became, if it was handed in. Raises Conflict when that was for another round."""
+    """What the upload became, if it was handed in. Raises Conflict when that was said otherwise."""
     update = (
         Update.objects.select_related("membership__participant", "round")
         .filter(pk__in=Upload.objects.filter(pk=upload.pk, update__isnull=False).values("update"))
@@ -134,6 +134,7 @@ def _find_update(upload: Upload, command: SubmitUpdate) -> Update | None:
         return None
     if update.task_round != command.round:
         raise Conflict(f"this upload was handed in for round {update.task_round}; begin another one")
+    check_same(update, command)
     return update
 
 

@@ -28,6 +28,14 @@ class Verb(StrEnum):
 
 _OF_MEMBERS = frozenset({Verb.READ, Verb.WORK, Verb.SCORE})
 _OF_OPERATORS = frozenset(Verb) - {Verb.WORK}
+_REFUSALS = {
+    Verb.READ: "only its operators and participants see a project",
+    Verb.WORK: "only participants of the project take tasks and hand in updates",
+    Verb.SCORE: "only operators and participants of the project score its checkpoints",
+    Verb.INSPECT: "only operators see single updates, scores and participants",
+    Verb.CHANGE: "only operators change projects and who takes part in them",
+    Verb.ADMINISTER: "only operators of the organisation make projects, manage credentials and read the audit trail",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def require(actor: Actor, verb: Verb, obj: Project | Organisation) -> None:
         return
     if isinstance(obj, Project) and not may(actor, Verb.READ, obj):
         raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
-    raise Forbidden(f"{_described(actor)} may not {verb} this", verb=str(verb))
+    raise Forbidden(_REFUSALS[verb], verb=str(verb))
 
 
 def visible_projects(actor: Actor) -> QuerySet[Project]:
@@ -89,7 +97,3 @@ def is_member(actor: Actor, project: Project) -> bool:
 
 def _organisation_id(obj: Project | Organisation) -> Any:
     return obj.pk if isinstance(obj, Organisation) else obj.organisation_id
-
-
-def _described(actor: Actor) -> str:
-    return "an operator" if actor.kind is Kind.OPERATOR else "a participant"

@@ -8,9 +8,11 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Min, Q
 
-from foedus.core.errors import Conflict
+from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
 from foedus.records.shell.models import Job
+from foedus.services.shell import audit
+from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.events import wake
 
 SUBJECT = "jobs"
@@ -93,13 +95,21 @@ def postpone(job: Job, error: str, now: datetime) -> None:
     )
 
 
-def retry(ports: Ports, job: Job, now: datetime) -> None:
-    """Queue a job that was given up once more. Raises Conflict when another one of its kind and subject is due."""
+def retry(ports: Ports, actor: Actor, job: Job, *, now: datetime) -> None:
+    """Queue a job that was given up once more. Jobs belong to no organisation: superusers only.
+
+    Raises Forbidden; Conflict when another one of its kind and subject is due.
+    """
+    if not actor.superuser:
+        raise Forbidden("only superusers queue jobs again")
     try:
         with transaction.atomic():
-            Job.objects.filter(pk=job.pk, state=Job.State.FAILED).update(
+            again = Job.objects.filter(pk=job.pk, state=Job.State.FAILED).update(
                 state=Job.State.QUEUED, attempts=0, run_at=now, lease_until=None, lease_token=""
             )
+            if not again:
+                return
+            audit.record(actor, "retry", f"job:{job.pk}", organisation_id=None, now=now, kind=job.kind)
     except IntegrityError:
         raise Conflict("another job does this work already", job=job.pk) from None
     wake(ports, SUBJECT)

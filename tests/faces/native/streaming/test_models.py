@@ -98,6 +98,13 @@ def test_models_that_are_not_there_are_refused(fetch):
     assert {answer.status_code for answer in answers.values()} == {404, 422}
 
 
+def test_digits_of_other_scripts_are_no_numbers(fetch):
+    zero = "\N{ARABIC-INDIC DIGIT ZERO}"
+
+    assert is_refusal(fetch(zero), 422, "invalid")
+    assert is_refusal(fetch(range=f"bytes={zero}-{zero}".encode()), 416, "range_not_satisfiable")
+
+
 def test_strangers_do_not_learn_that_there_is_a_model(plane, study, rival):
     headers = {"Authorization": f"Bearer {rival.token}"}
 

@@ -43,11 +43,11 @@ def metrics(value):
 
 BODIES = {
     "nothing": ({"body": b""}, 422, "invalid"),
-    "noise": ({"body": b"\x07" * 500}, 413, "too_large"),
-    "a pickle": ({"body": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x07builtin."}, 413, "too_large"),
+    "noise": ({"body": b"\x07" * 500}, 422, "invalid"),
+    "a pickle": ({"body": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x07builtin."}, 422, "invalid"),
     "cut short": ({"body": GOOD[:-1]}, 422, "invalid"),
     "too long": ({"body": GOOD + b"\0"}, 422, "invalid"),
-    "a header beyond the file": ({"body": (10**9).to_bytes(8, "little") + GOOD[8:]}, 413, "too_large"),
+    "a header beyond the file": ({"body": (10**9).to_bytes(8, "little") + GOOD[8:]}, 422, "invalid"),
     "another shape": ({"body": model_with(weight=np.ones((3, 2), np.float32))}, 422, "invalid"),
     "another dtype": ({"body": model_with(weight=np.ones((2, 3), np.float64))}, 422, "invalid"),
     "one tensor more": ({"body": model_with(more=np.ones(1, np.float32))}, 422, "invalid"),
@@ -180,7 +180,29 @@ def test_who_was_removed_is_a_stranger(offer, training, acme, traces):
 
     answer = offer(training[0])
 
-    assert is_refusal(answer, 404, "not_found")
+    assert is_refusal(answer, 401, "unauthenticated")
+    assert traces() == before
+
+
+def test_what_is_no_safetensors_at_all_is_called_so(offer, training):
+    answers = [offer(training[0], body) for body in (b"\x07" * 500, b"", b"\x04" + bytes(7) + b"text")]
+
+    assert all("this is not a safetensors file" in answer.json()["detail"] for answer in answers)
+
+
+def test_the_same_bytes_with_other_examples_or_metrics_are_refused(offer, training, traces):
+    assert offer(training[0], headers={"Foedus-Metrics": '{"loss": 1}'}).status_code == 201
+    before = traces()
+
+    same = offer(training[0], headers={"Foedus-Metrics": '{"loss": 1.0}'})
+    others = [
+        offer(training[0], examples="3", headers={"Foedus-Metrics": '{"loss": 1}'}),
+        offer(training[0], headers={"Foedus-Metrics": '{"loss": 2}'}),
+        offer(training[0]),
+    ]
+
+    assert same.status_code == 200
+    assert all(is_refusal(answer, 409, "replayed") for answer in others)
     assert traces() == before
 
 

@@ -6,11 +6,11 @@ from foedus.faces.native.answers.base import ReasonOut
 from foedus.faces.native.answers.projects import CheckpointOut
 from foedus.faces.native.rendering import iso
 from foedus.records.learning.models import Checkpoint, Project
-from foedus.records.shell.models import Event
 from foedus.services.learning.tasks import Answer, Evaluate, Finished, Idle, Train
+from foedus.services.learning.watching import Happening
 
 
-def event_out(event: Event) -> dict[str, Any]:
+def event_out(event: Happening) -> dict[str, Any]:
     return {**event.data, "at": iso(event.at)}
 
 
@@ -41,7 +41,7 @@ def _train_out(answer: Answer, task: Train) -> dict[str, Any]:
         "task": "train",
         "round": task.round.number,
         "checkpoint": _checkpoint_out(task.checkpoint, answer.project),
-        "settings": task.round.settings or answer.project.settings,
+        "settings": task.round.settings,
         "update_kind": answer.project.update_kind,
         "deadline_at": iso(task.round.deadline_at) if task.round.deadline_at else None,
         "heartbeat_s": answer.heartbeat_s,

@@ -34,7 +34,7 @@ from foedus.services.shell.staging import Staging
 SAFETENSORS = "application/vnd.safetensors"
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @answering
@@ -84,7 +84,7 @@ async def patch_upload_view(request: Request) -> Response:
     actor = await actor_of(request)
     key, upload_id = key_in(request), upload_in(request)
     offset_text = request.headers.get("upload-offset", "")
-    if not offset_text.isdecimal() or len(offset_text) > 18:
+    if not (offset_text.isascii() and offset_text.isdecimal()) or len(offset_text) > 18:
         raise Invalid("the header Upload-Offset must be the number of bytes sent so far", field="Upload-Offset")
     ports = ports_of(request)
     upload = await in_thread(get_upload, actor, key, upload_id, now=now())
@@ -129,7 +129,7 @@ def _answer(answer: Out, status_code: int = 200) -> Response:
 def _number(text: str) -> int | None:
     if text == "latest":
         return None
-    if not text.isdecimal() or len(text) > 9:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         raise Invalid("a checkpoint is named by its number, or by latest", field="number")
     return int(text)
 

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from foedus.core.errors import Invalid, NotFound
+from foedus.core.errors import Invalid
 from foedus.faces.native.answers.tasks import event_out, task_out
+from foedus.faces.native.auth import token_in
 from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, key_in, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.services.learning.tasks import Answer, Idle, next_task, still_here
-from foedus.services.learning.watching import events_after, open_stream
+from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 
 MAX_WAIT_S = 60
 KEEP_ALIVE_S = 15.0
@@ -48,31 +49,30 @@ async def events_view(request: Request) -> Response:
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if not (after.isascii() and after.isdecimal()) or len(after) > 18:
         raise Invalid("Last-Event-ID must be the id of an event", field="Last-Event-ID")
-    stream = await in_thread(open_stream, actor, key_in(request))
+    watch = await in_thread(open_watch, actor, key_in(request), token_in(request.headers.get("authorization")))
     return StreamingResponse(
-        _events(request, stream, int(after)),
+        _events(request, watch, int(after)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(request: Request, stream: str, after: int) -> AsyncIterator[bytes]:
+async def _events(request: Request, watch: Watch, after: int) -> AsyncIterator[bytes]:
     hub: Hub = request.app.state.hub
     yield b": open\n\n"
     # Starlette ends this when the client goes. Asking the request whether it has, too, would end it right away.
     while not hub.is_closed():
         mark = hub.mark()
-        try:
-            events = await in_thread(events_after, stream, after)
-        except NotFound:
+        events = await in_thread(events_after, watch, after, now=now())
+        if events is None:
             return
         for event in events:
             after = event.seq
             data = json.dumps(event_out(event), separators=(",", ":"))
             yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n".encode()
-            if event.kind == "project.deleted":
+            if event.kind == DELETED:
                 return
-        if not events and not await hub.wait(stream, mark, KEEP_ALIVE_S):
+        if not events and not await hub.wait(watch.stream, mark, KEEP_ALIVE_S):
             yield b": still here\n\n"
 
 
