@@ -5,10 +5,13 @@ import base64
 import pytest
 from django.test import Client
 from django.utils import timezone
+from tests import factories
 from tests.faces.fma.conftest import PASSWORD, Api
 
 from foedus.faces.fma.limits import LIMITS
+from foedus.services.accounts.credentials import create_credential
 from foedus.services.aggregation.tokens import renew_token, token_of
+from foedus.services.learning.enrolment import Enrol, enrol
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +37,15 @@ def test_a_token_is_the_same_each_time_until_it_is_renewed(world, ports, model):
     assert token_of(ports, world.users["owner"], now=timezone.now()) == second
     assert Api(Authorization=f"Token {first}").get("models/").json() == {"detail": "Invalid token."}
     assert Api(Authorization=f"Token {second}").get("models/").status_code == 200
+
+
+def test_any_credential_of_a_user_serves_as_a_token_and_no_participants_does(world, clock, ports, model):
+    study = factories.Study.create(ports, clock)
+    operator = create_credential(study.operator, "test", None, now=timezone.now())
+    participant = enrol(ports, None, Enrol(key=study.key_for("a")), now=clock()).token
+
+    assert Api(Authorization=f"Token {operator.token}").get("models/").json() == []
+    assert Api(Authorization=f"Token {participant}").get("models/").status_code == 401
 
 
 @pytest.mark.parametrize(

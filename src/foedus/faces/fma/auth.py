@@ -35,7 +35,7 @@ def caller_of(request: HttpRequest, *, now: datetime) -> Caller:
     Raises QuotaExceeded for callers that ask, and addresses that fail, too often.
     """
     try:
-        caller = _caller(request)
+        caller = _caller(request, now)
     except Unauthenticated:
         LIMITS.strangers.take(address_of(request), now.timestamp())
         raise
@@ -66,7 +66,7 @@ def checked_login(request: HttpRequest, username: str, password: str) -> User:
     return user
 
 
-def _caller(request: HttpRequest) -> Caller:
+def _caller(request: HttpRequest, now: datetime) -> Caller:
     scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() == "basic":
         return Caller(user=_basic(request, rest.strip()))
@@ -80,7 +80,7 @@ def _caller(request: HttpRequest) -> Caller:
             raise BadUuid
         return Caller(client=client)
     if scheme.lower() == "token":
-        return Caller(user=user_of(rest.strip()))
+        return Caller(user=user_of(rest.strip(), now=now))
     return ANYBODY
 
 
