@@ -24,7 +24,8 @@ def weights(ports, value):
         return
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
     stream = io.BytesIO(text)
-    pieces = iter(lambda: stream.read(7), b"")
+    step = 7 if len(text) < 1000 else 1 << 16  # small pieces where there are few
+    pieces = iter(lambda: stream.read(step), b"")
     with incoming.json_bytes_in(ports, pieces) as found:
         yield found
 
