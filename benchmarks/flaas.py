@@ -27,7 +27,7 @@ from foedus.core.codecs import raw
 from foedus.core.fleet.layouts import fleet_model
 from foedus.core.fleet.modes import DatasetType, TrainingMode
 from foedus.core.fleet.performance import PHONE, write_performance
-from foedus.simulation.demo.processes import Processes, ready_url
+from foedus.simulation.demo.processes import Processes
 from foedus.simulation.threads import ONE_THREAD
 
 SMALL = "CIFAR10_S"
@@ -91,7 +91,7 @@ def reports(options) -> None:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         processes = stack.enter_context(Processes(data))
         command = ["-m", "foedus", "serve", "--port", "0", "--data", str(data), "--until-eof"]
-        url = ready_url(processes.start("server", command, output=subprocess.PIPE), 60.0)
+        url = processes.ready_url(processes.start("server", command, output=subprocess.PIPE), 60.0)
         backstage = stack.enter_context(connected(data))
         from foedus.simulation.flaas.api import FlaasApi, open_client
         from foedus.simulation.flaas.meter import Meter
