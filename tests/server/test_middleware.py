@@ -39,7 +39,7 @@ def passed(exchange, app):
     return exchange, lines
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/foedus/v1/projects/x/next", "/foedus/v1/", "/api/v1/models", "/admin/"])
+@pytest.mark.parametrize("path", ["/foedus/v1/projects/x/next", "/foedus/v1/", "/api/v1/models", "/admin/"])
 def test_a_foreign_host_is_refused_on_every_route(path, ports):
     app = application()
     app.state.ports = ports

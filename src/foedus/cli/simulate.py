@@ -66,7 +66,8 @@ def flaas(
 ) -> None:
     """Run a FLaaS project from its start to its end: a real server, and phones that train for real."""
     _prepare_environment()
-    from foedus.simulation.flaas.study import StudyOptions, faults_of, run_study, threads_here
+    from foedus.simulation.flaas.options import StudyOptions
+    from foedus.simulation.flaas.study import faults_of, run_study, threads_here
     from foedus.simulation.table import RoundTable
 
     options = StudyOptions(

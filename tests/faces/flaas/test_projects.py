@@ -6,6 +6,7 @@ from tests.fleets import SMALL, Fleet, staff, weights
 
 from foedus.records.fleet.models import FleetProject
 from foedus.records.learning.models import Project
+from foedus.server.processes import do_due_jobs
 from foedus.services.fleet import objects
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,6 +57,7 @@ def test_a_start_model_that_is_none_leaves_no_project(operator, ports, data):
 
     assert answer.status_code == 422
     assert not Project.objects.exists()
+    do_due_jobs(ports)
     assert not list(ports.blobs.list("projects/"))
 
 

@@ -299,7 +299,7 @@ def test_signed_addresses_open_for_whoever_holds_them_until_they_expire(world, c
 
 
 def test_registering_too_often_is_throttled(world, model):
-    LIMITS.configure(10)
+    LIMITS.configure(1)
 
     answers = [world.anonymous.post(f"models/{model}/register_client/") for _ in range(4)]
 

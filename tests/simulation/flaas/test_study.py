@@ -5,8 +5,9 @@ from foedus.core.fleet.modes import TrainingMode
 from foedus.sdk import Event
 from foedus.simulation.flaas.device import Faults
 from foedus.simulation.flaas.meter import Meter
+from foedus.simulation.flaas.options import StudyOptions
 from foedus.simulation.flaas.progress import Judgement, Progress
-from foedus.simulation.flaas.study import StudyOptions, faults_of
+from foedus.simulation.flaas.study import faults_of
 from foedus.simulation.table import RoundTable
 
 

@@ -4,13 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 from foedus.simulation.flaas.fleet import Fleet
+from foedus.simulation.flaas.options import StudyOptions
 from foedus.simulation.flaas.progress import Progress
-
-if TYPE_CHECKING:
-    from foedus.simulation.flaas.study import StudyOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,7 @@ class StudyReport:
 
 
 def report_of(
-    options: "StudyOptions", project: int, progress: Progress, fleet: Fleet, *, prepared_s: float, rounds_s: float
+    options: StudyOptions, project: int, progress: Progress, fleet: Fleet, *, prepared_s: float, rounds_s: float
 ) -> StudyReport:
     rounds = tuple(
         StudyRound(

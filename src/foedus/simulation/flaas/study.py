@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +14,14 @@ from foedus.core.codecs import raw
 from foedus.core.errors import Invalid
 from foedus.core.fleet.head import evaluate
 from foedus.core.fleet.layouts import fleet_model
-from foedus.core.fleet.modes import DatasetType, TrainingMode
 from foedus.core.fleet.shards import Shape
 from foedus.sdk import Operator
 from foedus.simulation.demo.processes import Processes
 from foedus.simulation.flaas.device import Account, Faults
 from foedus.simulation.flaas.fleet import Fleet, FleetOptions
+from foedus.simulation.flaas.options import StudyOptions
 from foedus.simulation.flaas.progress import Judgement, Progress
 from foedus.simulation.flaas.report import StudyReport, report_of
-from foedus.simulation.flaas.schedule import Pace
 from foedus.simulation.flaas.webhook import Webhook
 from foedus.simulation.table import RoundTable
 
@@ -37,37 +35,6 @@ _SECRET = "secrets/push-webhook"  # noqa: S105 - where a server looks for what s
 
 Connect = Callable[[Path], "AbstractContextManager[Backstage]"]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyOptions:
-    """``images``: what to deal out instead of the digits. ``output`` gets the report, the model and the logs; with
-    ``keep`` also the server's data folder. ``faults`` by the number of a phone, from 1.
-    """
-
-    devices: int = 100
-    rounds: int = 20
-    model: str = "CIFAR10_S"
-    split: DatasetType = DatasetType.IID
-    mode: TrainingMode = TrainingMode.BASELINE
-    samples: int = 150
-    epochs: int = 20
-    alpha: float = 0.5
-    seed: int = 7
-    workers: int = 4
-    minutes: int = 60
-    images: Path | None = None
-    output: Path = Path("foedus-flaas")
-    keep: bool = False
-    pace: Pace = field(default_factory=Pace)
-    faults: dict[int, Faults] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        batch, files = fleet_model(self.model).batch, 1 if self.mode is TrainingMode.JOINT_MODELS else 3
-        if self.devices < 1 or self.rounds < 1:
-            raise Invalid("a study has at least one device and one round")
-        if self.samples * files < batch:
-            raise Invalid(f"{self.samples} samples an app do not fill a batch of {batch} in the mode {self.mode}")
 
 
 def run_study(options: StudyOptions, connect: Connect, table: RoundTable, say: Say) -> StudyReport:

@@ -68,7 +68,7 @@ def delete_model(call: Call, pk: int) -> HttpResponseBase:
 
 def register_client(call: Call, pk: int) -> HttpResponseBase:
     """Open to anybody: looks at ``CLIENT-UUID`` alone, whatever else is sent."""
-    LIMITS.strangers.take(address_of(call.request), call.now.timestamp())
+    LIMITS.joiners.take(address_of(call.request), call.now.timestamp())
     try:
         uuid = uuid_in(call.request)
     except BadUuid as exc:

@@ -8,138 +8,297 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('learning', '0003_dialects_and_settings_of_rounds'),
+        ("accounts", "0001_initial"),
+        ("learning", "0003_dialects_and_settings_of_rounds"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FleetProject',
+            name="FleetProject",
             fields=[
-                ('project', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='fleet', serialize=False, to='learning.project')),
-                ('title', models.CharField(max_length=30, unique=True)),
-                ('description', models.TextField(blank=True, null=True)),
-                ('model', models.CharField(default='CIFAR10_B20', max_length=64)),
-                ('dataset', models.CharField(default='CIFAR10', max_length=64)),
-                ('dataset_type', models.CharField(choices=[('IID', 'IID'), ('NonIID', 'Non-IID')], max_length=16)),
-                ('training_mode', models.CharField(choices=[('BASELINE', 'Baseline'), ('JOINT_SAMPLES', 'Joint Samples'), ('JOINT_MODELS', 'Joint Models')], max_length=16)),
-                ('number_of_rounds', models.PositiveIntegerField(default=20)),
-                ('number_of_apps', models.PositiveIntegerField(default=3)),
-                ('number_of_samples', models.PositiveIntegerField(default=150)),
-                ('number_of_epochs', models.PositiveIntegerField(default=20)),
-                ('responses_ratio_threshold', models.DecimalField(decimal_places=2, default=Decimal('0.80'), max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
-                ('max_training_time', models.PositiveIntegerField(default=60, help_text='Minutes.')),
-                ('valid_round_training_threshold', models.DecimalField(decimal_places=2, default=Decimal('0.70'), max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
-                ('power_plugged_only', models.BooleanField(default=True)),
-                ('battery_level_threshold', models.DecimalField(decimal_places=2, default=Decimal('0.60'), max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
-                ('seed', models.PositiveIntegerField(blank=True, default=42524235, help_text='Empty: random.', null=True)),
-                ('ratio_basis', models.CharField(choices=[('assigned', 'Assigned'), ('invited', 'Invited')], default='assigned', help_text='Of whom enough must report for a valid round.', max_length=16)),
-                ('minimum_devices', models.PositiveIntegerField(default=1, help_text='A round needs at least so many.')),
-                ('max_invalid_rounds', models.PositiveIntegerField(blank=True, help_text='After so many invalid rounds in a row the project stops. Empty: never.', null=True)),
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="fleet",
+                        serialize=False,
+                        to="learning.project",
+                    ),
+                ),
+                ("title", models.CharField(max_length=30, unique=True)),
+                ("description", models.TextField(blank=True, null=True)),
+                ("model", models.CharField(default="CIFAR10_B20", max_length=64)),
+                ("dataset", models.CharField(default="CIFAR10", max_length=64)),
+                ("dataset_type", models.CharField(choices=[("IID", "IID"), ("NonIID", "Non-IID")], max_length=16)),
+                (
+                    "training_mode",
+                    models.CharField(
+                        choices=[
+                            ("BASELINE", "Baseline"),
+                            ("JOINT_SAMPLES", "Joint Samples"),
+                            ("JOINT_MODELS", "Joint Models"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("number_of_rounds", models.PositiveIntegerField(default=20)),
+                ("number_of_apps", models.PositiveIntegerField(default=3)),
+                ("number_of_samples", models.PositiveIntegerField(default=150)),
+                ("number_of_epochs", models.PositiveIntegerField(default=20)),
+                (
+                    "responses_ratio_threshold",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.80"),
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0")),
+                            django.core.validators.MaxValueValidator(Decimal("1")),
+                        ],
+                    ),
+                ),
+                ("max_training_time", models.PositiveIntegerField(default=60, help_text="Minutes.")),
+                (
+                    "valid_round_training_threshold",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.70"),
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0")),
+                            django.core.validators.MaxValueValidator(Decimal("1")),
+                        ],
+                    ),
+                ),
+                ("power_plugged_only", models.BooleanField(default=True)),
+                (
+                    "battery_level_threshold",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.60"),
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0")),
+                            django.core.validators.MaxValueValidator(Decimal("1")),
+                        ],
+                    ),
+                ),
+                (
+                    "seed",
+                    models.PositiveIntegerField(blank=True, default=42524235, help_text="Empty: random.", null=True),
+                ),
+                (
+                    "ratio_basis",
+                    models.CharField(
+                        choices=[("assigned", "Assigned"), ("invited", "Invited")],
+                        default="assigned",
+                        help_text="Of whom enough must report for a valid round.",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "minimum_devices",
+                    models.PositiveIntegerField(default=1, help_text="A round needs at least so many."),
+                ),
+                (
+                    "max_invalid_rounds",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="After so many invalid rounds in a row the project stops. Empty: never.",
+                        null=True,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='QuestionnaireRun',
+            name="QuestionnaireRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Device',
+            name="Device",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('os', models.CharField(choices=[('Android', 'Android'), ('iOS', 'Ios')], default='Android', max_length=10)),
-                ('model', models.CharField(blank=True, max_length=30)),
-                ('manufacturer', models.CharField(blank=True, max_length=30)),
-                ('brand', models.CharField(blank=True, max_length=30)),
-                ('build_type', models.CharField(blank=True, max_length=30)),
-                ('incremental', models.CharField(blank=True, max_length=30)),
-                ('os_version', models.CharField(blank=True, max_length=10)),
-                ('security_patch', models.CharField(blank=True, max_length=15)),
-                ('samples_index', models.PositiveIntegerField(default=0)),
-                ('samples_downloaded', models.BooleanField(default=False)),
-                ('reported_at', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('power_plugged', models.BooleanField(blank=True, null=True)),
-                ('battery_level', models.FloatField(blank=True, null=True)),
-                ('participant', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='device', to='accounts.participant')),
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='device', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "os",
+                    models.CharField(
+                        choices=[("Android", "Android"), ("iOS", "Ios")], default="Android", max_length=10
+                    ),
+                ),
+                ("model", models.CharField(blank=True, max_length=30)),
+                ("manufacturer", models.CharField(blank=True, max_length=30)),
+                ("brand", models.CharField(blank=True, max_length=30)),
+                ("build_type", models.CharField(blank=True, max_length=30)),
+                ("incremental", models.CharField(blank=True, max_length=30)),
+                ("os_version", models.CharField(blank=True, max_length=10)),
+                ("security_patch", models.CharField(blank=True, max_length=15)),
+                ("samples_index", models.PositiveIntegerField(default=0)),
+                ("samples_downloaded", models.BooleanField(default=False)),
+                ("reported_at", models.DateTimeField(blank=True, db_index=True, null=True)),
+                ("power_plugged", models.BooleanField(blank=True, null=True)),
+                ("battery_level", models.FloatField(blank=True, null=True)),
+                (
+                    "participant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="device", to="accounts.participant"
+                    ),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="device", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RefreshToken',
+            name="RefreshToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('jti', models.CharField(max_length=64, unique=True)),
-                ('family', models.CharField(db_index=True, max_length=64)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('used_at', models.DateTimeField(null=True)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refresh_tokens', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("jti", models.CharField(max_length=64, unique=True)),
+                ("family", models.CharField(db_index=True, max_length=64)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("used_at", models.DateTimeField(null=True)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="refresh_tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='JoinedRound',
+            name="JoinedRound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.PositiveSmallIntegerField(choices=[(1, 'Join'), (2, 'Download Model'), (3, 'Train'), (4, 'Merge Models'), (5, 'Submit Results'), (6, 'Complete')], default=1)),
-                ('date_joined', models.DateTimeField()),
-                ('date_last_state', models.DateTimeField()),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='joined', to='fleet.device')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='joined', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "Join"),
+                            (2, "Download Model"),
+                            (3, "Train"),
+                            (4, "Merge Models"),
+                            (5, "Submit Results"),
+                            (6, "Complete"),
+                        ],
+                        default=1,
+                    ),
+                ),
+                ("date_joined", models.DateTimeField()),
+                ("date_last_state", models.DateTimeField()),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="joined", to="fleet.device"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="joined", to="learning.round"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('device', 'round'), name='joined_once')],
+                "constraints": [models.UniqueConstraint(fields=("device", "round"), name="joined_once")],
             },
         ),
         migrations.CreateModel(
-            name='StatusReport',
+            name="StatusReport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField()),
-                ('data', models.JSONField(default=dict)),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='fleet.device')),
-                ('round', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='status_reports', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField()),
+                ("data", models.JSONField(default=dict)),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="reports", to="fleet.device"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="status_reports",
+                        to="learning.round",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['device', '-created_at'], name='report_of_device'), models.Index(fields=['created_at'], name='report_at')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('round__isnull', False)), fields=('device', 'round'), name='one_train_report_per_round')],
+                "indexes": [
+                    models.Index(fields=["device", "-created_at"], name="report_of_device"),
+                    models.Index(fields=["created_at"], name="report_at"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("round__isnull", False)),
+                        fields=("device", "round"),
+                        name="one_train_report_per_round",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Submission',
+            name="Submission",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('blob', models.CharField(max_length=512)),
-                ('submitted_at', models.DateTimeField()),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='submissions', to='fleet.device')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='submissions', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("blob", models.CharField(max_length=512)),
+                ("submitted_at", models.DateTimeField()),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="submissions", to="fleet.device"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="submissions", to="learning.round"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('device', 'round'), name='one_submission_per_round')],
+                "constraints": [models.UniqueConstraint(fields=("device", "round"), name="one_submission_per_round")],
             },
         ),
         migrations.CreateModel(
-            name='TrainingResult',
+            name="TrainingResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('blob', models.CharField(max_length=512)),
-                ('loss', models.FloatField(null=True)),
-                ('metrics', models.JSONField(default=dict)),
-                ('submitted_at', models.DateTimeField()),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='results', to='fleet.device')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='results', to='learning.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("blob", models.CharField(max_length=512)),
+                ("loss", models.FloatField(null=True)),
+                ("metrics", models.JSONField(default=dict)),
+                ("submitted_at", models.DateTimeField()),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="results", to="fleet.device"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="results", to="learning.round"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('device', 'round'), name='one_result_per_round')],
+                "constraints": [models.UniqueConstraint(fields=("device", "round"), name="one_result_per_round")],
             },
         ),
     ]

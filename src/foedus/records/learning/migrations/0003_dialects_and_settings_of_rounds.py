@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('learning', '0002_upload_update'),
+        ("learning", "0002_upload_update"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='invitation',
-            name='notified_at',
+            model_name="invitation",
+            name="notified_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='project',
-            name='face',
-            field=models.CharField(default='native', max_length=16),
+            model_name="project",
+            name="face",
+            field=models.CharField(default="native", max_length=16),
         ),
         migrations.AddField(
-            model_name='round',
-            name='settings',
+            model_name="round",
+            name="settings",
             field=models.JSONField(default=dict),
         ),
     ]

@@ -1,9 +1,11 @@
 """Rounds carry the settings that they were opened with; those opened before they did get their project's."""
 
+from typing import Any
+
 from django.db import migrations
 
 
-def copy_settings(apps, schema_editor):
+def copy_settings(apps: Any, schema_editor: Any) -> None:
     rounds = apps.get_model("learning", "Round").objects.using(schema_editor.connection.alias)
     for current in rounds.filter(phase__in=("waiting", "collecting", "combining"), settings={}).select_related(
         "project"
