@@ -60,4 +60,4 @@ def test_rounds_are_judged_as_they_complete(capsys):
     (row,) = progress.rows
     assert (row.reported, row.invited, row.seconds, row.accuracy, row.loss) == (2, 2, 3.0, 0.5, 1.25)
     assert progress.finished_at is not None
-    assert "combining" in capsys.readouterr().out
+    assert "round 1: 2/2 reported, 3.00 s" in capsys.readouterr().out
