@@ -13,6 +13,15 @@ def test_every_relative_link_leads_somewhere(name):
     assert dead == []
 
 
+def test_the_index_links_every_page():
+    index = page(ROOT / "docs" / "index.md")
+    linked = {(index.path.parent / unquote(urlsplit(link).path)).resolve() for link in index.links}
+
+    missing = [name for name in paths("docs/**.md", "docs/*.md") if ROOT / name not in {*linked, index.path}]
+
+    assert missing == []
+
+
 def leads_somewhere(origin: Page, link: str) -> bool:
     parts = urlsplit(link)
     target = (origin.path.parent / unquote(parts.path)).resolve() if parts.path else origin.path

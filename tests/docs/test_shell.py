@@ -108,7 +108,11 @@ def test_a_page_can_be_typed_from_top_to_bottom(name, shell):
 
 @pytest.mark.parametrize(
     ("where", "words"),
-    [(where, words[1:]) for where, words in typed("foedus") if words[:1] == ["manage"] and words[1].islower()],
+    [
+        (where, words[1:])
+        for where, words in typed("foedus")
+        if words[:1] == ["manage"] and "".join(words[1:2]).islower()
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_management_command_line_is_one_that_django_takes(where, words):

@@ -96,13 +96,13 @@ class Api:
 class Study:
     """A project with its operator and the participants that joined it."""
 
-    def __init__(self, service, key, *, body=None, strategy="fedavg", urls=None, **options):
+    def __init__(self, service, key, *, body=None, strategy="fedavg", urls=None, settings=None, **options):
         self.urls = urls or [service.url]
         self.key = key
         self.path = f"/projects/{key}"
         self.operator = Api(*self.urls, token=service.token)
         policy = {"name": "quorum", "options": {"rounds": 3, "heartbeat_timeout_s": 60.0, **options}}
-        self.operator.post("/projects", key=key, policy=policy, strategy={"name": strategy})
+        self.operator.post("/projects", key=key, policy=policy, strategy={"name": strategy}, settings=settings or {})
         if body is not None:
             self.put_model(body)
         self.parties = []

@@ -65,8 +65,7 @@ def undisturbed(service):
 
 
 def test_a_participant_that_is_killed_goes_on_where_it_was(service, key, tmp_path, trainees, undisturbed):
-    study = Study(service, key, body=BODY, minimum=3)
-    study.operator.call("PATCH", study.path, json={"settings": {"dawdle": "cyd"}})
+    study = Study(service, key, body=BODY, minimum=3, settings={"dawdle": "cyd"})
     trainees += [Trainee(study, tmp_path, name) for name in NAMES]
     *_, killed = trainees
     for _ in range(2):

@@ -190,7 +190,7 @@ def test_training_learns_that_its_participant_was_removed(server, operator, proj
             told.wait(0.02)
         return Update({}, 1)
 
-    with pytest.raises((Forbidden, NotFound)):
+    with pytest.raises(Unauthenticated):
         join(server, operator, key, train, max_failures=1)
 
     assert told.is_set()

@@ -20,7 +20,8 @@ FIELDS = {
     "dataset_type": "IID", "training_mode": "BASELINE", "number_of_rounds": 20, "number_of_apps": 3,
     "number_of_samples": 150, "number_of_epochs": 20, "responses_ratio_threshold": "0.80", "max_training_time": 60,
     "valid_round_training_threshold": "0.70", "power_plugged_only": "on", "battery_level_threshold": "0.60",
-    "seed": "", "ratio_basis": "assigned", "minimum_devices": 1, "max_invalid_rounds": "",
+    "seed": "", "ratio_basis": "assigned", "minimum_devices": 1, "max_invalid_rounds": "", "max_model_norm": "",
+    "strategy": "mean",
 }  # fmt: skip
 
 

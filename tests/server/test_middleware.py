@@ -73,12 +73,12 @@ def test_only_names_of_the_server_pass(hosts, host, status):
 
 
 def test_a_refusal_that_leaves_much_unread_ends_the_connection():
-    sent = Exchange("PUT", headers={"Content-Length": str(1 << 30)}, pieces=[bytes(1 << 16)] * 100)
+    sent = Exchange("PUT", headers={"Content-Length": str(1 << 30)}, pieces=[bytes(1 << 20)] * 1000)
 
     answer, _ = passed(sent, Draining(refusing(Malformed("no"))))
 
     assert answer.headers["connection"] == "close"
-    assert sent.n_received == 4
+    assert sent.n_received == 64
 
 
 def test_a_refusal_that_leaves_little_unread_reads_it_and_keeps_the_connection():

@@ -17,8 +17,8 @@ from foedus.faces.native.streaming.calls import answer_to
 
 log = structlog.get_logger()
 
-_DRAIN_BYTES = 256 << 10
-_DRAIN_S = 1.0
+_DRAIN_BYTES = 64 << 20
+_DRAIN_S = 5.0
 _MAX_ERROR_BYTES = 64 << 10
 _PROBES = ("/healthz", "/readyz")
 _FACES = (

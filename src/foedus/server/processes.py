@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # Django's models can be imported only once it is set up
 
 log = structlog.get_logger()
 
+RENEW_EVERY_S = 2.0  # a third of a lease
 IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
 _BACKLOG = 2048
 
@@ -190,12 +191,10 @@ def _do_one(ports: Ports, owner: str) -> bool:
 @contextlib.contextmanager
 def renewing(renew: Callable[[], bool]) -> Iterator[None]:
     """Keep a lease while the block runs, from a thread of its own."""
-    from foedus.services.shell.jobs import LEASE
-
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(LEASE.total_seconds() / 3):
+        while not done.wait(RENEW_EVERY_S):
             try:
                 renew()
             except OperationalError as exc:

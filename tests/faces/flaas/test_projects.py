@@ -57,7 +57,6 @@ def test_a_start_model_that_is_none_leaves_no_project(operator, ports, data):
 
     assert answer.status_code == 422
     assert not Project.objects.exists()
-    do_due_jobs(ports)
     assert not list(ports.blobs.list("projects/"))
 
 
@@ -125,6 +124,7 @@ def test_a_deleted_project_takes_its_rounds_and_models_along(operator, ports):
 
     assert answer.status_code == 200
     assert operator.get(f"project/{pk}/").status_code == 404
+    do_due_jobs(ports)
     assert not list(ports.blobs.list("projects/"))
 
 

@@ -12,6 +12,7 @@ from foedus.records.learning.models import Checkpoint, Invitation, Membership, P
 from foedus.records.shell.models import Job
 from foedus.services.fleet import training
 from foedus.services.fleet.availability import Said
+from foedus.services.fleet.fields import BadFields
 from foedus.services.learning.clock import tick
 from foedus.services.learning.rounds import reasons_of
 
@@ -457,3 +458,30 @@ def test_phones_that_join_at_once_are_each_written_down_once(fleet, clock, in_th
 
     assert [r for r in results if isinstance(r, Exception)] == []
     assert fleet.devices[0].joined.count() == 1
+
+
+def test_a_model_whose_norm_is_above_the_projects_bound_is_refused(ports, clock):
+    fleet = Fleet.create(ports, clock, max_model_norm=10.0)
+    fleet.say()
+    fleet.work()
+
+    fleet.upload(0, 0, weights(0.1))
+    with pytest.raises(Invalid, match="at most 10 is allowed"):
+        fleet.upload(1, 0, weights(1.0))
+
+    assert Submission.objects.count() == 1
+
+
+def test_a_project_names_the_rule_that_combines_its_uploads(ports, clock):
+    fleet = Fleet.create(ports, clock, strategy="fedavg")
+    fleet.say()
+    for place in range(4):
+        fleet.train(place, 0, weights(place))
+
+    fleet.work()
+
+    assert Round.objects.get(project=fleet.pk, number=1).strategy["name"] == "fedavg"
+    assert fleet.model(1)[0] == 1.5
+    with pytest.raises(BadFields) as refused:
+        fleet.change(strategy="magic")
+    assert list(refused.value.errors) == ["strategy"]

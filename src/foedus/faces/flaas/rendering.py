@@ -46,6 +46,8 @@ def project_out(fleet: FleetProject, newest: Round | None) -> dict[str, Any]:
         "ratio_basis": fleet.ratio_basis,
         "minimum_devices": fleet.minimum_devices,
         "max_invalid_rounds": fleet.max_invalid_rounds,
+        "max_model_norm": fleet.max_model_norm,
+        "strategy": fleet.strategy,
     }
 
 

@@ -63,6 +63,14 @@ class FleetProject(models.Model):
         null=True, blank=True, help_text="After so many invalid rounds in a row the project stops. Empty: never."
     )
 
+    max_model_norm = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0)],
+        help_text="Uploads whose values have a larger Euclidean norm are refused. Empty: any.",
+    )
+    strategy = models.CharField(max_length=64, default="mean", help_text="The rule that combines a round's uploads.")
+
     def __str__(self) -> str:
         return self.title
 

@@ -9,6 +9,7 @@ from django.db import models
 from foedus.core.errors import Invalid
 from foedus.core.fleet.expiry import MAX_MINUTES
 from foedus.core.fleet.layouts import fleet_model
+from foedus.core.registry import build
 from foedus.records.fleet.models import FleetProject
 from foedus.services.fleet.status import Status
 
@@ -96,6 +97,10 @@ def _check(fleet: FleetProject, errors: dict[str, list[str]]) -> None:
         fleet.full_clean(exclude=["project", *errors])
     except ValidationError as exc:
         errors.update(exc.message_dict)
+    try:
+        build("foedus.strategies", fleet.strategy, {})
+    except Invalid as exc:
+        errors.setdefault("strategy", [exc.message])
     for name, (low, high) in _RANGES.items():
         value = getattr(fleet, name)
         if name not in errors and value is not None and not low <= value <= high:

@@ -9,6 +9,7 @@ from foedus.core.arrays import Layout
 from foedus.core.codecs import raw, safetensors
 from foedus.core.codecs.finite import check_finite
 from foedus.core.fleet.layouts import fleet_model
+from foedus.core.fleet.norms import check_norm
 from foedus.ports import Ports
 from foedus.services.shell.staging import Staged, staged
 
@@ -33,10 +34,11 @@ def layout_of_model(name: str) -> Layout:
 
 
 @contextmanager
-def as_safetensors(scratch: Path, path: Path, layout: Layout) -> Iterator[Staged]:
-    """The raw values at ``path`` as the engine keeps models. Raises Invalid for a wrong length and for NaN."""
+def as_safetensors(scratch: Path, path: Path, layout: Layout, *, max_norm: float | None = None) -> Iterator[Staged]:
+    """The raw values at ``path`` as the engine keeps models. Raises Invalid for a wrong length, NaN, a large norm."""
     with raw.open_source(path, layout=layout) as source:
         check_finite(source)
+        check_norm(source, max_norm)
         with staged(scratch, safetensors.chunks(source), safetensors.size_bytes(layout)) as body:
             yield body
 

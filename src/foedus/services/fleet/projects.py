@@ -49,7 +49,7 @@ def create(ports: Ports, user: User, values: Mapping[str, Any], *, now: datetime
             title=fleet.title,
             organisation=organisation_of(actor) or default_organisation(now),
             state=Project.State.PAUSED,
-            strategy={"name": "mean", "options": {}},
+            strategy=strategy_of(fleet),
             policy=policy_of(fleet),
             settings=settings_of(fleet),
             seed=secrets.randbelow(2**31),
@@ -126,6 +126,11 @@ def policy_of(fleet: FleetProject) -> dict[str, Any]:
     }
 
 
+def strategy_of(fleet: FleetProject) -> dict[str, Any]:
+    """The rule that combines uploads, which all weigh the same."""
+    return {"name": fleet.strategy, "options": {}}
+
+
 def settings_of(fleet: FleetProject) -> dict[str, Any]:
     """What each round keeps from the moment of its opening."""
     return {"samples": fleet.number_of_samples, "epochs": fleet.number_of_epochs, "seed": fleet.seed}
@@ -133,7 +138,8 @@ def settings_of(fleet: FleetProject) -> dict[str, Any]:
 
 def _apply(project: Project, fleet: FleetProject) -> None:
     project.title, project.policy, project.settings = fleet.title, policy_of(fleet), settings_of(fleet)
-    project.save(update_fields=["title", "policy", "settings"])
+    project.strategy = strategy_of(fleet)
+    project.save(update_fields=["title", "policy", "settings", "strategy"])
     Round.objects.filter(project=project, phase__in=(Phase.WAITING, Phase.COLLECTING)).update(policy=project.policy)
     look_again(fleet)
 

@@ -66,8 +66,9 @@ def submit_model(ports: Ports, device: Device, pk: int, number: int, body: Stage
     (the round is over) and Replayed (another model than the one that counts).
     """
     membership = get_assignment(device, pk)
-    layout = layout_of_model(membership.project.fleet.model)
-    with as_safetensors(ports.scratch, body.path, layout) as model:
+    fleet = membership.project.fleet
+    layout = layout_of_model(fleet.model)
+    with as_safetensors(ports.scratch, body.path, layout, max_norm=fleet.max_model_norm) as model:
         size_bytes = model.size_bytes
         blob = store(ports, f"projects/{pk}/submissions", model)
     try:

@@ -20,7 +20,7 @@ from foedus.services.shell.staging import Staged, Staging
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20  # handed to a thread at once
 IDLE_S = 20.0  # without a byte
-MAX_IN_FLIGHT = 4  # bodies of one actor in this process
+MAX_IN_FLIGHT = 32  # bodies of one actor in this process: more than repetitions in good faith, less than a disk
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 

@@ -1,0 +1,86 @@
+"""Writes docs/reference/settings.md from foedus.bootstrap.Settings: python dev/settings_page.py."""
+
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+from foedus.bootstrap import Settings
+from foedus.ports.secrets import Secret
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "settings.md"
+
+HEAD = """<!-- written by dev/settings_page.py: change that, or foedus.bootstrap.Settings -->
+
+# Settings
+
+Every option of the service. Flags of a command win over variables of the environment, those over `foedus.toml` in the
+data folder (its keys are the names of the first column, all but `data`), those over the defaults. An empty variable is
+one that is not set. Lists are separated by commas; true and false are `true` or `1`, `false` or `0`.
+
+| option | variable | default | meaning |
+| --- | --- | --- | --- |
+"""
+
+TAIL = """
+Two more are read by the commands that talk to a server, never by the server: `FOEDUS_URL`, its address, and
+`FOEDUS_OPERATOR_TOKEN`, the token to show it ([commands](commands.md)). Some options of other systems are understood,
+too: `DATABASE_URL`; of FLaaS `AWS_REGION`, `AWS_S3_BUCKET_NAME`, `AWS_S3_BUCKET_NAME_STATIC` and Pushwoosh's
+`PUSHWOOSH_APPLICATION_CODE` and `PUSHWOOSH_API_TOKEN`; of FMA `FMA_DATABASE_HOST`, `FMA_DATABASE_PORT`,
+`FMA_DATABASE_NAME`, `FMA_DB_SECRET_PATH`, `FMA_SETTINGS_MODULE`, `SECRET_KEY`, `TRUSTED_ORIGIN`,
+`AGGREGATOR_LAMBDA_ARN`, `ENV`, `TAGS` and `IS_LAMBDA_DEPLOYMENT`. What begins with `FOEDUS_` wins over them.
+"""
+
+MEANINGS = {
+    "data": "Folder of the database, keys, blobs and scratch files. Default: `foedus` in the user's application data",
+    "database_url": "`sqlite:PATH` or `postgresql://USER:PASSWORD@HOST/NAME`. Empty: SQLite in the data folder",
+    "blobs_url": "Where models and updates are kept: `file:`, `s3://BUCKET?endpoint=...` ([connectors](connectors.md))",
+    "bus_url": "Who wakes whom: `local:`, `postgresql://...`, `nats://...`. Empty: as the database suggests",
+    "push_url": "How phones are told: `outbox:` (a file), `webhook:https://...`, `pushwoosh:`",
+    "secrets": "Where the server keeps its own keys: `file:`, `env:`, `aws:PREFIX`",
+    "host": "Address to listen on",
+    "port": "Port to listen on; 0 takes a free one",
+    "allowed_hosts": "Names under which the server answers. Empty: its own on a loopback address, else any",
+    "clock_seconds": "How often the clock ticks; 0: never, only by hand",
+    "faces": "Dialects that are switched on",
+    "threads": "Requests that one web process works on at the same time",
+    "requests_per_second": "What anybody may ask of one web process; 0: any number",
+    "max_model_bytes": "The largest model that a project may begin with",
+    "flaas_report_days": "FLaaS: how long reports of phones are kept",
+    "flaas_model_days": "FLaaS: how long models of devices are kept",
+    "flaas_questionnaire_hours": "FLaaS: hours of the day at which phones are asked; empty: never",
+    "flaas_questionnaire_title": "FLaaS: title of that push",
+    "flaas_questionnaire_text": "FLaaS: text of that push",
+    "flaas_questionnaire_icon": "FLaaS: address of its picture",
+    "static_bucket": "S3 bucket of the admin pages' styles; empty: the server sends them",
+    "static_region": "Region of that bucket",
+    "log_format": "`text`, `json`, or `auto`: text on a terminal",
+    "log_level": "`debug`, `info`, `warning` or `error`",
+    "secret_key": "Signs sessions; the same for every process. Empty: made on first use",
+    "first_token": "Token of the first operator, a superuser: `fop_` and 36 or more random characters. Empty: made",
+    "database_secret": "FMA: name of the secret with the user and password of the PostgreSQL database",
+    "trusted_origins": "Further names of the server, trusted with forms over HTTPS",
+    "emulated": "FMA: the functions run outside their cloud",
+    "schedule_url": "FMA: `none:`, or `eventbridge:?target=...`, the outside clock of aggregations",
+    "fma_settings_module": "FMA: a Python module with its settings",
+}
+
+
+def page() -> str:
+    """The page as it should be. Raises KeyError for a setting without a meaning."""
+    rows = (
+        f"| `{f.name}` | `FOEDUS_{f.name.upper()}` | {_default(f)} | {MEANINGS[f.name]} |\n" for f in fields(Settings)
+    )
+    return HEAD + "".join(rows) + TAIL
+
+
+def _default(field: Field[Any]) -> str:
+    value = field.default
+    if value is MISSING or isinstance(value, Secret) or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
