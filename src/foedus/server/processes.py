@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import django
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from foedus import bootstrap
@@ -199,7 +200,8 @@ def renewing(renew: Callable[[], bool]) -> Iterator[None]:
                 renew()
             except OperationalError as exc:
                 log.warning("lease.not_renewed", error=str(exc))
-        close_old_connections()
+        if settings.configured:  # whoever keeps leases elsewhere may have no database at all
+            close_old_connections()
 
     thread = threading.Thread(target=keep, name="lease", daemon=True)
     thread.start()

@@ -1,15 +1,19 @@
 import json
-from datetime import timedelta
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
-from foedus.connectors.metadata.contract import NOW
 from foedus.connectors.metadata.memory import MemoryMetadata
 from foedus.core.errors import Invalid, Unavailable
 from foedus.ports.blobs import BlobsUnavailable
 from foedus.ports.metadata import FederatedModel, ModelMissing, ModelUpdate, Outcome
 from foedus.server.serverless.store import LEASE, StoreAggConnector, eligible
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def clock():
@@ -184,3 +188,29 @@ def test_without_a_bound_any_base_will_do():
 
 def test_a_run_holds_its_claim_for_longer_than_it_takes_to_renew_it():
     assert timedelta(seconds=10) < LEASE
+
+
+def test_a_store_of_somebody_elses_needs_no_django(tmp_path):
+    code = """
+from datetime import UTC, datetime
+from pathlib import Path
+from foedus.connectors.blobs.memory import MemoryBlobs
+from foedus.connectors.metadata.memory import MemoryMetadata
+from foedus.ports import Ports
+from foedus.server.serverless.store import StoreAggConnector
+ports = Ports(blobs=MemoryBlobs(), bus=None, push=None, secrets=None, scratch=Path("."))
+store = MemoryMetadata()
+model = store.add_model()
+store.add_client(model, "a")
+ports.blobs.put("u", b"[1, 2]")
+store.add_update(model, "a", "u")
+print(StoreAggConnector.from_settings(store, None, ports).run(model, now=lambda: datetime.now(UTC)).aggregate)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ran.stdout, ran.stderr) == ("3\n", "")
