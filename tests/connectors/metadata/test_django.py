@@ -131,6 +131,15 @@ def test_an_aggregate_that_a_run_made_is_like_any_other(world, metadata, model, 
     assert (aggregate.federated_model_id, aggregate.checkpoint.number) == (model, 1)
 
 
+def test_what_was_not_claimed_is_not_in_the_aggregate_and_goes_on_waiting(world, metadata, model, sent):
+    claim = metadata.claim(model, sent[1:], now=NOW, lease=LEASE)
+
+    assert [update.id for update in metadata.waiting(model, now=NOW)] == sent[:1]
+    made = metadata.finish(claim, world.result(model), now=NOW)
+    assert list(ModelAggregate.objects.get(pk=made).made_of.values_list("pk", flat=True)) == sent[1:]
+    assert [update.id for update in metadata.waiting(model, now=NOW)] == sent[:1]
+
+
 def test_workers_leave_alone_what_a_run_has_claimed(world, metadata, model, sent):
     metadata.claim(model, sent, now=NOW, lease=LEASE)
 
