@@ -239,6 +239,7 @@ def _sqlite(path: Path) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
+        "CONN_MAX_AGE": None,  # opening one costs more than most of what is asked on it
         "OPTIONS": {
             # A writer that waits for its turn at BEGIN never has to be told "database is locked" half-way.
             "transaction_mode": "IMMEDIATE",

@@ -87,8 +87,8 @@ def test_keys_that_expired_and_tokens_that_were_revoked_open_nothing(service, st
     assert study.operator.get(f"{study.path}/participants")["items"] == []
 
 
-def test_many_who_wait_are_woken_by_the_start_of_a_round(service, key):
-    count = 300
+@pytest.mark.parametrize("count", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_many_who_wait_are_woken_by_the_start_of_a_round(service, key, count):
     study = Study(service, key, body=BODY, minimum=count, ratio=1.0)
     secrets = [f"{number:043d}" for number in range(count)]
     keys = study.keys(count)

@@ -79,7 +79,10 @@ def test_a_part_of_an_upload_that_is_cut_counts_as_far_as_it_came(service, study
 
 def test_what_is_too_large_is_refused_before_it_is_read(service, party):
     with Wire(service.url) as wire:
-        wire.head("PUT", f"{party.update_path(1)}?examples=1", party.token, Content_Length=10 << 30, **headers(BODY))
+        wire.head(
+            "PUT", f"{party.update_path(1)}?examples=1", party.token,
+            Content_Length=10 << 30, Expect="100-continue", **headers(BODY),
+        )  # fmt: skip
 
         assert wire.answer()[0] == 413
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from foedus.core.errors import NotFound
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
@@ -135,6 +135,7 @@ def round_view(project: Project, current: Round, policy: Policy, now: datetime, 
     )
     updates = Update.objects.filter(round=current).aggregate(n=Count("pk"), members=Count("membership", distinct=True))
     open_tasks = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
+    completed, latest_complete = _completed(project, current)
     may_invite = current.state is Phase.WAITING or invitations["lost"] > 0 or policy.open_ended
     return RoundView(
         number=current.number,
@@ -153,8 +154,8 @@ def round_view(project: Project, current: Round, policy: Policy, now: datetime, 
         covered=_covered(project, current) if policy.open_ended else 0,
         pending=_pending(project, current, policy) if absences else (),
         pending_seen_at=open_tasks.aggregate(at=Min("membership__seen_at"))["at"] if absences else None,
-        completed=Round.objects.filter(project=project, phase=Phase.COMPLETE).count(),
-        invalid_streak=_invalid_streak(project, current),
+        completed=completed,
+        invalid_streak=_invalid_since(project, latest_complete, current),
         seed=project.seed,
     )
 
@@ -241,7 +242,19 @@ def _pending(project: Project, current: Round, policy: Policy) -> tuple[Candidat
     return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
 
 
-def _invalid_streak(project: Project, current: Round) -> int:
-    before = Round.objects.filter(project=project, number__lt=current.number)
-    latest_complete = before.filter(phase=Phase.COMPLETE).order_by("-number").values_list("number", flat=True).first()
-    return before.filter(phase=Phase.INVALID, number__gt=latest_complete or 0).count()
+def _completed(project: Project, current: Round) -> tuple[int, int]:
+    """How many rounds are complete, and the number of the latest of them before ``current`` (0: none)."""
+    is_complete = Q(phase=Phase.COMPLETE)
+    found = Round.objects.filter(project=project).aggregate(
+        completed=Count("pk", filter=is_complete),
+        latest=Max("number", filter=is_complete & Q(number__lt=current.number)),
+    )
+    return found["completed"], found["latest"] or 0
+
+
+def _invalid_since(project: Project, number: int, current: Round) -> int:
+    """How many rounds between the two are invalid."""
+    if number + 1 == current.number:
+        return 0
+    between = Round.objects.filter(project=project, number__gt=number, number__lt=current.number)
+    return between.filter(phase=Phase.INVALID).count()

@@ -61,13 +61,18 @@ def _built(group: str, name: str, options: str) -> Any:
     return build(group, name, json.loads(options))
 
 
-def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = True) -> None:
-    """Take every step that is due. ``absences=False`` after an update: it brings nobody back and loses nobody."""
+def advance(
+    ports: Ports, project: Project, now: datetime, *, absences: bool = True, current: Round | None = None
+) -> None:
+    """Take every step that is due. ``absences=False`` after an update: it brings nobody back and loses nobody.
+
+    ``current`` is the open round, from a caller that has read it in this transaction.
+    """
     for _ in range(_MAX_STEPS):
         if project.state != Project.State.RUNNING:
             _check_again(project, None)
             return
-        current = find_open_round(project) or open_round(ports, project, now)
+        current = current or find_open_round(project) or open_round(ports, project, now)
         policy = policy_of(current)
         if absences:
             _mark_absent(ports, project, policy, now)
@@ -77,6 +82,10 @@ def advance(ports: Ports, project: Project, now: datetime, *, absences: bool = T
                 _check_again(project, decision.until)
             return
         _apply(ports, project, current, decision, now)
+        if isinstance(decision, Combine):
+            _check_again(project, None)  # nothing but the new model moves it now
+            return
+        current = None
         absences = True  # whoever was invited just now may vanish: the next look must say when to look again
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)

@@ -62,8 +62,11 @@ class Answer:
     membership: Membership
 
 
-def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime) -> Answer:
-    """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound."""
+def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
+    """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound.
+
+    Without ``explain``, ``Idle`` has no reasons: to count what a project waits for costs more than all the rest.
+    """
     project = get_project(key)
     require(actor, Verb.WORK, project)
     membership = get_membership(project, actor.id)
@@ -73,7 +76,7 @@ def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: dat
         membership.evaluates = evaluates
     if _sign(ports, project, membership, timeout_s, now):
         project.refresh_from_db()
-    return Answer(project, _task(project, membership, now), _heartbeat_s(timeout_s), membership)
+    return Answer(project, _task(project, membership, now, explain=explain), _heartbeat_s(timeout_s), membership)
 
 
 def still_here(answer: Answer, *, now: datetime) -> bool:
@@ -137,7 +140,7 @@ def evaluation_due(project: Project, membership: Membership, checkpoint: Checkpo
     return wanted and not has_scored(checkpoint, membership)
 
 
-def _task(project: Project, membership: Membership, now: datetime) -> Task:
+def _task(project: Project, membership: Membership, now: datetime, *, explain: bool) -> Task:
     invitation = find_open_invitation(membership) if project.state == Project.State.RUNNING else None
     if invitation is not None and _still_wanted(invitation.round):
         base = invitation.round.base
@@ -149,6 +152,8 @@ def _task(project: Project, membership: Membership, now: datetime) -> Task:
     )
     if latest is not None and evaluation_due(project, membership, latest):
         return Evaluate(checkpoint=latest)
+    if not explain and project.state != Project.State.FINISHED:
+        return Idle(reasons=())
     reasons = reasons_of(project, now, named=False)  # a participant asks
     if project.state == Project.State.FINISHED:
         return Finished(checkpoint=latest, reasons=reasons)

@@ -157,7 +157,7 @@ def record_update(
         round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
         examples=command.examples, metrics=dict(command.metrics),
     )  # fmt: skip
-    advance(ports, project, now, absences=False)
+    advance(ports, project, now, absences=False, current=current)
     return update, True
 
 
@@ -221,7 +221,7 @@ def _admitting_round(
 ) -> tuple[Round, int, Checkpoint, int]:
     """The round that would count an update for ``task_round``, its sequence there, its base, and how stale that is."""
     task = get_round(project, task_round)
-    current = find_open_round(project)
+    current = task if task.state.is_open else find_open_round(project)
     policy = policy_of(current or task)
     sequence = Update.objects.filter(membership=membership, task_round=task_round).count()
     if sequence and policy.updates_per_participant == 1:
@@ -232,7 +232,8 @@ def _admitting_round(
         raise Late(f"round {task_round} is over ({task.phase}); your update is not counted", round=task_round)
     latest = find_latest_checkpoint(project)
     staleness = latest.number - task.base.number if latest else 0
-    earlier = Update.objects.filter(membership=membership, round=current).count()
+    # Where updates cannot wander into later rounds, those for this task are those in this round.
+    earlier = Update.objects.filter(membership=membership, round=current).count() if policy.open_ended else sequence
     _admit(project, current, policy, membership, task_round, staleness, earlier, now)
     return current, sequence, task.base, staleness
 
@@ -273,12 +274,9 @@ def check_same(known: Update, command: SubmitUpdate) -> None:
 
 def _find_same(membership: Membership, command: SubmitUpdate, digest: str) -> Update | None:
     """The update that ``command`` repeats, if any. Raises Replayed when it says something else about its bytes."""
-    known = (
-        Update.objects.filter(membership=membership, task_round=command.round, digest=digest)
-        .select_related("membership__participant", "round")
-        .first()
-    )
+    known = Update.objects.filter(membership=membership, task_round=command.round, digest=digest).first()
     if known is not None:
+        known.membership = membership  # read already, with its participant, whom receipts name
         check_same(known, command)
     return known
 

@@ -29,17 +29,22 @@ async def next_view(request: Request) -> Response:
     key = key_in(request)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_s
+    left_s = wait_s
     while True:
         mark = hub.mark()
-        answer: Answer = await in_thread(next_task, ports_of(request), actor, key, evaluates=evaluates, now=now())
-        left_s = ends_at - loop.time()
-        if not isinstance(answer.task, Idle) or left_s <= 0 or hub.is_closed():
+        is_last = left_s <= 0 or hub.is_closed()
+        answer: Answer = await in_thread(
+            next_task, ports_of(request), actor, key, evaluates=evaluates, explain=is_last, now=now()
+        )
+        if is_last or not isinstance(answer.task, Idle):
             return JSONResponse(task_out(answer))
+        left_s = ends_at - loop.time()
         # Work wakes those who wait at once; in between they only say that they are still there.
         while not await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s)):
             left_s = ends_at - loop.time()
             if left_s <= 0 or hub.is_closed() or not await in_thread(still_here, answer, now=now()):
                 break
+        left_s = ends_at - loop.time()
 
 
 @answering

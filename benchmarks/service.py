@@ -1,0 +1,106 @@
+"""A real server as it is delivered (durable writes, tokens), and participants that cost next to nothing themselves."""
+
+import base64
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from foedus.core.arrays import Arrays
+from foedus.core.codecs import safetensors
+from foedus.simulation.demo.processes import Processes
+
+SAFETENSORS = "application/vnd.safetensors"
+
+
+class Caller:
+    """One kept connection, asking with one token. The standard library's client, because it takes the least time."""
+
+    def __init__(self, url, token=None):
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+        self._token = token
+
+    def call(self, method, path, body=None, **headers):
+        """The body of the answer; anything but success is an error."""
+        if body is not None and not isinstance(body, bytes):
+            body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        self._connection.request(method, f"/foedus/v1{path}", body, headers)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {data[:300]!r}")
+        return data
+
+    def json(self, method, path, body=None):
+        return json.loads(self.call(method, path, body))
+
+
+class Server:
+    """``foedus serve`` in a folder that is gone at the end."""
+
+    def __init__(self, url, token, pid):
+        self.url, self.pid = url, pid
+        self._token = token
+
+    def project(self, key, body, participants, rounds):
+        """A project with its first model, and the tokens of its participants."""
+        policy = {"name": "quorum", "options": {"minimum": participants, "rounds": rounds}}
+        operator = Caller(self.url, self._token)
+        operator.call("POST", "/projects", {"key": key, "policy": policy})
+        operator.call("PUT", f"/projects/{key}/model", body, **headers_of(body))
+        keys = operator.json("POST", f"/projects/{key}/enrolment-keys", {"count": participants})["items"]
+        return [json.loads(Caller(self.url).call("POST", "/enrol", {"key": item["key"]}))["token"] for item in keys]
+
+
+@contextlib.contextmanager
+def serving():
+    with tempfile.TemporaryDirectory(prefix="foedus-bench-") as folder, Processes(Path(folder)) as processes:
+        data = Path(folder) / "data"
+        os.environ["FOEDUS_REQUESTS_PER_SECOND"] = "0"
+        os.environ["FOEDUS_LOG_LEVEL"] = "warning"
+        server = processes.start(
+            "server", ["-m", "foedus", "serve", "--port", "0", "--data", str(data), "--until-eof"],
+            output=subprocess.PIPE,
+        )  # fmt: skip
+        url = processes.ready_url(server, 60)
+        yield Server(url, (data / "operator-token").read_text().strip(), server.pid)
+
+
+class Participant(threading.Thread):
+    """Asks, downloads, hands in the same update in every round; ``on_task`` is told when a round's task came."""
+
+    def __init__(self, server, key, token, body, on_task=lambda: None):
+        super().__init__()
+        self._caller = Caller(server.url, token)
+        self._path, self._body, self._headers = f"/projects/{key}", body, headers_of(body)
+        self._on_task = on_task
+
+    def run(self):
+        while (task := self._caller.json("GET", f"{self._path}/next?wait=30"))["task"] != "finished":
+            if task["task"] == "train":
+                self._on_task()
+                self._caller.call("GET", task["checkpoint"]["href"].removeprefix("/foedus/v1"))
+                where = f"{self._path}/rounds/{task['round']}/update?examples=1"
+                self._caller.call("PUT", where, self._body, **self._headers)
+
+
+def model(size_bytes, seed=0):
+    """A model of about that size, in ten tensors of float32."""
+    rng = np.random.default_rng(seed)
+    elements = size_bytes // 40
+    return safetensors.encode(Arrays({f"layer{i}": rng.standard_normal(elements, np.float32) for i in range(10)}))
+
+
+def headers_of(body):
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return {"Content-Type": SAFETENSORS, "Content-Digest": f"sha-256=:{digest}:"}
