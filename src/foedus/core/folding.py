@@ -5,10 +5,10 @@ Weights are first scaled by a power of two, so that they add up to less than one
 no sum overflow. Why this and not an exact accumulator: ``docs/explanation/order-free-sums.md``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import frexp, fsum, isfinite, ldexp
 from typing import Literal
@@ -38,6 +38,8 @@ class Update:
     ``key``        tells contributions apart and fixes their order: a digest of the content and the participant's name
     ``weight``     such as the number of examples; finite and not negative
     ``staleness``  how many checkpoints were published since the one it was trained from
+    ``metrics``    what the participant measured, such as its loss; all finite
+    ``extras``     what else came along because the strategy needs it: groups of tensors by name
     """
 
     key: str
@@ -45,6 +47,8 @@ class Update:
     source: TensorSource
     kind: Kind = Kind.WEIGHTS
     staleness: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    extras: Mapping[str, TensorSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (self.weight >= 0 and isfinite(self.weight)):
@@ -113,10 +117,10 @@ def each(function: Callable[..., Tensor], first: Arrays, *rest: Arrays) -> Array
 
     The result has the shapes and dtypes of ``first``. Raises Invalid when a value does not fit its dtype.
     """
-    result = _empty(first.layout)
-    for spec, start, stop in _spans(first.layout, BLOCK_ELEMENTS):
+    result = empty(first.layout)
+    for spec, start, stop in spans(first.layout, BLOCK_ELEMENTS):
         blocks = [_widened(arrays.block(spec.name, start, stop)) for arrays in (first, *rest)]
-        with _guarded(spec):
+        with guarded(spec):
             result[spec.name].reshape(-1)[start:stop] = function(*blocks)
     return Arrays(result)
 
@@ -151,7 +155,7 @@ class _Fold:
             raise Invalid("updates of one round are either all weights or all deltas")
         layout = layout or ordered[0].source.layout
         for update in ordered:
-            _check_layout(layout, update)
+            check_layout(layout, update)
         weights, total = _shares([u.weight for u in weighing])
         return cls(layout, ordered[0].kind, tuple(u.source for u in weighing), tuple(weights), total)
 
@@ -166,22 +170,22 @@ class _Fold:
     ) -> Arrays:
         """The mean, plus (or, with ``sign`` -1, minus) ``base``."""
         layout = Layout(tuple(spec for spec in self.layout if only(spec)))
-        result = _empty(layout)
-        spans = list(_spans(layout, block_elements))
+        result = empty(layout)
+        blocks = list(spans(layout, block_elements))
 
         def work(share: Sequence[tuple[TensorSpec, int, int]]) -> None:
             scratch = _Scratch.of(max((stop - start for _, start, stop in share), default=0))
             for spec, start, stop in share:
-                with _guarded(spec):
+                with guarded(spec):
                     mean = self._mean(spec, start, stop, scratch)
                     offset = None if base is None else base.block(spec.name, start, stop)
-                    _finish(mean, offset, sign, out=result[spec.name].reshape(-1)[start:stop])
+                    finish(mean, offset, sign, out=result[spec.name].reshape(-1)[start:stop])
 
         if threads == 1 or layout.size * len(self.sources) < _WORTH_THREADS:
-            work(spans)
+            work(blocks)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, [spans[i::threads] for i in range(threads)]))
+                list(pool.map(work, [blocks[i::threads] for i in range(threads)]))
         return Arrays(result)
 
     def _mean(self, spec: TensorSpec, start: int, stop: int, scratch: "_Scratch") -> Tensor:
@@ -191,7 +195,7 @@ class _Fold:
         for i, (source, weight) in enumerate(zip(self.sources, self.weights, strict=True)):
             block = source.block(spec.name, start, stop)
             if clamped and spec.dtype != "float64":
-                _check_exact(spec, block)
+                check_exact(spec, block)
             target = term if i else total  # starting from a term, not from 0.0, keeps the sign of -0.0
             target[...] = block
             if clamped:
@@ -226,7 +230,7 @@ class _Scratch:
 
 
 @contextmanager
-def _guarded(spec: TensorSpec) -> Iterator[None]:
+def guarded(spec: TensorSpec) -> Iterator[None]:
     """Turns an overflow while working on a tensor into Invalid that names it; NumPy's switch is the thread's own."""
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -236,7 +240,8 @@ def _guarded(spec: TensorSpec) -> Iterator[None]:
         raise Invalid(text, tensor=spec.name) from exc
 
 
-def _finish(mean: Tensor, base: Tensor | None, sign: Literal[1, -1], *, out: Tensor) -> None:
+def finish(mean: Tensor, base: Tensor | None, sign: Literal[1, -1], *, out: Tensor) -> None:
+    """Write a block of float64 values, plus or minus ``base``, in the dtype of ``out``: rounded, or as truth values."""
     if out.dtype.kind == "f":
         if base is not None:
             (np.add if sign == 1 else np.subtract)(mean, base, out=mean)
@@ -260,7 +265,8 @@ def _shares(weights: Sequence[float]) -> tuple[list[float], float]:
     return scaled, fsum(scaled)
 
 
-def _check_layout(layout: Layout, update: Update) -> None:
+def check_layout(layout: Layout, update: Update) -> None:
+    """Raise Invalid, naming tensor and update, unless the update has the tensors of ``layout``."""
     if update.source.layout == layout:
         return
     try:
@@ -269,18 +275,21 @@ def _check_layout(layout: Layout, update: Update) -> None:
         raise Invalid(exc.message, **exc.context, update=update.key) from exc
 
 
-def _check_exact(spec: TensorSpec, block: Tensor) -> None:
+def check_exact(spec: TensorSpec, block: Tensor) -> None:
+    """Raise Invalid for integers that float64 would round."""
     if int(block.max()) > _EXACT or int(block.min()) < -_EXACT:
         raise Invalid(f"tensor {spec.name!r}: integers beyond 2**53 cannot be averaged", tensor=spec.name)
 
 
-def _spans(layout: Layout, block_elements: int) -> Iterator[tuple[TensorSpec, int, int]]:
+def spans(layout: Layout, block_elements: int) -> Iterator[tuple[TensorSpec, int, int]]:
+    """Every tensor's blocks: the tensor, its first element and the one after its last."""
     for spec in layout:
         for start in range(0, spec.size, block_elements):
             yield spec, start, min(start + block_elements, spec.size)
 
 
-def _empty(layout: Layout) -> dict[str, Tensor]:
+def empty(layout: Layout) -> dict[str, Tensor]:
+    """Tensors to be written into."""
     return {t.name: np.empty(t.shape, t.dtype) for t in layout}
 
 
