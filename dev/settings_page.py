@@ -59,6 +59,7 @@ MEANINGS = {
     "first_token": "Token of the first operator, a superuser: `fop_` and 36 or more random characters. Empty: made",
     "database_secret": "FMA: name of the secret with the user and password of the PostgreSQL database",
     "trusted_origins": "Further names of the server, trusted with forms over HTTPS",
+    "page_origins": "FMA: origins of web pages that may call its API, such as `https://app.example.org`",
     "emulated": "FMA: the functions run outside their cloud",
     "schedule_url": "FMA: `none:`, or `eventbridge:?target=...`, the outside clock of aggregations",
     "fma_settings_module": "FMA: a Python module with its settings",

@@ -75,3 +75,11 @@ def test_what_processes_do_not_share_is_refused_by_the_option_s_name(tmp_path, n
 
     with pytest.raises(Invalid, match=f"FOEDUS_{name} is memory:"):
         check_shared(options)
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "app.example.org", "https://app.example.org/", "https://*.example.org", "null"]
+)
+def test_origins_of_pages_are_named_exactly(tmp_path, origin):
+    with pytest.raises(Invalid, match="FOEDUS_PAGE_ORIGINS"):
+        Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_PAGE_ORIGINS": f"http://localhost:5173,{origin}"})

@@ -29,6 +29,7 @@ _FMA_NAMES = {
 }
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 FACES = ("native", "flaas", "fma")
 
 
@@ -64,6 +65,7 @@ class Settings:
     first_token: Secret = NO_SECRET
     database_secret: str = ""
     trusted_origins: tuple[str, ...] = ()
+    page_origins: tuple[str, ...] = ()
     emulated: bool = False
     schedule_url: str = "none:"
     fma_settings_module: str = ""
@@ -98,6 +100,12 @@ class Settings:
             raise Invalid(f"FOEDUS_FACES: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
         if not 0 <= self.port <= 65535:
             raise Invalid(f"FOEDUS_PORT must be 0 to 65535, not {self.port}")
+        for origin in self.page_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise Invalid(
+                    f"FOEDUS_PAGE_ORIGINS: {origin!r} is not an origin as browsers write it, such as "
+                    "https://app.example.org or http://localhost:5173; there are no wildcards"
+                )
         if self.clock_seconds < 0:
             raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
         if self.threads < 1:

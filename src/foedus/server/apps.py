@@ -8,13 +8,15 @@ class ServerConfig(AppConfig):
     label = "server"
 
     def ready(self) -> None:
-        """Tell the faces how often anybody may ask: they do not read settings by themselves."""
+        """Tell the faces how often anybody may ask, and from which pages: they do not read settings by themselves."""
         from foedus import bootstrap
         from foedus.faces.fma.limits import LIMITS as FMA
+        from foedus.faces.fma.origins import ORIGINS
         from foedus.faces.native.limits import LIMITS as NATIVE
 
         for limits in (NATIVE, FMA):
             limits.configure(bootstrap.settings().requests_per_second)
+        ORIGINS.configure(bootstrap.settings().page_origins)
 
 
 class AdminConfig(DjangoAdminConfig):

@@ -336,7 +336,7 @@ def test_a_body_without_a_length_is_refused(client):
     assert response.status_code == 411
 
 
-def test_cors_and_sniffing_are_off(world):
+def test_sniffing_and_framing_are_off(world):
     headers = Api().get("").headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"

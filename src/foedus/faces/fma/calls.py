@@ -14,6 +14,7 @@ from foedus.core.errors import NotFound
 from foedus.faces.fma.addresses import Addresses
 from foedus.faces.fma.auth import caller_of
 from foedus.faces.fma.errors import MethodNotAllowed, respond
+from foedus.faces.fma.origins import ORIGINS
 from foedus.faces.fma.rendering import answer
 from foedus.ports import Ports
 from foedus.services.aggregation.access import ANYBODY, Caller, require_known
@@ -50,8 +51,9 @@ def endpoint(*, public: bool = False, **methods: View) -> View:
         except Exception as exc:  # noqa: BLE001 - the last line before Django's page
             response = respond(exc, request.path)
         response.headers.setdefault("Allow", ", ".join(allowed))
-        response.headers["Vary"] = "Accept, Cookie, Authorization, CLIENT-UUID"
+        response.headers["Vary"] = "Accept, Cookie, Authorization, CLIENT-UUID, Origin"
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        ORIGINS.admit(request, response)
         return response
 
     return view

@@ -29,6 +29,7 @@ def _numbered(view: View) -> View:
 urlpatterns = [
     re_path(r"^api-token-auth/?$", endpoint(public=True, post=service.obtain_token)),
     re_path(r"^api/v1/?$", endpoint(get=service.root)),
+    re_path(r"^api/v1/openapi\.json$", endpoint(public=True, get=service.openapi)),
     _at("models", endpoint(get=models.list_models, post=models.create_model)),
     _at(
         f"models/{_PK}",

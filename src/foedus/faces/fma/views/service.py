@@ -1,6 +1,7 @@
 """The root, tokens, files, and addresses that there are not."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -14,6 +15,7 @@ from foedus.faces.fma.auth import address_of, checked_login
 from foedus.faces.fma.calls import Call
 from foedus.faces.fma.errors import BadFields
 from foedus.faces.fma.limits import LIMITS
+from foedus.faces.fma.openapi import document
 from foedus.faces.fma.parsing import body_of
 from foedus.faces.fma.rendering import answer
 from foedus.records.aggregation.models import ModelAggregate, ModelArtifact, ModelUpdate
@@ -39,6 +41,15 @@ _KINDS: dict[str, tuple[Callable[[Caller], QuerySet[Any]], type[Model], Callable
 
 def root(call: Call) -> HttpResponseBase:
     return answer({name: call.addresses.of(f"/api/v1/{name}/") for name in COLLECTIONS})
+
+
+def openapi(call: Call) -> HttpResponseBase:  # noqa: ARG001 - the same for everybody
+    return answer(_description())
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return document()
 
 
 def obtain_token(call: Call) -> HttpResponseBase:
