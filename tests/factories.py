@@ -12,8 +12,9 @@ from foedus.records.accounts.models import Organisation, User
 from foedus.services.accounts.credentials import actor_of_user, authenticate
 from foedus.services.learning.enrolment import Enrol, MakeKeys, enrol, make_enrolment_keys
 from foedus.services.learning.projects import CreateProject, Rule, create_project, put_initial_model
+from foedus.services.learning.submitting import submit_update
 from foedus.services.learning.tasks import next_task
-from foedus.services.learning.updates import SubmitUpdate, submit_update
+from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.staging import staged
 

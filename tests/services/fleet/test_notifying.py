@@ -12,7 +12,7 @@ from foedus.records.learning.models import Invitation, Membership, Project
 from foedus.records.shell.models import Job
 from foedus.services.fleet import notifying
 from foedus.services.fleet.notifying import MAX_ATTEMPTS, UNREACHABLE
-from foedus.services.learning.rounds import reasons_of
+from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)

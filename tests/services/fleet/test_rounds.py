@@ -14,7 +14,7 @@ from foedus.services.fleet import training
 from foedus.services.fleet.availability import Said
 from foedus.services.fleet.fields import BadFields
 from foedus.services.learning.clock import tick
-from foedus.services.learning.rounds import reasons_of
+from foedus.services.learning.waiting import reasons_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

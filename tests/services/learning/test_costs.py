@@ -6,8 +6,9 @@ from tests.factories import Study
 
 from foedus.services.learning.combining import combine
 from foedus.services.learning.projects import Rule
+from foedus.services.learning.submitting import expect_update
 from foedus.services.learning.tasks import Idle, next_task
-from foedus.services.learning.updates import SubmitUpdate, expect_update
+from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,11 +14,12 @@ from foedus.connectors.bus.memory import MemoryBus
 from foedus.core.errors import Late
 from foedus.core.registry import build
 from foedus.records.learning.models import Project, Round, Update
-from foedus.services.learning import combining, rounds
+from foedus.services.learning import combining, rules
 from foedus.services.learning.clock import tick
 from foedus.services.learning.combining import combine
 from foedus.services.learning.projects import Rule
-from foedus.services.learning.updates import SubmitUpdate, expect_update
+from foedus.services.learning.submitting import expect_update
+from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,13 +69,13 @@ def registered(monkeypatch):
 
     def register(name, kind):
         monkeypatch.setattr(
-            rounds, "build", lambda group, wanted, options: kind() if wanted == name else build(group, wanted, options)
+            rules, "build", lambda group, wanted, options: kind() if wanted == name else build(group, wanted, options)
         )
-        rounds._built.cache_clear()
+        rules._built.cache_clear()
 
     yield register
     monkeypatch.undo()
-    rounds._built.cache_clear()
+    rules._built.cache_clear()
 
 
 def full_round(study, names="ab", **metrics):

@@ -12,8 +12,8 @@ from foedus.records.shell.models import Event, Job
 from foedus.server.work import ABANDONED, HANDLERS
 from foedus.services.learning.clock import tick
 from foedus.services.learning.projects import ChangeProject, Rule, change_project
-from foedus.services.learning.rounds import reasons_of
 from foedus.services.learning.tasks import Finished, Idle, Train, decline, heartbeat
+from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)

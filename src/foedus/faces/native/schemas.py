@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from foedus.services.learning.checkpoints import MAX_VERSION_CHARACTERS
 from foedus.services.learning.enrolment import MAX_KEYS, MAX_NAME_CHARACTERS, Enrol, MakeKeys
+from foedus.services.learning.metrics import MAX_METRICS
 from foedus.services.learning.projects import MAX_KEY_CHARACTERS, ChangeProject, CreateProject, Rule
-from foedus.services.learning.updates import MAX_EXAMPLES, MAX_METRICS, SubmitUpdate
+from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.shell.pages import DEFAULT_LIMIT, MAX_LIMIT, Window
 
 MAX_SETTINGS_BYTES = 64 << 10

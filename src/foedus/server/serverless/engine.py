@@ -16,7 +16,8 @@ from foedus.records.learning.queries import lock_project
 from foedus.server.processes import renewing
 from foedus.services.aggregation.tree import latest_aggregate
 from foedus.services.learning.combining import combine
-from foedus.services.learning.rounds import COMBINE_JOB, advance, reasons_of
+from foedus.services.learning.rounds import COMBINE_JOB, advance
+from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell import jobs
 
 MAX_ROUNDS = 10  # of one run: updates that waited for a round to close may fill the next one at once

@@ -14,6 +14,7 @@ from foedus.records.learning.models import Invitation, Membership, Project
 from foedus.records.learning.queries import lock_project
 from foedus.services.fleet.readiness import obstacle_of
 from foedus.services.learning import rounds
+from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.events import emit
@@ -115,7 +116,7 @@ def _remove(ports: Ports, project: Project, membership: Membership, now: datetim
     for invitation in membership.invitations.filter(state=Invitation.State.OPEN).select_related(
         "round", "membership__participant"
     ):
-        rounds.give_up_invitation(ports, project, invitation, "no longer assigned", now)
+        give_up_invitation(ports, project, invitation, "no longer assigned", now)
     emit(ports, project, "participant.left", now, participant=membership.participant.name)
 
 

@@ -23,7 +23,8 @@ from foedus.records.shell.models import Event
 from foedus.services.fleet import evaluation, questionnaires, retention
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.status import RoundStatus, Status, round_status_of, status_of
-from foedus.services.learning.rounds import advance, reasons_of
+from foedus.services.learning.rounds import advance
+from foedus.services.learning.waiting import reasons_of
 
 log = structlog.get_logger()
 

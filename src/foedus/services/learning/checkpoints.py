@@ -10,7 +10,7 @@ from foedus.core.errors import Conflict, Invalid
 from foedus.ports import Ports
 from foedus.records.learning.models import Artifact, Checkpoint, Score
 from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
-from foedus.services.learning.updates import check_metrics
+from foedus.services.learning.metrics import check_metrics
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, require
 from foedus.services.shell.events import emit

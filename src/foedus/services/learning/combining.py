@@ -21,7 +21,8 @@ from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Project, Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, lock_project
 from foedus.records.shell.models import Job
-from foedus.services.learning.rounds import advance, built, close_complete, close_invalid
+from foedus.services.learning.rounds import advance, close_complete, close_invalid
+from foedus.services.learning.rules import built
 from foedus.services.shell import jobs
 from foedus.services.shell.staging import Staged, staged
 

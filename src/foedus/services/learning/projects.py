@@ -17,6 +17,7 @@ from foedus.records.learning.queries import get_project, lock_project
 from foedus.records.shell.models import Event
 from foedus.services.accounts.credentials import revoke_participant_tokens
 from foedus.services.learning import rounds
+from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.learning.removal import promise_removal
 from foedus.services.shell import audit
@@ -205,7 +206,7 @@ def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int
         for invitation in membership.invitations.filter(state="open").select_related(
             "round", "membership__participant"
         ):
-            rounds.give_up_invitation(ports, project, invitation, "left" if leaving else "removed", now)
+            give_up_invitation(ports, project, invitation, "left" if leaving else "removed", now)
         left = membership.participant
         emit(ports, project, "participant.left", now, participant=left.name, participant_id=left.pk)
         audit.record(

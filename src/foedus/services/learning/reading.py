@@ -16,7 +16,7 @@ from foedus.records.learning.queries import (
     open_invitations,
     round_counts,
 )
-from foedus.services.learning.rounds import reasons_of, reasons_of_round
+from foedus.services.learning.waiting import reasons_of, reasons_of_round
 from foedus.services.shell.authorisation import Actor, Verb, may, organisation_of, require, visible_projects
 from foedus.services.shell.pages import Page, Window, page_of
 

@@ -3,62 +3,42 @@
 Callers hold the project's lock, in the transaction of their own change.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import structlog
 
-from foedus.core.registry import build, load, names
+from foedus.core.registry import load, names
 from foedus.core.rounds import (
     Combine,
     Decision,
     Invalidate,
     Invite,
     Phase,
-    Policy,
     Reason,
-    RoundView,
     Wait,
     move,
     next_step,
 )
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
+from foedus.records.learning.models import Checkpoint, Project, Round
 from foedus.records.learning.queries import (
-    absent_invitations,
     find_latest_checkpoint,
     find_newest_round,
     find_open_round,
     round_view,
 )
+from foedus.services.learning.invitations import close_invitations, invite, mark_absent
+from foedus.services.learning.rules import policy_of
+from foedus.services.learning.waiting import reason_json
 from foedus.services.shell.events import emit
 from foedus.services.shell.jobs import enqueue
 
 log = structlog.get_logger()
 
-NATIVE = "native"
 COMBINE_JOB = "combine"
 _MAX_STEPS = 8  # of one call: more would mean a policy that goes in circles; the next tick goes on
-
-
-def policy_of(current: Round | Project) -> Policy:
-    """The policy that a round was opened under (or that a project's next round will be)."""
-    policy: Policy = built("foedus.policies", current.policy)
-    return policy
-
-
-def built(group: str, rule: Mapping[str, Any]) -> Any:
-    """The strategy or policy that ``{"name", "options"}`` describes. They are frozen, so one serves everybody."""
-    return _built(group, rule["name"], json.dumps(rule.get("options", {}), sort_keys=True))
-
-
-@lru_cache(maxsize=512)
-def _built(group: str, name: str, options: str) -> Any:
-    return build(group, name, json.loads(options))
 
 
 def advance(
@@ -75,7 +55,7 @@ def advance(
         current = current or find_open_round(project) or open_round(ports, project, now)
         policy = policy_of(current)
         if absences:
-            _mark_absent(ports, project, policy, now)
+            mark_absent(ports, project, policy, now)
         decision = next_step(policy, round_view(project, current, policy, now, absences=absences), now)
         if isinstance(decision, Wait):
             if absences:
@@ -89,46 +69,6 @@ def advance(
         absences = True  # whoever was invited just now may vanish: the next look must say when to look again
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)
-
-
-def reasons_of(project: Project, now: datetime, *, named: bool = True) -> tuple[Reason, ...]:
-    """What a project waits for, or why it stands still; by name only for those who may inspect. Changes nothing."""
-    match project.state:
-        case Project.State.DRAFT:
-            return (Reason("no_model", "The project waits for its initial model."),)
-        case Project.State.PAUSED:
-            return (_kept_reason(project.finish_reason) or Reason("paused", "An operator paused the project."),)
-        case Project.State.FINISHED:
-            return (_kept_reason(project.finish_reason) or Reason("finished", "The project is finished."),)
-    current = find_open_round(project)
-    if current is None:
-        return (Reason("between_rounds", "The next round is about to be opened."),)
-    return reasons_of_round(project, current, now, named=named)
-
-
-def reasons_of_round(project: Project, current: Round, now: datetime, *, named: bool = True) -> tuple[Reason, ...]:
-    """What a round waits for, or how it ended; by name only for those who may inspect. Changes nothing."""
-    if current.state is Phase.COMPLETE:  # the machine would say so too, once everything was counted
-        return (Reason("round_over", f"Round {current.number} is complete."),)
-    if current.state is Phase.INVALID:
-        return (_kept_reason(current.reason) or Reason("invalid", f"Round {current.number} is invalid."),)
-    if project.state == Project.State.PAUSED and current.state.is_open:
-        return reasons_of(project, now, named=named)
-    policy = policy_of(current)
-    view = round_view(project, current, policy, now)
-    decision = next_step(policy, view if named else _unnamed(view), now)
-    if isinstance(decision, Wait):
-        return decision.reasons
-    return (Reason("due", f"Round {current.number} is about to move on."),)
-
-
-def _unnamed(view: RoundView) -> RoundView:
-    """The view for one participant's eyes: who the others are and when they were seen is not for it to know.
-
-    Policies cannot tell what they do not get; what they decide rests on keys and counts, which stay.
-    """
-    hidden = tuple(replace(c, name="another participant") for c in view.candidates)
-    return replace(view, candidates=hidden, pending=())
 
 
 def close_complete(ports: Ports, project: Project, current: Round, checkpoint: Checkpoint, now: datetime) -> None:
@@ -181,24 +121,6 @@ def pause(ports: Ports, project: Project, now: datetime) -> None:
     _set_state(ports, project, Project.State.PAUSED, now)
 
 
-def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, note: str, now: datetime) -> None:
-    """Stop waiting for a member's update."""
-    invitation.state = Invitation.State.DECLINED
-    invitation.note = note[:200]
-    invitation.closed_at = now
-    invitation.save(update_fields=["state", "note", "closed_at"])
-    emit(
-        ports, project, "participant.declined", now,
-        round=invitation.round.number, participant=invitation.membership.participant.name,
-        participant_id=invitation.membership.participant_id, reason=invitation.note,
-    )  # fmt: skip
-
-
-def reason_json(reason: Reason) -> dict[str, Any]:
-    """A reason as it is kept in JSON columns and sent over the wire."""
-    return {"code": reason.code, "text": reason.text, "facts": dict(reason.facts)}
-
-
 def _follow(ports: Ports, project: Project, current: Round, now: datetime) -> None:
     """A dialect that keeps rows of its own brings them up to date in the transaction that closes a round."""
     follower = _follower(project.face)
@@ -215,7 +137,7 @@ def _follower(face: str) -> Callable[..., None] | None:
 def _apply(ports: Ports, project: Project, current: Round, decision: Decision, now: datetime) -> None:
     match decision:
         case Invite():
-            _invite(ports, project, current, decision, now)
+            invite(ports, project, current, decision, now)
         case Combine():
             _start_combining(ports, project, current, now)
         case Invalidate(reason=reason, give_up=give_up):
@@ -240,31 +162,11 @@ def open_round(ports: Ports, project: Project, now: datetime) -> Round:
     return opened
 
 
-def _invite(ports: Ports, project: Project, current: Round, decision: Invite, now: datetime) -> None:
-    keys = [int(key) for key in decision.participants]
-    again = Invitation.objects.filter(round=current, membership_id__in=keys)
-    known = set(again.values_list("membership_id", flat=True))
-    again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
-    Invitation.objects.bulk_create(
-        Invitation(round=current, membership_id=key, invited_at=now) for key in keys if key not in known
-    )
-    if current.state is Phase.WAITING:
-        current.phase = move(current.state, Phase.COLLECTING)
-        current.started_at = now
-        current.deadline_at = decision.deadline_at
-        current.needed = decision.needed
-        current.save(update_fields=["phase", "started_at", "deadline_at", "needed"])
-    emit(ports, project, "round.started", now, round=current.number, invited=len(keys))
-    if project.face != NATIVE:
-        # Native participants ask for work; other dialects' must be told, which is a job, because it may take tries.
-        enqueue(ports, f"{project.face}.invited", f"{project.pk}/{current.number}", now, round=current.pk)
-
-
 def _start_combining(ports: Ports, project: Project, current: Round, now: datetime) -> None:
     current.phase = move(current.state, Phase.COMBINING)
     current.save(update_fields=["phase"])
     if not policy_of(current).open_ended:
-        _close_invitations(current, now)
+        close_invitations(current, now)
     enqueue(ports, COMBINE_JOB, f"{project.pk}/{current.number}", now, project=project.pk, round=current.pk)
     emit(ports, project, "round.combining", now, round=current.number, updates=current.updates.count())
 
@@ -274,29 +176,7 @@ def _close(current: Round, phase: Phase, now: datetime) -> None:
     current.closed_at = now
     current.save(update_fields=["phase", "closed_at", "checkpoint", "reason", "metrics"])
     if not policy_of(current).open_ended:
-        _close_invitations(current, now)
-
-
-def _close_invitations(current: Round, now: datetime) -> None:
-    Invitation.objects.filter(round=current, state=Invitation.State.OPEN).update(
-        state=Invitation.State.CLOSED, closed_at=now
-    )
-
-
-def _mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) -> None:
-    gone: Iterable[Invitation] = absent_invitations(project, now - timedelta(seconds=policy.absent_after_s))
-    for invitation in gone:
-        invitation.state = Invitation.State.LOST
-        invitation.closed_at = now
-        invitation.save(update_fields=["state", "closed_at"])
-        seen_at = invitation.membership.seen_at
-        emit(
-            ports, project, "participant.lost", now,
-            round=invitation.round.number,
-            participant=invitation.membership.participant.name,
-            participant_id=invitation.membership.participant_id,
-            seen_at=seen_at.isoformat() if seen_at else None,
-        )  # fmt: skip
+        close_invitations(current, now)
 
 
 def _set_state(ports: Ports, project: Project, state: Project.State, now: datetime) -> None:
@@ -310,7 +190,3 @@ def _check_again(project: Project, at: datetime | None) -> None:
     if project.next_check_at != at:
         project.next_check_at = at
         project.save(update_fields=["next_check_at"])
-
-
-def _kept_reason(kept: dict[str, Any] | None) -> Reason | None:
-    return None if kept is None else Reason(kept["code"], kept["text"], kept.get("facts", {}))

@@ -18,7 +18,10 @@ from foedus.records.learning.queries import (
     has_scored,
     lock_project,
 )
-from foedus.services.learning.rounds import advance, give_up_invitation, policy_of, reasons_of
+from foedus.services.learning.invitations import give_up_invitation
+from foedus.services.learning.rounds import advance
+from foedus.services.learning.rules import policy_of
+from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell.authorisation import Actor, Verb, require
 
 # A sign of life is written when the last one is older than this share of the time-out: often enough to be believed,

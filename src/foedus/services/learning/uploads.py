@@ -15,7 +15,8 @@ from foedus.records.learning.models import Membership, Project, Update, Upload
 from foedus.records.learning.queries import get_membership, get_project
 from foedus.services.learning.models_in import size_limit
 from foedus.services.learning.projects import layout_of
-from foedus.services.learning.updates import SubmitUpdate, check_same, submit_update
+from foedus.services.learning.submitting import submit_update
+from foedus.services.learning.updates import SubmitUpdate, check_same
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.staging import Staged, staged
 

@@ -27,7 +27,8 @@ from foedus.faces.native.streaming.calls import (
 )
 from foedus.services.learning.checkpoints import read_checkpoint
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
-from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate, expect_update, submit_update
+from foedus.services.learning.submitting import expect_update, submit_update
+from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.staging import Staging
 

@@ -1,0 +1,68 @@
+"""Who is asked to train for a round, and who is not waited for any more. Callers hold the project's lock."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from foedus.core.rounds import Invite, Phase, Policy, move
+from foedus.ports import Ports
+from foedus.records.learning.models import Invitation, Project, Round
+from foedus.records.learning.queries import absent_invitations
+from foedus.services.shell.events import emit
+from foedus.services.shell.jobs import enqueue
+
+NATIVE = "native"
+
+
+def invite(ports: Ports, project: Project, current: Round, decision: Invite, now: datetime) -> None:
+    keys = [int(key) for key in decision.participants]
+    again = Invitation.objects.filter(round=current, membership_id__in=keys)
+    known = set(again.values_list("membership_id", flat=True))
+    again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
+    Invitation.objects.bulk_create(
+        Invitation(round=current, membership_id=key, invited_at=now) for key in keys if key not in known
+    )
+    if current.state is Phase.WAITING:
+        current.phase = move(current.state, Phase.COLLECTING)
+        current.started_at = now
+        current.deadline_at = decision.deadline_at
+        current.needed = decision.needed
+        current.save(update_fields=["phase", "started_at", "deadline_at", "needed"])
+    emit(ports, project, "round.started", now, round=current.number, invited=len(keys))
+    if project.face != NATIVE:
+        # Native participants ask for work; other dialects' must be told, which is a job, because it may take tries.
+        enqueue(ports, f"{project.face}.invited", f"{project.pk}/{current.number}", now, round=current.pk)
+
+
+def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, note: str, now: datetime) -> None:
+    """Stop waiting for a member's update."""
+    invitation.state = Invitation.State.DECLINED
+    invitation.note = note[:200]
+    invitation.closed_at = now
+    invitation.save(update_fields=["state", "note", "closed_at"])
+    emit(
+        ports, project, "participant.declined", now,
+        round=invitation.round.number, participant=invitation.membership.participant.name,
+        participant_id=invitation.membership.participant_id, reason=invitation.note,
+    )  # fmt: skip
+
+
+def close_invitations(current: Round, now: datetime) -> None:
+    Invitation.objects.filter(round=current, state=Invitation.State.OPEN).update(
+        state=Invitation.State.CLOSED, closed_at=now
+    )
+
+
+def mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) -> None:
+    gone: Iterable[Invitation] = absent_invitations(project, now - timedelta(seconds=policy.absent_after_s))
+    for invitation in gone:
+        invitation.state = Invitation.State.LOST
+        invitation.closed_at = now
+        invitation.save(update_fields=["state", "closed_at"])
+        seen_at = invitation.membership.seen_at
+        emit(
+            ports, project, "participant.lost", now,
+            round=invitation.round.number,
+            participant=invitation.membership.participant.name,
+            participant_id=invitation.membership.participant_id,
+            seen_at=seen_at.isoformat() if seen_at else None,
+        )  # fmt: skip

@@ -1,0 +1,115 @@
+"""Updates on their way in: looked at before the body is read, checked, stored, and counted exactly once."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import transaction
+
+from foedus.core.errors import Late, NotFound, PlatformError
+from foedus.ports import Ports
+from foedus.records.learning.models import Invitation, Project, Update
+from foedus.records.learning.queries import get_membership, get_project, lock_project
+from foedus.services.learning.admission import admitting_round
+from foedus.services.learning.models_in import checked_model, size_limit, store
+from foedus.services.learning.projects import layout_of
+from foedus.services.learning.rounds import advance
+from foedus.services.learning.updates import Stored, SubmitUpdate, find_same, record_update
+from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.staging import Staged
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The answer to an announced update: how large it may be; or that it is here already."""
+
+    limit_bytes: int
+    receipt: Update | None = None
+
+
+def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str | None, *, now: datetime) -> Expected:
+    """Look before the body is read: refuse what cannot be accepted, answer what was accepted before."""
+    project = get_project(command.project)
+    require(actor, Verb.WORK, project)
+    membership = get_membership(project, actor.id)
+    limit = size_limit(layout_of(project))
+    if digest is not None and (known := find_same(membership, command, digest)) is not None:
+        return Expected(limit, known)
+    try:
+        admitting_round(project, membership, command.round, now)
+    except Late:
+        _end_task(ports, actor, project, command.round, now)
+        raise
+    return Expected(limit)
+
+
+def submit_update(
+    ports: Ports, actor: Actor, command: SubmitUpdate, body: Staged, *, now: datetime
+) -> tuple[Update, bool]:
+    """Accept the update, durably, and let the round move on. Gives it and whether it is new.
+
+    Raises Invalid (content), Forbidden (not invited), Late (the round is over), Replayed (other content before).
+    Whatever is raised, nothing is left behind.
+    """
+    found = get_project(command.project)
+    require(actor, Verb.WORK, found)
+    checked_model(body, layout_of(found))
+    blob = store(ports, f"projects/{found.pk}/updates", body)
+    try:
+        update, is_new = _accept(ports, actor, found, command, body, blob, now)
+    except PlatformError as exc:
+        _forget(ports, blob)
+        if isinstance(exc, Late):
+            _end_task(ports, actor, found, command.round, now)
+        raise
+    except BaseException:
+        _forget_unless_counted(ports, actor, command.round, blob)
+        raise
+    if not is_new:
+        _forget(ports, blob)
+    return update, is_new
+
+
+def _accept(
+    ports: Ports, actor: Actor, found: Project, command: SubmitUpdate, body: Staged, blob: str, now: datetime
+) -> tuple[Update, bool]:
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        membership = get_membership(project, actor.id)
+        stored = Stored(blob, body.digest, body.size_bytes)
+        return record_update(ports, project, membership, command, stored, now=now)
+
+
+def _end_task(ports: Ports, actor: Actor, found: Project, task_round: int, now: datetime) -> None:
+    """A task whose update comes too late is over, so that its participant can be given another one."""
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        ended = Invitation.objects.filter(
+            membership__participant_id=actor.id,
+            round__project=project,
+            round__number=task_round,
+            state=Invitation.State.OPEN,
+        ).update(state=Invitation.State.CLOSED, closed_at=now)
+        if ended:
+            advance(ports, project, now)
+
+
+def _forget_unless_counted(ports: Ports, actor: Actor, task_round: int, blob: str) -> None:
+    """A connection that broke may hide that the database did commit; while it does not answer, the blob stays."""
+    rows = Update.objects.filter(membership__participant_id=actor.id, task_round=task_round, blob=blob)
+    try:
+        is_counted = rows.exists()
+    except DatabaseError as exc:
+        log.warning("update.blob_left", blob=blob, error=str(exc))
+        return
+    if not is_counted:
+        _forget(ports, blob)
+
+
+def _forget(ports: Ports, blob: str) -> None:
+    with suppress(NotFound):
+        ports.blobs.delete(blob)
