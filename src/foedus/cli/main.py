@@ -9,6 +9,7 @@ from foedus.core.errors import PlatformError
 
 _COMMANDS = {
     "clock": "foedus.cli.service:clock",
+    "customers": "foedus.cli.customers:customers",
     "demo": "foedus.cli.demo:demo",
     "flaas-device": "foedus.cli.flaas_device:flaas_device",
     "manage": "foedus.cli.manage:manage",

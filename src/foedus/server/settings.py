@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "foedus.records.accounts",
     "foedus.records.aggregation",
+    "foedus.records.customers",
     "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.shell",

@@ -14,6 +14,7 @@ from foedus.records.learning.models import Membership, Project
 class Kind(StrEnum):
     OPERATOR = "operator"
     PARTICIPANT = "participant"
+    CUSTOMER = "customer"  # a SymetryML-style account
     SYSTEM = "system"  # clock and worker
 
 
@@ -64,6 +65,8 @@ def may(actor: Actor, verb: Verb, obj: Project | Organisation) -> bool:
             return verb in _OF_OPERATORS and (actor.superuser or actor.organisation_id == _organisation_id(obj))
         case Kind.PARTICIPANT:
             return verb in _OF_MEMBERS and isinstance(obj, Project) and is_member(actor, obj)
+        case Kind.CUSTOMER:
+            return False  # what is theirs is none of these
 
 
 def require(actor: Actor, verb: Verb, obj: Project | Organisation) -> None:
@@ -79,6 +82,8 @@ def visible_projects(actor: Actor) -> QuerySet[Project]:
     """The projects for which ``may(actor, READ, project)`` holds."""
     if actor.superuser:
         return Project.objects.all()
+    if actor.kind is Kind.CUSTOMER:
+        return Project.objects.none()
     if actor.kind is Kind.PARTICIPANT:
         mine = Membership.objects.filter(participant_id=actor.id, state=Membership.State.ACTIVE)
         return Project.objects.filter(pk__in=mine.values("project_id"))

@@ -1,0 +1,1 @@
+"""What the SymetryML dialect computes over its messages: signatures, dates, digests."""
