@@ -1,0 +1,65 @@
+"""The parameters of a session to lead, as they stand in a coordinator's document."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from foedus.core.errors import Invalid
+from foedus.core.market.aliases import SESSION_PARAMETERS
+from foedus.core.market.fields import number, refuse, text, whole
+
+AGGREGATORS = ("weighted_average", "model_sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session to lead, as the data scientist wants it.
+
+    ``rounds``            all rounds, the first of which only initialises: trainings are one fewer
+    ``min_participants``  how many must be connected before a round may start
+    ``ratio``             the share of those connected that is chosen for a round, above 0 and at most 1
+    """
+
+    rounds: int
+    min_participants: int
+    ratio: float
+    epochs: int = 1
+    heartbeat_timeout_s: float = 15.0
+    aggregator: str = "weighted_average"
+    session_timeout_s: float | None = None
+    allowed_agreements: tuple[str, ...] | None = None
+
+
+def read_session(parameters: Mapping[str, Any]) -> Session:
+    """The parameters of a coordinator; unknown ones are kept in the document and mean nothing."""
+    named = {SESSION_PARAMETERS.get(key, key): value for key, value in parameters.items()}
+    where = "parameters"
+    ratio = number(named, "participantsRatio", where)
+    if not 0 < ratio <= 1:
+        raise refuse(f"{where}.participantsRatio", "above 0 and at most 1", ratio)
+    heartbeat = number(named, "heartbeatTimeout", where, default=15.0)
+    timeout = number(named, "sessionTimeout", where) if named.get("sessionTimeout") is not None else None
+    if heartbeat <= 0 or (timeout is not None and timeout <= 0):
+        raise Invalid(f"{where}: heartbeatTimeout and sessionTimeout are seconds above 0", field=where)
+    aggregator = text(named, "aggregator", where, default="weighted_average")
+    if aggregator not in AGGREGATORS:
+        raise refuse(f"{where}.aggregator", " or ".join(AGGREGATORS), aggregator)
+    return Session(
+        rounds=whole(named, "rounds", where, least=1),
+        min_participants=whole(named, "minParticipants", where, least=1),
+        ratio=ratio,
+        epochs=whole(named, "epochs", where, least=0, default=1),
+        heartbeat_timeout_s=heartbeat,
+        aggregator=aggregator,
+        session_timeout_s=timeout,
+        allowed_agreements=_agreements(named),
+    )
+
+
+def _agreements(named: Mapping[str, Any]) -> tuple[str, ...] | None:
+    value = named.get("allowedAgreements")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise refuse("parameters.allowedAgreements", "a list of agreement ids", value)
+    return tuple(item.removeprefix("0x").lower() for item in value)
