@@ -2,22 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
-
-import numpy as np
 
 from foedus.core.arrays import Arrays
-from foedus.core.errors import Invalid
-from foedus.core.folding import (
-    Update,
-    each,
-    full_like,
-    is_counter,
-    is_float,
-    mean_delta,
-    mean_weights,
-    select,
-)
+from foedus.core.folding import Update
+from foedus.core.strategies.moving import adapted, adaptive_start, check_decays, check_positive
 from foedus.core.strategies.strategy import State
 
 
@@ -40,23 +28,12 @@ class FedAdam:
     tau: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.lr) and self.lr > 0):
-            raise Invalid(f"lr must be above 0, not {self.lr}")
-        if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1):
-            raise Invalid(f"b1 and b2 must be from 0 to below 1, not {self.b1} and {self.b2}")
-        if not (isfinite(self.tau) and self.tau > 0):
-            raise Invalid(f"tau must be above 0, not {self.tau}")
+        check_positive(lr=self.lr, tau=self.tau)
+        check_decays(b1=self.b1, b2=self.b2)
 
     def init(self, weights: Arrays) -> State:
-        moved = select(weights, is_float)
-        return State(weights, {"m": full_like(moved, 0.0), "v": full_like(moved, self.tau**2)})
+        return adaptive_start(weights, self.tau)
 
     def step(self, state: State, updates: Iterable[Update]) -> State:
-        updates = tuple(updates)
-        d = mean_delta(state.weights, updates, only=is_float)
-        m = each(lambda m, d: self.b1 * m + (1 - self.b1) * d, state.moments["m"], d)
-        v = each(lambda v, d: self.b2 * v + (1 - self.b2) * d**2, state.moments["v"], d)
-        x = each(lambda x, m, v: x + self.lr * m / (np.sqrt(v) + self.tau), select(state.weights, is_float), m, v)
-        counters = mean_weights(state.weights, updates, only=is_counter)
-        weights = Arrays({name: x[name] if name in x else counters[name] for name in state.weights})
-        return State(weights, {"m": m, "v": v}, state.steps + 1)
+        b2 = self.b2
+        return adapted(state, updates, lambda v, d: b2 * v + (1 - b2) * d**2, lr=self.lr, b1=self.b1, tau=self.tau)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from foedus.core.arrays import Arrays, Tensor
+from foedus.core.arrays import Arrays, Layout, Tensor, TensorSpec
 from foedus.core.errors import Invalid
-from foedus.core.folding import Update
+from foedus.core.folding import Kind, Update, is_float
 
 _WEIGHTS = "weights"
 _STEPS = "steps"
@@ -49,8 +49,41 @@ class State:
         return cls(weights, {group: Arrays(arrays) for group, arrays in groups.items()}, int(steps))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a strategy needs beyond models and weights, for those who deal with participants to see to.
+
+    ``settings``  go to participants among the settings of a task, where the project has none of the same name
+    ``sent``      moments of the state that go to participants beside the model; ``init`` makes them zero
+    ``returned``  groups of tensors that come back with every update as ``extras``, each of ``moment_layout``
+    ``metrics``   what every update must report, and the least value of each
+    ``kind``      the one kind of update that it can use; None where either will do
+    ``updates``   how many updates a round must have at least
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sent: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    kind: Kind | None = None
+    updates: int = 1
+
+    def check_updates(self, who: str, count: int) -> None:
+        """Raise Invalid when a round of ``count`` updates is too small."""
+        if count < self.updates:
+            raise Invalid(
+                f"{who} needs {self.updates} updates or more, this round has {count}: "
+                "let more participants take part, or allow for fewer liars",
+                needed=self.updates,
+                updates=count,
+            )
+
+
 class Strategy(Protocol):
-    """A pure rule. It changes none of its inputs, and neither samples, waits, logs nor loops over rounds."""
+    """A pure rule. It changes none of its inputs, and neither samples, waits, logs nor loops over rounds.
+
+    One that needs more than models and weights says so in an attribute ``needs``.
+    """
 
     def init(self, weights: Arrays) -> State:
         """The state before the first round."""
@@ -62,3 +95,22 @@ class Strategy(Protocol):
         Raises NoUpdates when there are none or they weigh nothing, Invalid when they do not fit the model.
         """
         ...
+
+
+def needs_of(strategy: Strategy) -> Needs:
+    """What ``strategy`` needs: nothing, if it says nothing."""
+    needs: Needs = getattr(strategy, "needs", Needs())
+    return needs
+
+
+def moment_layout(layout: Layout) -> Layout:
+    """The tensors of a moment of a model: the floating-point ones, in float32 or wider."""
+    return Layout(
+        tuple(TensorSpec(t.name, t.shape, np.promote_types(t.dtype, np.float32).name) for t in layout if is_float(t))
+    )
+
+
+def check_byzantine(byzantine: int) -> None:
+    """Raise Invalid unless the option ``byzantine``, how many updates may lie, is a count."""
+    if byzantine < 0:
+        raise Invalid(f"byzantine must be 0 or more, not {byzantine}")
