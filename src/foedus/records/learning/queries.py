@@ -17,8 +17,52 @@ from foedus.records.learning.models import (
     Round,
     Update,
 )
+from foedus.records.prepared import Prepared, Slot
 
 _PENDING_SHOWN = 5
+
+# What every call of a participant asks: written once (see ``prepared``).
+_project_by_key = Prepared(lambda: Project.objects.filter(key=Slot("key")))
+_locked_project = Prepared(lambda: Project.objects.filter(pk=Slot("pk")).select_for_update())
+_open_round = Prepared(
+    lambda: Round.objects.filter(project=Slot("project"), phase__in=OPEN_PHASES).select_related("base")[:1]
+)
+_newest_round = Prepared(
+    lambda: Round.objects.filter(project=Slot("project")).select_related("base", "checkpoint").order_by("-number")[:1]
+)
+_round_by_number = Prepared(
+    lambda: Round.objects.filter(project=Slot("project"), number=Slot("number")).select_related("base", "checkpoint")
+)
+_latest_checkpoint = Prepared(lambda: Checkpoint.objects.filter(project=Slot("project")).order_by("-number")[:1])
+_checkpoint_by_number = Prepared(lambda: Checkpoint.objects.filter(project=Slot("project"), number=Slot("number")))
+_active_membership = Prepared(
+    lambda: Membership.objects.filter(
+        project=Slot("project"), participant=Slot("participant"), state=Membership.State.ACTIVE
+    ).select_related("participant")
+)
+_membership_by_key = Prepared(
+    lambda: Membership.objects.filter(
+        project__key=Slot("key"), participant=Slot("participant"), state=Membership.State.ACTIVE
+    ).select_related("participant", "project")
+)
+_open_invitation = Prepared(
+    lambda: Invitation.objects.filter(membership=Slot("membership"), state=Invitation.State.OPEN).select_related(
+        "round__base"
+    )[:1]
+)
+_invitation_to = Prepared(
+    lambda: Invitation.objects.filter(membership=Slot("membership"), round__number=Slot("number")).select_related(
+        "round__base"
+    )[:1]
+)
+_newest_update = Prepared(
+    lambda: Update.objects.filter(membership=Slot("membership"), task_round=Slot("number")).order_by("-sequence")[:1]
+)
+_update_of_content = Prepared(
+    lambda: Update.objects.filter(
+        membership=Slot("membership"), task_round=Slot("number"), digest=Slot("digest")
+    ).order_by("pk")[:1]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,44 +77,47 @@ class RoundCounts:
 
 def get_project(key: str) -> Project:
     """The project, unlocked: for reading. Raises NotFound."""
-    try:
-        return Project.objects.get(key=key)
-    except Project.DoesNotExist:
-        raise NotFound(f"there is no project {key!r}", project=key) from None
+    found = _project_by_key.first(key=key)
+    if found is None:
+        raise NotFound(f"there is no project {key!r}", project=key)
+    return found
 
 
 def lock_project(pk: int) -> Project:
     """The project's row, locked until the transaction ends. Raises NotFound."""
-    try:
-        return Project.objects.select_for_update().get(pk=pk)
-    except Project.DoesNotExist:
-        raise NotFound("this project is gone") from None
+    found = _locked_project.first(pk=pk)
+    if found is None:
+        raise NotFound("this project is gone")
+    return found
 
 
 def find_open_round(project: Project) -> Round | None:
-    return Round.objects.filter(project=project, phase__in=OPEN_PHASES).select_related("base").first()
+    return _open_round.first(project=project.pk)
 
 
 def find_newest_round(project: Project) -> Round | None:
-    return Round.objects.filter(project=project).select_related("base", "checkpoint").order_by("-number").first()
+    return _newest_round.first(project=project.pk)
 
 
 def get_round(project: Project, number: int) -> Round:
     """Raises NotFound."""
-    try:
-        return Round.objects.select_related("base", "checkpoint").get(project=project, number=number)
-    except Round.DoesNotExist:
-        raise NotFound(f"project {project.key!r} has no round {number}", round=number) from None
+    found = _round_by_number.first(project=project.pk, number=number)
+    if found is None:
+        raise NotFound(f"project {project.key!r} has no round {number}", round=number)
+    return found
 
 
 def find_latest_checkpoint(project: Project) -> Checkpoint | None:
-    return Checkpoint.objects.filter(project=project).order_by("-number").first()
+    return _latest_checkpoint.first(project=project.pk)
 
 
 def get_checkpoint(project: Project, number: int | None) -> Checkpoint:
     """The checkpoint of that number, or the latest for None. Raises NotFound."""
-    wanted = Checkpoint.objects.filter(project=project)
-    found = wanted.order_by("-number").first() if number is None else wanted.filter(number=number).first()
+    found = (
+        _latest_checkpoint.first(project=project.pk)
+        if number is None
+        else _checkpoint_by_number.first(project=project.pk, number=number)
+    )
     if found is None:
         name = "checkpoint yet" if number is None else f"checkpoint {number}"
         raise NotFound(f"project {project.key!r} has no {name}", checkpoint=number)
@@ -79,12 +126,19 @@ def get_checkpoint(project: Project, number: int | None) -> Checkpoint:
 
 def get_membership(project: Project, participant_id: int) -> Membership:
     """The participant's active membership. Raises NotFound."""
-    try:
-        return Membership.objects.select_related("participant").get(
-            project=project, participant_id=participant_id, state=Membership.State.ACTIVE
-        )
-    except Membership.DoesNotExist:
-        raise NotFound(f"you are not a participant of project {project.key!r}", project=project.key) from None
+    found = find_active_membership(project, participant_id)
+    if found is None:
+        raise NotFound(f"you are not a participant of project {project.key!r}", project=project.key)
+    return found
+
+
+def find_active_membership(project: Project, participant_id: int) -> Membership | None:
+    return _active_membership.first(project=project.pk, participant=participant_id)
+
+
+def find_membership(key: str, participant_id: int) -> Membership | None:
+    """The participant's active membership of the project called ``key``; both are there with it."""
+    return _membership_by_key.first(key=key, participant=participant_id)
 
 
 def active_memberships(project: Project) -> QuerySet[Membership]:
@@ -93,11 +147,22 @@ def active_memberships(project: Project) -> QuerySet[Membership]:
 
 def find_open_invitation(membership: Membership) -> Invitation | None:
     """The task that the member has now, if any."""
-    return (
-        Invitation.objects.filter(membership=membership, state=Invitation.State.OPEN)
-        .select_related("round__base")
-        .first()
-    )
+    return _open_invitation.first(membership=membership.pk)
+
+
+def find_invitation(membership: Membership, number: int) -> Invitation | None:
+    """What the member was asked in the round of that number, whatever became of it."""
+    return _invitation_to.first(membership=membership.pk, number=number)
+
+
+def find_newest_update(membership: Membership, number: int) -> Update | None:
+    """The last update of the member for a task of the round of that number."""
+    return _newest_update.first(membership=membership.pk, number=number)
+
+
+def find_update_of_content(membership: Membership, number: int, digest: str) -> Update | None:
+    """The member's update of that digest for a task of the round of that number."""
+    return _update_of_content.first(membership=membership.pk, number=number, digest=digest)
 
 
 def absent_invitations(project: Project, cutoff: datetime) -> QuerySet[Invitation]:

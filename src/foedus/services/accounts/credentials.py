@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 
 from foedus.core.errors import Forbidden, NotFound, Unauthenticated
 from foedus.records.accounts.models import Credential, Organisation, Participant, User
+from foedus.records.accounts.queries import find_credential
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
 from foedus.services.shell.pages import Page, Window, page_of
@@ -44,11 +44,7 @@ def authenticate(token: str, *, now: datetime) -> Actor:
     """Who the token belongs to. Raises Unauthenticated, never telling which part was wrong."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise Unauthenticated
-    credential = (
-        Credential.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), token_hash=hashed(token), revoked_at=None)
-        .select_related("user", "participant")
-        .first()
-    )
+    credential = find_credential(hashed(token), now)
     if credential is None:
         raise Unauthenticated("this token is unknown, expired or revoked")
     if credential.user is not None:

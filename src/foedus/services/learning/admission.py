@@ -5,7 +5,7 @@ from datetime import datetime
 from foedus.core.errors import Late, Replayed, Unavailable
 from foedus.core.rounds import Offer, Phase, Policy, RoundView
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
-from foedus.records.learning.queries import find_latest_checkpoint, find_open_round, get_round
+from foedus.records.learning.queries import find_invitation, find_newest_update, find_open_round, get_round
 from foedus.services.learning.rules import policy_of
 
 
@@ -13,29 +13,31 @@ def admitting_round(
     project: Project, membership: Membership, task_round: int, now: datetime
 ) -> tuple[Round, int, Checkpoint, int]:
     """The round that would count an update for ``task_round``, its sequence there, its base, and how stale that is."""
-    task = get_round(project, task_round)
+    invitation = find_invitation(membership, task_round)
+    task = invitation.round if invitation is not None else get_round(project, task_round)
     current = task if task.state.is_open else find_open_round(project)
     policy = policy_of(current or task)
-    sequence = Update.objects.filter(membership=membership, task_round=task_round).count()
-    if sequence and policy.updates_per_participant == 1:
+    newest = find_newest_update(membership, task_round)
+    if newest is not None and policy.updates_per_participant == 1:
         raise Replayed(
             f"you handed in another update for round {task_round} before; it stays as it was", round=task_round
         )
     if current is None or (current.number != task_round and not policy.open_ended):
         raise Late(f"round {task_round} is over ({task.phase}); your update is not counted", round=task_round)
-    latest = find_latest_checkpoint(project)
-    staleness = latest.number - task.base.number if latest else 0
+    # Nothing is published while a round is open: what it was opened from is the latest.
+    staleness = current.base.number - task.base.number
+    sequence = 0 if newest is None else newest.sequence + 1
     # Where updates cannot wander into later rounds, those for this task are those in this round.
     earlier = Update.objects.filter(membership=membership, round=current).count() if policy.open_ended else sequence
-    admit(project, current, policy, membership, task_round, staleness, earlier, now)
+    admit(current, policy, membership, invitation, task_round, staleness, earlier, now)
     return current, sequence, task.base, staleness
 
 
 def admit(
-    project: Project,
     current: Round,
     policy: Policy,
     membership: Membership,
+    invitation: Invitation | None,
     task_round: int,
     staleness: int,
     earlier: int,
@@ -45,11 +47,6 @@ def admit(
         raise Unavailable(
             "a new checkpoint is just being made; hand the update in again in a moment", retry_after_s=0.5
         )
-    invited = Invitation.objects.filter(
-        membership=membership,
-        round__project=project,
-        round__number=task_round,
-        state__in=(Invitation.State.OPEN, Invitation.State.LOST),
-    ).exists()
+    invited = invitation is not None and invitation.state in (Invitation.State.OPEN, Invitation.State.LOST)
     offer = Offer(str(membership.pk), invited, task_round, staleness, earlier)
     policy.admit(RoundView(current.number, current.state, current.opened_at), offer, now)

@@ -8,11 +8,11 @@ from django.db import IntegrityError, transaction
 
 from foedus.core.errors import Conflict, Invalid
 from foedus.ports import Ports
-from foedus.records.learning.models import Artifact, Checkpoint, Score
+from foedus.records.learning.models import Artifact, Checkpoint, Project, Score
 from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
 from foedus.services.learning.metrics import check_metrics
 from foedus.services.shell import audit
-from foedus.services.shell.authorisation import Actor, Kind, Verb, require
+from foedus.services.shell.authorisation import Actor, Kind, Verb, membership_of, require
 from foedus.services.shell.events import emit
 
 MAX_VERSION_CHARACTERS = 255
@@ -20,9 +20,16 @@ MAX_VERSION_CHARACTERS = 255
 
 def read_checkpoint(actor: Actor, key: str, number: int | None) -> Checkpoint:
     """A checkpoint by number, or the latest. Raises NotFound."""
+    return get_checkpoint(readable_project(actor, key), number)
+
+
+def readable_project(actor: Actor, key: str) -> Project:
+    """The project, for those who may read it; of a participant that is one question. Raises NotFound."""
+    if actor.kind is Kind.PARTICIPANT:
+        return membership_of(actor, Verb.READ, key).project
     project = get_project(key)
     require(actor, Verb.READ, project)
-    return get_checkpoint(project, number)
+    return project
 
 
 def report_score(

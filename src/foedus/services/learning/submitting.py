@@ -11,13 +11,13 @@ from django.db import transaction
 from foedus.core.errors import Late, NotFound, PlatformError
 from foedus.ports import Ports
 from foedus.records.learning.models import Invitation, Project, Update
-from foedus.records.learning.queries import get_membership, get_project, lock_project
+from foedus.records.learning.queries import get_membership, lock_project
 from foedus.services.learning.admission import admitting_round
 from foedus.services.learning.models_in import checked_model, size_limit, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import advance
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same, record_update
-from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, membership_of
 from foedus.services.shell.staging import Staged
 
 log = structlog.get_logger()
@@ -33,9 +33,8 @@ class Expected:
 
 def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str | None, *, now: datetime) -> Expected:
     """Look before the body is read: refuse what cannot be accepted, answer what was accepted before."""
-    project = get_project(command.project)
-    require(actor, Verb.WORK, project)
-    membership = get_membership(project, actor.id)
+    membership = membership_of(actor, Verb.WORK, command.project)
+    project = membership.project
     limit = size_limit(layout_of(project))
     if digest is not None and (known := find_same(membership, command, digest)) is not None:
         return Expected(limit, known)
@@ -55,8 +54,7 @@ def submit_update(
     Raises Invalid (content), Forbidden (not invited), Late (the round is over), Replayed (other content before).
     Whatever is raised, nothing is left behind.
     """
-    found = get_project(command.project)
-    require(actor, Verb.WORK, found)
+    found = membership_of(actor, Verb.WORK, command.project).project
     checked_model(body, layout_of(found))
     blob = store(ports, f"projects/{found.pk}/updates", body)
     try:

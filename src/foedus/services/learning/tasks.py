@@ -22,7 +22,7 @@ from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.learning.rounds import advance
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reasons_of
-from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, membership_of, require
 
 # A sign of life is written when the last one is older than this share of the time-out: often enough to be believed,
 # seldom enough that waiting participants cost next to nothing.
@@ -70,9 +70,8 @@ def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: dat
 
     Without ``explain``, ``Idle`` has no reasons: to count what a project waits for costs more than all the rest.
     """
-    project = get_project(key)
-    require(actor, Verb.WORK, project)
-    membership = get_membership(project, actor.id)
+    membership = membership_of(actor, Verb.WORK, key)
+    project = membership.project
     timeout_s = policy_of(project).absent_after_s
     if membership.evaluates != evaluates:
         Membership.objects.filter(pk=membership.pk).update(evaluates=evaluates)
@@ -100,9 +99,8 @@ def still_here(answer: Answer, *, now: datetime) -> bool:
 
 def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:
     """A sign of life while training; whether that round still waits for this participant."""
-    project = get_project(key)
-    require(actor, Verb.WORK, project)
-    membership = get_membership(project, actor.id)
+    membership = membership_of(actor, Verb.WORK, key)
+    project = membership.project
     _sign(ports, project, membership, policy_of(project).absent_after_s, now)
     if round_number is None:
         return False

@@ -10,7 +10,12 @@ from django.db.models import Max
 from foedus.core.errors import Invalid, Replayed
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Update
-from foedus.records.learning.queries import find_latest_checkpoint, find_open_round
+from foedus.records.learning.queries import (
+    find_invitation,
+    find_latest_checkpoint,
+    find_open_round,
+    find_update_of_content,
+)
 from foedus.services.learning.admission import admit, admitting_round
 from foedus.services.learning.metrics import check_metrics
 from foedus.services.learning.rounds import advance, open_round
@@ -102,7 +107,8 @@ def admit_update(
     staleness = latest.number - base.number if latest else 0
     mine = Update.objects.filter(membership=membership, task_round=current.number)
     earlier = Update.objects.filter(membership=membership, round=current).count()
-    admit(project, current, policy_of(current), membership, current.number, staleness, earlier, now)
+    invitation = find_invitation(membership, current.number)
+    admit(current, policy_of(current), membership, invitation, current.number, staleness, earlier, now)
     newest = mine.aggregate(newest=Max("sequence"))["newest"]
     update = Update.objects.create(
         round=current,
@@ -128,7 +134,7 @@ def admit_update(
 
 def find_same(membership: Membership, command: SubmitUpdate, digest: str) -> Update | None:
     """The update that ``command`` repeats, if any. Raises Replayed when it says something else about its bytes."""
-    known = Update.objects.filter(membership=membership, task_round=command.round, digest=digest).first()
+    known = find_update_of_content(membership, command.round, digest)
     if known is not None:
         known.membership = membership  # read already, with its participant, whom receipts name
         check_same(known, command)

@@ -12,12 +12,11 @@ from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
 from foedus.records.learning.models import Membership, Project, Update, Upload
-from foedus.records.learning.queries import get_membership, get_project
 from foedus.services.learning.models_in import size_limit
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.submitting import submit_update
 from foedus.services.learning.updates import SubmitUpdate, check_same
-from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, membership_of
 from foedus.services.shell.staging import Staged, staged
 
 LIFETIME = timedelta(days=1)
@@ -169,6 +168,5 @@ def _drop_strays(ports: Ports, upload: Upload, offset: int, kept: str) -> None:
 
 
 def _member(actor: Actor, key: str) -> tuple[Project, Membership]:
-    project = get_project(key)
-    require(actor, Verb.WORK, project)
-    return project, get_membership(project, actor.id)
+    membership = membership_of(actor, Verb.WORK, key)
+    return membership.project, membership

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from foedus.core.errors import Forbidden, NotFound
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
+from foedus.records.learning.queries import find_active_membership, find_membership, get_project
 
 
 class Kind(StrEnum):
@@ -56,20 +57,34 @@ class Actor:
 SYSTEM = Actor(Kind.SYSTEM, 0, "foedus", None, superuser=True)
 
 
-def may(actor: Actor, verb: Verb, obj: Project | Organisation) -> bool:
-    """Whether ``actor`` may do ``verb`` to ``obj``."""
+def may(actor: Actor, verb: Verb, obj: Project | Organisation | Membership) -> bool:
+    """Whether ``actor`` may do ``verb`` to ``obj``; to a membership's project, if that is given, just read."""
     match actor.kind:
         case Kind.SYSTEM:
             return True
         case Kind.OPERATOR:
             return verb in _OF_OPERATORS and (actor.superuser or actor.organisation_id == _organisation_id(obj))
         case Kind.PARTICIPANT:
-            return verb in _OF_MEMBERS and isinstance(obj, Project) and is_member(actor, obj)
+            return verb in _OF_MEMBERS and _is_member(actor, obj)
         case Kind.CUSTOMER:
             return False  # what is theirs is none of these
 
 
-def require(actor: Actor, verb: Verb, obj: Project | Organisation) -> None:
+def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
+    """The membership by which a participant may do ``verb``, with its project; one question for both.
+
+    Raises as ``require`` does, and NotFound for everybody who is no participant.
+    """
+    found = find_membership(key, actor.id) if actor.kind is Kind.PARTICIPANT else None
+    if found is None:
+        project = get_project(key)
+        require(actor, verb, project)
+        raise NotFound(f"you are not a participant of project {key!r}", project=key)
+    require(actor, verb, found)
+    return found
+
+
+def require(actor: Actor, verb: Verb, obj: Project | Organisation | Membership) -> None:
     """Return if ``actor`` may; otherwise raise NotFound for what it may not even see, Forbidden for the rest."""
     if may(actor, verb, obj):
         return
@@ -97,8 +112,16 @@ def organisation_of(actor: Actor) -> Organisation | None:
 
 
 def is_member(actor: Actor, project: Project) -> bool:
-    return Membership.objects.filter(project=project, participant_id=actor.id, state=Membership.State.ACTIVE).exists()
+    return find_active_membership(project, actor.id) is not None
 
 
-def _organisation_id(obj: Project | Organisation) -> Any:
+def _is_member(actor: Actor, obj: Project | Organisation | Membership) -> bool:
+    if isinstance(obj, Membership):
+        return obj.participant_id == actor.id and obj.state == Membership.State.ACTIVE
+    return isinstance(obj, Project) and is_member(actor, obj)
+
+
+def _organisation_id(obj: Project | Organisation | Membership) -> Any:
+    if isinstance(obj, Membership):
+        return obj.project.organisation_id
     return obj.pk if isinstance(obj, Organisation) else obj.organisation_id

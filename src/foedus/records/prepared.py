@@ -1,0 +1,148 @@
+"""Questions asked so often that writing their SQL anew each time would cost more than answering them.
+
+Django builds a query's text from objects whenever it is asked, at some twenty times what SQLite needs to answer by a
+key. Here a queryset with ``Slot``s in the place of values is written once for each database and filled in from then on.
+It gives the same model instances, and no more is hidden than that: what a queryset cannot say, this cannot either.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from django.db import connection, router
+from django.db.models import Expression, Field, Model, QuerySet, sql
+from django.db.models.query import get_related_populators
+
+M = TypeVar("M", bound=Model)
+
+
+class Slot(Expression):
+    """A value that is not known yet; ``field`` where the database's form of it is another one, as of JSON."""
+
+    def __init__(self, name: str, field: "Field[Any, Any] | None" = None) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+        self._field = field
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:  # noqa: ARG002 - as Django calls it
+        return "%s", [self]
+
+    def filled(self, values: dict[str, Any]) -> Any:
+        """What the database is given. Raises KeyError when the value is missing."""
+        value = values[self.name]
+        if self._field is not None:
+            return self._field.get_db_prep_save(value, connection)
+        return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+class Prepared(Generic[M]):
+    """Reads rows; ``build`` gives the queryset, whose ``Slot``s ``all`` and ``first`` fill by name."""
+
+    def __init__(self, build: Callable[[], QuerySet[M]]) -> None:
+        self._build = build
+        self._written: dict[str, _Read] = {}
+
+    def all(self, **values: Any) -> list[M]:
+        """The rows, in the queryset's order."""
+        read = self._written.get(connection.vendor)
+        if read is None:  # two threads may both write it, to the same end
+            read = self._written[connection.vendor] = _Read(self._build())
+        return read.rows(values)
+
+    def first(self, **values: Any) -> M | None:
+        """The first row, if any. The queryset should say ``[:1]`` unless a key makes it one."""
+        return next(iter(self.all(**values)), None)
+
+
+class PreparedUpdate:
+    """Changes columns of the rows of a queryset: ``build`` gives it and, by column, values or ``Slot``s."""
+
+    def __init__(self, build: Callable[[], tuple[QuerySet[Any], dict[str, Any]]]) -> None:
+        self._build = build
+        self._written: dict[str, tuple[str, Sequence[Any]]] = {}
+
+    def __call__(self, **values: Any) -> int:
+        """How many rows there were."""
+        written = self._written.get(connection.vendor)
+        if written is None:
+            queryset, columns = self._build()
+            query: Any = queryset.query.chain(sql.UpdateQuery)
+            query.add_update_values({name: _in_field(queryset.model, name, v) for name, v in columns.items()})
+            written = self._written[connection.vendor] = query.get_compiler(connection=connection).as_sql()
+        with connection.cursor() as cursor:
+            cursor.execute(written[0], _filled(written[1], values))
+            return int(cursor.rowcount)
+
+
+class PreparedInsert(Generic[M]):
+    """Adds a row for an instance that has no primary key yet."""
+
+    def __init__(self, model: type[M]) -> None:
+        self._model = model
+        self._written: dict[str, str] = {}
+
+    def __call__(self, **values: Any) -> M:
+        """The new instance, with its key."""
+        row = self._model(**values)
+        meta = self._model._meta  # noqa: SLF001 - Django documents it
+        fields = [f for f in meta.concrete_fields if f is not meta.pk]
+        text = self._written.get(connection.vendor)
+        if text is None:
+            query = sql.InsertQuery(self._model)
+            query.insert_values(fields, [row], raw=False)
+            compiler = query.get_compiler(connection=connection)
+            compiler.returning_fields = meta.db_returning_fields
+            ((text, _),) = compiler.as_sql()
+            self._written[connection.vendor] = text
+        with connection.cursor() as cursor:
+            cursor.execute(text, [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields])
+            (row.pk,) = cursor.fetchone()
+        row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Model.save leaves them
+        return row
+
+
+class _Read:
+    """One queryset as text, and how its rows become instances."""
+
+    def __init__(self, queryset: QuerySet[Any]) -> None:
+        alias = router.db_for_read(queryset.model)
+        self._compiler = queryset.query.get_compiler(alias)
+        self._text, self._slots = self._compiler.as_sql()
+        select, info = self._compiler.select, self._compiler.klass_info
+        assert info is not None, "only whole instances are read"  # noqa: S101
+        places = info["select_fields"]
+        self._model: type[Model] = info["model"]
+        self._from, self._to = places[0], places[-1] + 1
+        self._names = [column.target.attname for column, _, _ in select[self._from : self._to]]
+        self._related = get_related_populators(info, select, alias)  # type: ignore[call-arg]  # as of Django 5.2
+        self._converters = self._compiler.get_converters([column for column, _, _ in select])
+
+    def rows(self, values: dict[str, Any]) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(self._text, _filled(self._slots, values))
+            rows = cursor.fetchall()
+        return [self._instance(self._converted(row)) for row in rows]
+
+    def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
+        converted = list(row)
+        for at, (converters, column) in self._converters.items():
+            for convert in converters:
+                converted[at] = convert(converted[at], column, connection)
+        return converted
+
+    def _instance(self, row: Sequence[Any]) -> Any:
+        instance = self._model.from_db(connection.alias, self._names, row[self._from : self._to])
+        for related in self._related:
+            related.populate(row, instance)
+        return instance
+
+
+def _in_field(model: type[Model], name: str, value: Any) -> Any:
+    """A slot takes the form of the column it fills."""
+    if isinstance(value, Slot):
+        return Slot(value.name, model._meta.get_field(name))  # type: ignore[arg-type]  # noqa: SLF001 - columns are plain fields
+    return value
+
+
+def _filled(parameters: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+    return [p.filled(values) if isinstance(p, Slot) else p for p in parameters]

@@ -1,0 +1,89 @@
+"""Prepared questions are querysets that were written earlier: the answers are the same."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import transaction
+from django.forms.models import model_to_dict
+
+from foedus.records.accounts.models import Organisation, Participant
+from foedus.records.learning.models import Membership, Project
+from foedus.records.prepared import Prepared, PreparedInsert, PreparedUpdate, Slot
+from foedus.records.shell.models import Event
+
+pytestmark = pytest.mark.django_db
+THEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture
+def membership():
+    owner = Organisation.objects.create(name="acme", created_at=THEN)
+    rule = {"name": "fedavg", "options": {"none": None, "text": "100 % 'ü'"}}
+    project = Project.objects.create(
+        key="study", organisation=owner, strategy=rule, policy=rule, seed=-7, created_at=THEN
+    )
+    participant = Participant.objects.create(organisation=owner, name="a", created_at=THEN)
+    return Membership.objects.create(project=project, participant=participant, evaluates=True, joined_at=THEN)
+
+
+def test_a_prepared_question_gives_what_its_queryset_gives_each_time(membership):
+    rows = Membership.objects.select_related("project", "participant").order_by("pk")
+    prepared = Prepared(lambda: rows.filter(project__key=Slot("key"), joined_at__lte=Slot("at")))
+
+    for key, at in (("study", THEN), ("study", THEN.replace(year=2025)), ("other", THEN), ("study", THEN)):
+        expected = list(rows.filter(project__key=key, joined_at__lte=at))
+        found = prepared.all(key=key, at=at)
+
+        assert [model_to_dict(m) for m in found] == [model_to_dict(m) for m in expected]
+        assert [model_to_dict(m.project) for m in found] == [model_to_dict(m.project) for m in expected]
+        assert [m.participant.created_at for m in found] == [m.participant.created_at for m in expected]
+
+
+def test_the_rows_joined_to_it_cost_no_further_question(membership, django_assert_num_queries):
+    prepared = Prepared(lambda: Membership.objects.filter(pk=Slot("pk")).select_related("project", "participant"))
+
+    with django_assert_num_queries(1):
+        found = prepared.first(pk=membership.pk)
+
+        assert (found.project.key, found.participant.name) == ("study", "a")
+
+
+def test_first_of_none_is_none():
+    assert Prepared(lambda: Project.objects.filter(key=Slot("key"))).first(key="study") is None
+
+
+def test_a_slot_that_nothing_fills_is_an_error(membership):
+    prepared = Prepared(lambda: Membership.objects.filter(pk=Slot("pk")))
+
+    with pytest.raises(KeyError, match="pk"):
+        prepared.first(key=membership.pk)
+
+
+def test_a_value_is_never_taken_for_sql(membership):
+    prepared = Prepared(lambda: Project.objects.filter(key=Slot("key")))
+
+    assert prepared.first(key="study' OR '1'='1") is None
+    assert prepared.first(key="%s") is None
+
+
+def test_a_prepared_update_changes_the_rows_that_fit_and_counts_them(membership):
+    seen = PreparedUpdate(
+        lambda: (Membership.objects.filter(pk=Slot("pk")), {"seen_at": Slot("at"), "obstacle": Slot("why")})
+    )
+
+    assert seen(pk=membership.pk, at=THEN, why="battery") == 1
+    assert seen(pk=membership.pk + 1, at=None, why="") == 0
+    membership.refresh_from_db()
+    assert (membership.seen_at, membership.obstacle) == (THEN, "battery")
+
+
+def test_a_prepared_row_is_what_create_would_have_made():
+    add = PreparedInsert(Event)
+
+    with transaction.atomic():
+        made = [add(stream="s", seq=n, kind="k", data={"n": [n, None, "ü"]}, at=THEN) for n in (1, 2)]
+
+    assert [model_to_dict(e) for e in made] == [model_to_dict(e) for e in Event.objects.order_by("pk")]
+    made[0].kind = "changed"
+    made[0].save()  # updates, instead of adding another one
+    assert sorted(Event.objects.values_list("kind", flat=True)) == ["changed", "k"]
