@@ -96,6 +96,21 @@ def test_the_published_client_trains_scores_and_gets_the_artifact(service, devel
     assert statuses == [0, 2, 2]
 
 
+def test_only_the_header_of_that_very_name_proves_a_client(service, developer):
+    model = _create(developer, 1).json()["id"]
+    address = f"{service.url}/api/v1/models/{model}/get_latest_model/"
+    uuid = httpx.post(f"{service.url}/api/v1/models/{model}/register_client/").json()["uuid"]
+
+    def asked_with(*headers):
+        return httpx.get(address, headers=list(headers)).status_code
+
+    assert asked_with(("CLIENT-UUID", uuid)) == 200
+    assert asked_with(("CLIENT_UUID", uuid)) == 401
+    assert asked_with(("CLIENT-UUID", ""), ("CLIENT_UUID", uuid)) == 401
+    assert asked_with(("CLIENT-UUID", uuid), ("CLIENT-UUID", uuid)) == 401
+    assert asked_with(("CLIENT-UUID", uuid), ("CLIENT_UUID", "nobody")) == 200
+
+
 def _create(developer, user):
     return developer.post(
         "/api/v1/models/",

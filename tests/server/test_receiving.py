@@ -97,3 +97,16 @@ def test_bodies_that_are_done_with_are_no_longer_counted(threaded, post):
             asyncio.run(post(path, [bytes(MEMORY_BYTES), b"!"], length=length).through(threaded))
 
     assert (threaded._held, threaded._files) == (0, 0)
+
+
+def test_a_header_with_an_underscore_does_not_pass_for_the_one_with_a_hyphen(post):
+    def headers(environ, start_response):
+        start_response("200 OK", [])
+        return [",".join(name for name in sorted(environ) if name.startswith("HTTP_CLIENT")).encode()]
+
+    smuggled = post(pieces=[b"{}"])
+    smuggled.scope["headers"] += [(b"client_uuid", b"1"), (b"client-uuid_", b"1"), (b"client-id", b"1")]
+
+    answer = asyncio.run(smuggled.through(Threaded(WSGIMiddleware(headers, workers=1), large=LARGE)))
+
+    assert answer.body == b"HTTP_CLIENT_ID"

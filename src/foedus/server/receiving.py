@@ -41,7 +41,7 @@ class Threaded:
         try:
             if sends_body(scope) and not await self._receive(scope, receive, body):
                 return
-            await self._app(scope, body.message, sent)
+            await self._app(_unambiguous(scope), body.message, sent)
         except PlatformError as exc:
             await answer_to(exc, scope["path"])(scope, receive, send)
         finally:
@@ -126,6 +126,16 @@ class _Body:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _unambiguous(scope: Scope) -> Scope:
+    """Without headers whose names hold an underscore: WSGI cannot tell CLIENT_UUID from CLIENT-UUID.
+
+    Whoever checks or strips one on its way here may not know of the other.
+    """
+    if not any(b"_" in name for name, _ in scope["headers"]):
+        return scope
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if b"_" not in name]}
 
 
 def _too_large(limit: int) -> TooLarge:
