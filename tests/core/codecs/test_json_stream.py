@@ -108,7 +108,8 @@ def test_what_python_refuses_is_refused(text, size):
 @pytest.mark.parametrize(
     "text",
     ["[1,]", "[,1]", "[1 2]", "[1][2]", "[[1],[2]", "[1]]", "1[,2]", "[1,2[,]3]", "[[1,2][3]]", "[01]", "[+1]", "[.5]",
-     "[1.]", "[1e]", "[--1]", "[NaN]", "[Infinity]", "[-Infinity]", "[1_0]", "[0x1]", "", "[", '{"a":1,"a":2}', "[1}"],
+     "[1.]", "[1e]", "[--1]", "[NaN]", "[Infinity]", "[-Infinity]", "[1_0]", "[0x1]", "", "[", '{"a":1,"a":2}', "[1}",
+     "[x]", "[1x,2]", "[1,2}]", "[1/*2*/]", "[1\x0c]", "[1\0]", "[\ufeff1]", "[1,\xa02]", "[1'", "[1e1e1]", "[1;2]"],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_broken_json_is_refused(text, size):
@@ -148,6 +149,19 @@ def test_lists_nested_without_end_are_refused():
 def test_a_number_without_end_is_refused():
     with pytest.raises(Invalid):
         read("[" + "1" * 300_000 + "]")
+
+
+@pytest.mark.parametrize("size", [1 << 12, 1 << 14, 1 << 18])
+def test_much_space_between_numbers_is_no_error(size):
+    parsed, flat = read("[" + " " * (2 * json_stream.MAX_TOKEN_BYTES) + "1,\n" + " " * 100_000 + "2]", size)
+
+    assert parsed.structure.layout.tensors[0].shape == (2,)
+    np.testing.assert_array_equal(flat, [1, 2])
+
+
+def test_space_without_end_is_refused():
+    with pytest.raises(Invalid, match="white space"):
+        read("[1," + " " * 600_000 + "2]")
 
 
 def test_large_values_with_more_than_numbers_are_refused():

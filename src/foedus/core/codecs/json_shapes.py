@@ -86,8 +86,7 @@ class Shapes:
         """Take characters without whitespace; ``following`` is the one after them. Raises Invalid for bad syntax."""
         where = np.flatnonzero((text == OPEN) | (text == CLOSE) | (text == COMMA))
         kind = text[where]
-        after = np.append(text, np.uint8(following))[where + 1]
-        before = np.concatenate((np.array([self._previous], np.uint8), text))[where]
+        before, after = _neighbours(text, where, self._previous, following)
         _check_neighbours(kind, before, after)
         if text.size:
             self._previous = int(text[-1])
@@ -160,6 +159,16 @@ class Shapes:
             if found & 1:
                 break
         return tuple(shape)
+
+
+def _neighbours(text: Tensor, where: Tensor, previous: int, following: int) -> tuple[Tensor, Tensor]:
+    """The characters before and behind those at ``where``."""
+    before, after = text[where - 1], text[np.minimum(where + 1, text.size - 1)]
+    if where.size and where[0] == 0:
+        before[0] = previous
+    if where.size and where[-1] == text.size - 1:
+        after[-1] = following
+    return before, after
 
 
 def _check_neighbours(kind: Tensor, before: Tensor, after: Tensor) -> None:

@@ -14,6 +14,7 @@ from foedus.core.errors import Unauthenticated
 from foedus.ports import Ports
 from foedus.records.aggregation.models import FederatedModel, ModelAggregate, ModelArtifact, ModelUpdate
 from foedus.records.learning.models import Checkpoint
+from foedus.services.aggregation import numbers
 
 LIFETIME_S = 3600  # of a signed address at least; at most twice as long
 _SECRET = "fma-address-key"  # noqa: S105 - a secret's name
@@ -41,7 +42,7 @@ class Pieces:
         except BaseException:
             self._stack.close()
             raise
-        self._pieces = json_stream.write(source, Form(document.form))
+        self._pieces = json_stream.write(source, Form(document.form), dump=numbers.dump)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces

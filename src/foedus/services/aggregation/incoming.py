@@ -16,6 +16,7 @@ from foedus.core.codecs.json_text import Text
 from foedus.core.codecs.sources import FileSource, packed
 from foedus.core.errors import Invalid
 from foedus.ports import Ports
+from foedus.services.aggregation import numbers
 from foedus.services.aggregation.rules import form_of
 from foedus.services.shell.staging import Staged, Staging, staged
 
@@ -45,18 +46,18 @@ def json_in(ports: Ports, text: Text) -> Iterator[Weights]:
     """The next value of ``text``. Raises Invalid for what is not JSON, TooLarge."""
     with ExitStack() as stack:
         document = stack.enter_context(Staging(ports.scratch, MAX_DOCUMENT_BYTES))
-        numbers = stack.enter_context(Staging(ports.scratch, _MAX_NUMBERS_BYTES))
+        binary = stack.enter_context(Staging(ports.scratch, _MAX_NUMBERS_BYTES))
 
         def emit(block: Tensor) -> None:
-            numbers.write(block.astype("<f8", copy=False).tobytes())
+            binary.write(block.astype("<f8", copy=False).tobytes())
 
         text.peek()
         text.record(document.write)
         try:
-            parsed = json_stream.read(text, emit)
+            parsed = json_stream.read(text, emit, parse=numbers.parse)
         finally:
             text.record(None)
-        source = _source(numbers.finish(None).path, parsed.structure)
+        source = _source(binary.finish(None).path, parsed.structure)
         yield Weights(document.finish(None), source, parsed.structure, parsed.obstacle, is_binary=False)
 
 
