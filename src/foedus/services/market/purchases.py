@@ -1,0 +1,91 @@
+"""Ids and hashes of agreements: what consumer, node and chain compute alike from the terms.
+
+All of them keccak-256 over standard ABI encoding. Source: the contracts' second generation (2.x and later); the first
+took a condition's id where these take its value hash, and had no return address in the escrow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+
+from foedus.core.market.dids import Did
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """Addresses of the condition contracts; the escrow's also holds the money."""
+
+    lock: str
+    compute: str
+    escrow: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is bought and who gets what. ``return_address`` gets a refund."""
+
+    did: Did
+    consumer: str
+    amounts: tuple[int, ...]
+    receivers: tuple[str, ...]
+    token: str
+    return_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionIds:
+    """32 bytes each."""
+
+    lock: bytes
+    compute: bytes
+    escrow: bytes
+
+
+def agreement_id(seed: bytes, creator: str) -> bytes:
+    """``creator`` is whoever sends the transaction that creates the agreement."""
+    return keccak(encode(["bytes32", "address"], [seed, creator]))
+
+
+def lock_hash(terms: Terms, contracts: Contracts) -> bytes:
+    return keccak(
+        encode(
+            ["bytes32", "address", "address", "uint256[]", "address[]"],
+            [terms.did.value, contracts.escrow, terms.token, terms.amounts, terms.receivers],
+        )
+    )
+
+
+def compute_hash(terms: Terms) -> bytes:
+    return keccak(encode(["bytes32", "address"], [terms.did.value, terms.consumer]))
+
+
+def escrow_hash(terms: Terms, contracts: Contracts, lock_id: bytes, release_ids: Sequence[bytes]) -> bytes:
+    return keccak(
+        encode(
+            ["bytes32", "uint256[]", "address[]", "address", "address", "address", "bytes32", "bytes32[]"],
+            [
+                terms.did.value,
+                terms.amounts,
+                terms.receivers,
+                terms.return_address,
+                contracts.escrow,
+                terms.token,
+                lock_id,
+                list(release_ids),
+            ],
+        )
+    )
+
+
+def condition_id(agreement: bytes, contract: str, value_hash: bytes) -> bytes:
+    return keccak(encode(["bytes32", "address", "bytes32"], [agreement, contract, value_hash]))
+
+
+def condition_ids(agreement: bytes, terms: Terms, contracts: Contracts) -> ConditionIds:
+    """The ids of all three conditions of an agreement on these terms."""
+    lock = condition_id(agreement, contracts.lock, lock_hash(terms, contracts))
+    compute = condition_id(agreement, contracts.compute, compute_hash(terms))
+    escrow = escrow_hash(terms, contracts, lock, [compute])
+    return ConditionIds(lock, compute, condition_id(agreement, contracts.escrow, escrow))
