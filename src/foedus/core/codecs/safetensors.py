@@ -70,7 +70,9 @@ def open_source(where: Path | Data, *, layout: Layout | None = None, limits: Lim
     if layout is not None:
         layout.check(header.layout)
     source = FileSource if isinstance(where, Path) else BufferSource
-    return source(where, header.layout, header.offsets)  # type: ignore[arg-type]  # both follow ``where``
+    opened = source(where, header.layout, header.offsets)  # type: ignore[arg-type]  # both follow ``where``
+    opened.metadata = header.metadata
+    return opened
 
 
 def header_bytes(first: Data, size_bytes: int, *, limits: Limits = DEFAULT) -> int:

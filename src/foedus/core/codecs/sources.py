@@ -4,7 +4,7 @@ import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import numpy as np
@@ -25,7 +25,12 @@ def packed(layout: Layout, start: int = 0) -> dict[str, int]:
 
 
 class PlacedSource:
-    """A ``TensorSource`` over little-endian values; usable as a context that closes it."""
+    """A ``TensorSource`` over little-endian values; usable as a context that closes it.
+
+    ``metadata`` is what the file says beside its tensors, where its form has a place for that.
+    """
+
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, layout: Layout, offsets: Mapping[str, int]) -> None:
         self.layout = layout
