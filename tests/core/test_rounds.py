@@ -77,12 +77,14 @@ def test_only_candidates_without_an_obstacle_are_ready():
     assert [c.key for c in counted.ready] == ["b"]
 
 
-def test_a_draw_depends_on_seed_round_purpose_and_invitations_only():
-    def draw(purpose="select", **facts):
-        return RoundView(**{"number": 4, "phase": Phase.WAITING, "opened_at": NOW, **facts}).rng(purpose).random()
+def test_a_draw_depends_on_seed_round_pool_and_invitations_only():
+    def draw(**facts):
+        candidates = tuple(Candidate(str(n), f"p{n}") for n in range(50))
+        view = {"number": 4, "phase": Phase.WAITING, "opened_at": NOW, "candidates": candidates, **facts}
+        return RoundView(**view).draw(10).chosen
 
     same = [draw(), draw(registered=9, updates=3), draw(phase=Phase.COLLECTING)]
-    others = [draw(seed=1), draw(number=5), draw("shuffle"), draw(invited=1)]
+    others = [draw(number=5), draw(seed=1), draw(invited=1), draw(candidates=(Candidate("7", "p7"),))]
 
     assert len(set(same)) == 1
-    assert len({same[0], *others}) == 5
+    assert len({*same, *others}) == 5

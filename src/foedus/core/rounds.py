@@ -10,7 +10,6 @@ The machine is pure: a ``RoundView`` (counted from wherever rounds are kept) and
 step, or the reasons why there is none and the moment from which the answer may be another one.
 """
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from foedus.core.errors import Conflict
+from foedus.core.sampling import Draw
 
 
 class Phase(StrEnum):
@@ -106,9 +106,9 @@ class RoundView:
         """Invitations of this round that may still bring an update."""
         return max(0, self.invited - self.lost - self.reported)
 
-    def rng(self, purpose: str) -> random.Random:
-        """Reproducible randomness: the same project seed, round and purpose draw the same numbers."""
-        return random.Random(f"{self.seed}:{self.number}:{self.invited}:{purpose}")  # noqa: S311 - sampling, no secret
+    def draw(self, size: int) -> Draw:
+        """Up to ``size`` of those ready: the same project seed, round, pool and invitations before draw the same."""
+        return Draw.of(f"{self.seed}:{self.number}:{self.invited}:select", [c.key for c in self.ready], size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,18 @@ class Invite:
     """Offer the round's work to these participants (keys); the first invitation starts the round.
 
     ``deadline_at`` and ``needed`` are kept with the round and come back in its view. ``needed`` is how many updates the
-    policy wants (0: it counts by itself); inviting more people into a running round repeats both.
+    policy wants (0: it counts by itself); inviting more people into a running round repeats both. ``draw`` is what
+    chose them, where anything did: it is kept for whoever wants to draw again.
     """
 
     participants: tuple[str, ...]
     deadline_at: datetime | None = None
     needed: int = 0
+    draw: Draw | None = None
+
+    @classmethod
+    def drawn(cls, draw: Draw, deadline_at: datetime | None = None, needed: int = 0) -> "Invite":
+        return cls(draw.chosen, deadline_at, needed, draw)
 
 
 @dataclass(frozen=True, slots=True)

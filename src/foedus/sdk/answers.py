@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from foedus.core.sampling import Draw as Again
 from foedus.sdk.reading import Answer
 
 Metrics = Mapping[str, float]
@@ -125,6 +126,35 @@ class AcceptedUpdate(Answer):
     staleness: int = 0
     metrics: Mapping[str, Any] | None = None
     accepted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation(Answer):
+    """That a participant was asked to train for a round, and what came of it."""
+
+    id: str
+    participant_id: str
+    participant: str
+    state: str
+    note: str = ""
+    invited_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw(Answer):
+    """How a round chose among those that were ready: ``positions`` of ``pool``, by ``seed``."""
+
+    id: str
+    seed: str
+    pool: tuple[int | None, ...]
+    positions: tuple[int, ...]
+    at: datetime | None = None
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether drawing again gives the same."""
+        return Again(self.seed, tuple(map(str, self.pool)), len(self.positions)).positions == self.positions
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from foedus.sdk.answers import (
     Artifact,
     Checkpoint,
     Credential,
+    Draw,
     EnrolmentKey,
     Event,
     Identity,
+    Invitation,
     Member,
     Project,
     Round,
@@ -133,6 +135,14 @@ class Operator:
 
     def updates(self, project: str, round_number: int) -> Iterator[AcceptedUpdate]:
         return self._pages(AcceptedUpdate, path("projects", project, "rounds", round_number, "updates"))
+
+    def invitations(self, project: str, round_number: int) -> Iterator[Invitation]:
+        """Who was asked to train for a round, and what came of it."""
+        return self._pages(Invitation, path("projects", project, "rounds", round_number, "invitations"))
+
+    def draws(self, project: str, round_number: int) -> Iterator[Draw]:
+        """How a round chose among those that were ready; none where everybody ready was invited."""
+        return self._pages(Draw, path("projects", project, "rounds", round_number, "draws"))
 
     def checkpoints(self, project: str) -> Iterator[Checkpoint]:
         """Newest first."""

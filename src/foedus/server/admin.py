@@ -12,7 +12,7 @@ from django.utils import timezone
 from foedus import bootstrap
 from foedus.core.errors import PlatformError
 from foedus.records.accounts.models import Credential, Organisation, Participant, User
-from foedus.records.learning.models import Artifact, Checkpoint, Project, Round, Score, Update
+from foedus.records.learning.models import Artifact, Checkpoint, Draw, Project, Round, Score, Update
 from foedus.records.shell.models import AuditEntry, Event, Job
 from foedus.services.accounts.credentials import actor_of_user, revoke_any_credential
 from foedus.services.learning.projects import ChangeProject, change_project, delete_project
@@ -137,6 +137,12 @@ class RoundAdmin(LookAdmin):
     list_display = ("id", "project", "number", "phase", "opened_at", "closed_at")
     list_filter = ("phase", "project")
     list_select_related = ("project",)
+
+
+@admin.register(Draw)
+class DrawAdmin(LookAdmin):
+    list_display = ("id", "round", "seed", "at")
+    raw_id_fields = ("round",)
 
 
 @admin.register(Update)

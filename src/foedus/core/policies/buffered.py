@@ -55,8 +55,7 @@ class Buffered:
             return Combine()
         free = self.concurrency - view.in_flight
         if free > 0 and view.ready:
-            keys = sorted(c.key for c in view.ready)
-            return Invite(tuple(sorted(view.rng("select").sample(keys, min(free, len(keys))))))
+            return Invite.drawn(view.draw(free))
         until = earliest(
             now,
             impatient_at,  # even of an empty buffer: an update that comes before then moves no alarm
@@ -66,9 +65,9 @@ class Buffered:
 
     def admit(self, view: RoundView, offer: Offer, now: datetime) -> None:  # noqa: ARG002 - time plays no part
         refuse_closed(view)
+        refuse_stale(offer, self.max_staleness)
         if not offer.invited:
             raise Conflict("you have no open task: ask for one; a task takes one update")
-        refuse_stale(offer, self.max_staleness)
 
     def _impatient_at(self, view: RoundView) -> datetime | None:
         if self.max_wait_s is None:

@@ -73,7 +73,7 @@ class Quorum:
         if connected >= self.minimum:
             needed = max(self.minimum, ceil(share_of(self.ratio, connected)))
             extra = Fraction(1) + share_of(self.over_selection, 1)
-            return Invite(_sample(view, ceil(needed * extra)), now + timedelta(seconds=self.deadline_s), needed=needed)
+            return Invite.drawn(view.draw(ceil(needed * extra)), now + timedelta(seconds=self.deadline_s), needed)
         text = f"{connected} of {counted(self.minimum, 'needed participant')} connected and ready."
         few = Reason("too_few_participants", text, {"connected": connected, "needed": self.minimum})
         return Wait((few, *obstacles(view), *absentees(view, self.heartbeat_timeout_s, now)))
@@ -89,7 +89,7 @@ class Quorum:
             return too_few(view, enough, f"{enough} were needed at the deadline", self.max_invalid_streak)
         missing = needed - view.reported - view.outstanding
         if missing > 0 and view.ready:
-            return Invite(_sample(view, missing), ends_at, needed=needed)
+            return Invite.drawn(view.draw(missing), ends_at, needed)
         if view.outstanding == 0 and view.reported >= enough:
             return Combine()
         until = earliest(now, ends_at, next_absence(view, self.heartbeat_timeout_s))
@@ -113,9 +113,3 @@ class Quorum:
             f"{have}, nobody left to wait for, and nobody ready to take a place; {enough} are enough at the deadline."
         )
         return (Reason("awaiting_participants", text, facts), *obstacles(view))
-
-
-def _sample(view: RoundView, size: int) -> tuple[str, ...]:
-    """Up to ``size`` of those ready. They are sorted first, so that the draw depends on the seed and not on a query."""
-    keys = sorted(c.key for c in view.ready)
-    return tuple(sorted(view.rng("select").sample(keys, min(size, len(keys)))))

@@ -134,6 +134,15 @@ class Round(models.Model):
     needed = models.PositiveIntegerField(default=0)
     metrics = models.JSONField(default=dict)
     reason = models.JSONField(null=True)
+    # What ``RoundView`` calls completed and invalid_streak: they stay what they were at the opening. Null: count them.
+    completed_before = models.PositiveIntegerField(null=True)
+    invalid_before = models.PositiveIntegerField(null=True)
+    # Kept up by updates and counted anew by every full look (see ``counting``). Null: not counted yet.
+    member_count = models.PositiveIntegerField(null=True)
+    invited_count = models.PositiveIntegerField(null=True)
+    lost_count = models.PositiveIntegerField(null=True)
+    reported_count = models.PositiveIntegerField(null=True)
+    update_count = models.PositiveIntegerField(null=True)
 
     class Meta:
         constraints = [
@@ -172,6 +181,20 @@ class Invitation(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["round", "state"], name="invitation_state")]
+
+
+class Draw(models.Model):
+    """How a round's work was offered to some of those that were ready: kept, so that anybody can draw again.
+
+    ``pool`` is who was ready, as primary keys of memberships in the order that was drawn from; ``positions`` are the
+    places in it that were drawn. Where everybody ready was invited nothing was drawn, and invitations tell it all.
+    """
+
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="draws")
+    seed = models.CharField(max_length=120)
+    pool = models.JSONField()
+    positions = models.JSONField()
+    at = models.DateTimeField()
 
 
 class Update(models.Model):

@@ -1,5 +1,6 @@
 """Which round counts an update, and whether it may: asked before a body is read, and again before it is counted."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from foedus.core.errors import Late, Replayed, Unavailable
@@ -9,10 +10,24 @@ from foedus.records.learning.queries import find_invitation, find_newest_update,
 from foedus.services.learning.rules import policy_of
 
 
-def admitting_round(
-    project: Project, membership: Membership, task_round: int, now: datetime
-) -> tuple[Round, int, Checkpoint, int]:
-    """The round that would count an update for ``task_round``, its sequence there, its base, and how stale that is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Where an update is counted: in which round, as which of its member's for its task, and how stale it is.
+
+    ``first``     whether it is its member's first in that round
+    ``was_lost``  whether that round had given its member up
+    """
+
+    round: Round
+    sequence: int
+    base: Checkpoint
+    staleness: int
+    first: bool
+    was_lost: bool
+
+
+def admission(project: Project, membership: Membership, task_round: int, now: datetime) -> Admission:
+    """What becomes of an update for ``task_round``. Raises Late, Replayed, Unavailable, and what the policy raises."""
     invitation = find_invitation(membership, task_round)
     task = invitation.round if invitation is not None else get_round(project, task_round)
     current = task if task.state.is_open else find_open_round(project)
@@ -22,7 +37,8 @@ def admitting_round(
         raise Replayed(
             f"you handed in another update for round {task_round} before; it stays as it was", round=task_round
         )
-    if current is None or (current.number != task_round and not policy.open_ended):
+    wanders = policy.open_ended and policy_of(task).open_ended
+    if current is None or (current.number != task_round and not wanders):
         raise Late(f"round {task_round} is over ({task.phase}); your update is not counted", round=task_round)
     # Nothing is published while a round is open: what it was opened from is the latest.
     staleness = current.base.number - task.base.number
@@ -30,7 +46,14 @@ def admitting_round(
     # Where updates cannot wander into later rounds, those for this task are those in this round.
     earlier = Update.objects.filter(membership=membership, round=current).count() if policy.open_ended else sequence
     admit(current, policy, membership, invitation, task_round, staleness, earlier, now)
-    return current, sequence, task.base, staleness
+    return Admission(
+        round=current,
+        sequence=sequence,
+        base=task.base,
+        staleness=staleness,
+        first=earlier == 0,
+        was_lost=invitation is not None and invitation.state == Invitation.State.LOST and current.number == task_round,
+    )
 
 
 def admit(
@@ -43,6 +66,7 @@ def admit(
     earlier: int,
     now: datetime,
 ) -> None:
+    """Ask the policy whether the update may enter the round."""
     if current.state is Phase.COMBINING and policy.open_ended:
         raise Unavailable(
             "a new checkpoint is just being made; hand the update in again in a moment", retry_after_s=0.5

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from foedus.core.rounds import Invite, Phase, Policy, move
 from foedus.ports import Ports
-from foedus.records.learning.models import Invitation, Project, Round
+from foedus.records.learning.models import Draw, Invitation, Project, Round
 from foedus.records.learning.queries import absent_invitations
 from foedus.services.shell.events import emit
 from foedus.services.shell.jobs import enqueue
@@ -27,7 +27,12 @@ def invite(ports: Ports, project: Project, current: Round, decision: Invite, now
         current.deadline_at = decision.deadline_at
         current.needed = decision.needed
         current.save(update_fields=["phase", "started_at", "deadline_at", "needed"])
-    emit(ports, project, "round.started", now, round=current.number, invited=len(keys))
+    drawn = {}
+    if decision.draw is not None and decision.draw.is_choice:
+        draw, pool = decision.draw, [int(key) for key in decision.draw.pool]
+        Draw.objects.create(round=current, seed=draw.seed, pool=pool, positions=draw.positions, at=now)
+        drawn = {"seed": draw.seed, "ready": len(pool)}
+    emit(ports, project, "round.started", now, round=current.number, invited=len(keys), **drawn)
     if project.face != NATIVE:
         # Native participants ask for work; other dialects' must be told, which is a job, because it may take tries.
         enqueue(ports, f"{project.face}.invited", f"{project.pk}/{current.number}", now, round=current.pk)
@@ -44,6 +49,17 @@ def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, n
         round=invitation.round.number, participant=invitation.membership.participant.name,
         participant_id=invitation.membership.participant_id, reason=invitation.note,
     )  # fmt: skip
+
+
+def close_others(project: Project, current: Round, policy: Policy, latest: int, now: datetime) -> None:
+    """At a round's edge: give back the places of tasks whose update the new round could not count any more."""
+    left = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).exclude(round=current)
+    if policy.open_ended:
+        bound = getattr(policy, "max_staleness", None)
+        if bound is None:
+            return
+        left = left.filter(round__base__number__lt=latest - bound)
+    left.update(state=Invitation.State.CLOSED, closed_at=now)
 
 
 def close_invitations(current: Round, now: datetime) -> None:

@@ -100,7 +100,11 @@ def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: d
 
 
 def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject, *, now: datetime) -> Project:
-    """Change a project; strategy and policy hold from the next round on. Raises Invalid, Conflict, NotFound."""
+    """Change a project; strategy, policy and settings hold from the next round on that begins.
+
+    A round that is open but has invited nobody and holds no update has not begun: it takes them over at once.
+    Raises Invalid, Conflict, NotFound.
+    """
     found = get_project(key)
     require(actor, Verb.CHANGE, found)
     if command.strategy is not None:
@@ -112,6 +116,12 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
         changed = _take(project, command)
         if changed:
             project.save(update_fields=changed)
+            emit(
+                ports, project, "project.changed", now,
+                fields=changed, policy=project.policy["name"], strategy=project.strategy["name"],
+            )  # fmt: skip
+        if {"policy", "strategy", "settings"} & set(changed):
+            rounds.adopt_rules(ports, project, now)
         if command.state is not None and command.state != project.state:
             _change_state(ports, project, command.state, now)
         audit.record(

@@ -5,16 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foedus.core.rounds import Reason
-from foedus.records.learning.models import Artifact, Checkpoint, Invitation, Membership, Project, Round, Score, Update
+from foedus.records.learning.counting import RoundCounts, round_counts
+from foedus.records.learning.models import (
+    Artifact,
+    Checkpoint,
+    Draw,
+    Invitation,
+    Membership,
+    Project,
+    Round,
+    Score,
+    Update,
+)
 from foedus.records.learning.queries import (
-    RoundCounts,
     get_project,
     get_round,
     member_counts,
     newest_checkpoints,
     newest_rounds,
     open_invitations,
-    round_counts,
 )
 from foedus.services.learning.waiting import reasons_of, reasons_of_round
 from foedus.services.shell.authorisation import Actor, Verb, may, organisation_of, require, visible_projects
@@ -47,6 +56,14 @@ class MemberStatus:
 
     membership: Membership
     waiting_for: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawStatus:
+    """A draw with the participants of its pool, in its order; None for one that is gone."""
+
+    draw: Draw
+    pool: list[int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +111,22 @@ def list_updates(actor: Actor, key: str, number: int, window: Window) -> Page[Up
     project = _inspected(actor, key)
     rows = Update.objects.filter(round=get_round(project, number)).select_related("membership__participant")
     return page_of(rows, window)
+
+
+def list_invitations(actor: Actor, key: str, number: int, window: Window) -> Page[Invitation]:
+    """Who was asked to train for a round, and what came of it. Raises NotFound, Forbidden."""
+    project = _inspected(actor, key)
+    rows = Invitation.objects.filter(round=get_round(project, number)).select_related("membership__participant")
+    return page_of(rows, window)
+
+
+def list_draws(actor: Actor, key: str, number: int, window: Window) -> Page[DrawStatus]:
+    """How a round chose among those that were ready, in the order of the draws. Raises NotFound, Forbidden."""
+    project = _inspected(actor, key)
+    page = page_of(Draw.objects.filter(round=get_round(project, number)), window)
+    members = {pk for draw in page.items for pk in draw.pool}
+    people = dict(Membership.objects.filter(pk__in=members).values_list("pk", "participant_id"))
+    return Page([DrawStatus(draw=d, pool=[people.get(pk) for pk in d.pool]) for d in page.items], page.next)
 
 
 def list_checkpoints(actor: Actor, key: str, window: Window) -> Page[Checkpoint]:

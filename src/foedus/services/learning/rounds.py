@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 import structlog
+from django.db import transaction
 
 from foedus.core.registry import load, names
 from foedus.core.rounds import (
@@ -16,20 +17,22 @@ from foedus.core.rounds import (
     Invalidate,
     Invite,
     Phase,
+    Policy,
     Reason,
     Wait,
     move,
     next_step,
 )
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Project, Round
+from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view, rounds_before
+from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
     find_newest_round,
     find_open_round,
-    round_view,
+    lock_project,
 )
-from foedus.services.learning.invitations import close_invitations, invite, mark_absent
+from foedus.services.learning.invitations import close_invitations, close_others, invite, mark_absent
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reason_json
 from foedus.services.shell.events import emit
@@ -56,7 +59,7 @@ def advance(
         policy = policy_of(current)
         if absences:
             mark_absent(ports, project, policy, now)
-        decision = next_step(policy, round_view(project, current, policy, now, absences=absences), now)
+        decision = _decision(project, current, policy, now, absences=absences)
         if isinstance(decision, Wait):
             if absences:
                 _check_again(project, decision.until)
@@ -69,6 +72,14 @@ def advance(
         absences = True  # whoever was invited just now may vanish: the next look must say when to look again
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)
+
+
+def _decision(project: Project, current: Round, policy: Policy, now: datetime, *, absences: bool) -> Decision:
+    tally = None if absences else kept_tally(current)
+    if tally is None:
+        tally = counted(project, current)
+        keep_tally(current, tally)
+    return next_step(policy, round_view(project, current, policy, now, absences=absences, tally=tally), now)
 
 
 def close_complete(ports: Ports, project: Project, current: Round, checkpoint: Checkpoint, now: datetime) -> None:
@@ -147,6 +158,7 @@ def _apply(ports: Ports, project: Project, current: Round, decision: Decision, n
 def open_round(ports: Ports, project: Project, now: datetime) -> Round:
     """The project's next round, from its latest checkpoint. There must be one, and no open round."""
     newest = find_newest_round(project)
+    completed, invalid = _before(project, newest)
     base = find_latest_checkpoint(project)
     assert base is not None, "a project runs only once it has a model"  # noqa: S101
     opened = Round.objects.create(
@@ -157,9 +169,51 @@ def open_round(ports: Ports, project: Project, now: datetime) -> Round:
         strategy=project.strategy,
         settings=project.settings,
         opened_at=now,
+        completed_before=completed,
+        invalid_before=invalid,
     )
-    emit(ports, project, "round.opened", now, round=opened.number, checkpoint=base.number)
+    close_others(project, opened, policy_of(opened), base.number, now)
+    emit(
+        ports, project, "round.opened", now,
+        round=opened.number, checkpoint=base.number,
+        policy=project.policy["name"], strategy=project.strategy["name"],
+    )  # fmt: skip
     return opened
+
+
+def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
+    """Take the project's present rules over into an open round that has not begun; others keep theirs to their end."""
+    current = find_open_round(project)
+    if current is None or current.state is not Phase.WAITING or current.updates.exists():
+        return
+    current.policy, current.strategy, current.settings = project.policy, project.strategy, project.settings
+    current.save(update_fields=["policy", "strategy", "settings"])
+    latest = find_latest_checkpoint(project)
+    assert latest is not None, "rounds have a base"  # noqa: S101
+    close_others(project, current, policy_of(current), latest.number, now)
+    advance(ports, project, now)
+
+
+def end_task(ports: Ports, participant_id: int, found: Project, task_round: int, now: datetime) -> None:
+    """A task whose update would come too late is over, so that its participant can be given another one."""
+    with transaction.atomic():
+        project = lock_project(found.pk)
+        ended = Invitation.objects.filter(
+            membership__participant_id=participant_id,
+            round__project=project,
+            round__number=task_round,
+            state=Invitation.State.OPEN,
+        ).update(state=Invitation.State.CLOSED, closed_at=now)
+        if ended:
+            advance(ports, project, now)
+
+
+def _before(project: Project, newest: Round | None) -> tuple[int, int]:
+    """For the round after ``newest``: how many are complete, and how many just before it are invalid."""
+    if newest is None:
+        return 0, 0
+    completed, invalid = rounds_before(project, newest)
+    return (completed + 1, 0) if newest.state is Phase.COMPLETE else (completed, invalid + 1)
 
 
 def _start_combining(ports: Ports, project: Project, current: Round, now: datetime) -> None:

@@ -10,12 +10,12 @@ from django.db import transaction
 
 from foedus.core.errors import Late, NotFound, PlatformError
 from foedus.ports import Ports
-from foedus.records.learning.models import Invitation, Project, Update
+from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_membership, lock_project
-from foedus.services.learning.admission import admitting_round
+from foedus.services.learning.admission import admission
 from foedus.services.learning.models_in import checked_model, size_limit, store
 from foedus.services.learning.projects import layout_of
-from foedus.services.learning.rounds import advance
+from foedus.services.learning.rounds import end_task
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same, record_update
 from foedus.services.shell.authorisation import Actor, Verb, membership_of
 from foedus.services.shell.staging import Staged
@@ -39,9 +39,9 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     if digest is not None and (known := find_same(membership, command, digest)) is not None:
         return Expected(limit, known)
     try:
-        admitting_round(project, membership, command.round, now)
+        admission(project, membership, command.round, now)
     except Late:
-        _end_task(ports, actor, project, command.round, now)
+        end_task(ports, actor.id, project, command.round, now)
         raise
     return Expected(limit)
 
@@ -62,7 +62,7 @@ def submit_update(
     except PlatformError as exc:
         _forget(ports, blob)
         if isinstance(exc, Late):
-            _end_task(ports, actor, found, command.round, now)
+            end_task(ports, actor.id, found, command.round, now)
         raise
     except BaseException:
         _forget_unless_counted(ports, actor, command.round, blob)
@@ -80,20 +80,6 @@ def _accept(
         membership = get_membership(project, actor.id)
         stored = Stored(blob, body.digest, body.size_bytes)
         return record_update(ports, project, membership, command, stored, now=now)
-
-
-def _end_task(ports: Ports, actor: Actor, found: Project, task_round: int, now: datetime) -> None:
-    """A task whose update comes too late is over, so that its participant can be given another one."""
-    with transaction.atomic():
-        project = lock_project(found.pk)
-        ended = Invitation.objects.filter(
-            membership__participant_id=actor.id,
-            round__project=project,
-            round__number=task_round,
-            state=Invitation.State.OPEN,
-        ).update(state=Invitation.State.CLOSED, closed_at=now)
-        if ended:
-            advance(ports, project, now)
 
 
 def _forget_unless_counted(ports: Ports, actor: Actor, task_round: int, blob: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from foedus.core.errors import Conflict, NotFound
+from foedus.core.errors import Conflict, Late, NotFound, PlatformError, Unavailable
 from foedus.core.rounds import Phase, Reason
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
@@ -18,8 +18,9 @@ from foedus.records.learning.queries import (
     has_scored,
     lock_project,
 )
+from foedus.services.learning.admission import admission
 from foedus.services.learning.invitations import give_up_invitation
-from foedus.services.learning.rounds import advance
+from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell.authorisation import Actor, Verb, membership_of, require
@@ -98,18 +99,29 @@ def still_here(answer: Answer, *, now: datetime) -> bool:
 
 
 def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:
-    """A sign of life while training; whether that round still waits for this participant."""
+    """A sign of life while training; whether an update of that task would still be counted."""
     membership = membership_of(actor, Verb.WORK, key)
     project = membership.project
     _sign(ports, project, membership, policy_of(project).absent_after_s, now)
     if round_number is None:
         return False
-    return Invitation.objects.filter(
+    if Invitation.objects.filter(
         membership=membership,
         round__number=round_number,
         round__phase=Phase.COLLECTING,
         state__in=(Invitation.State.OPEN, Invitation.State.LOST),
-    ).exists()
+    ).exists():
+        return True
+    try:  # its round is over, but there may be one that takes what is late
+        admission(project, membership, round_number, now)
+    except Unavailable:  # a new checkpoint is just being made; the update goes to the round after it
+        return True
+    except Late:
+        end_task(ports, actor.id, project, round_number, now)
+        return False
+    except PlatformError:
+        return False
+    return True
 
 
 def decline(ports: Ports, actor: Actor, key: str, round_number: int, reason: str, *, now: datetime) -> None:

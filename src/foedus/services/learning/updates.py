@@ -9,6 +9,7 @@ from django.db.models import Max
 
 from foedus.core.errors import Invalid, Replayed
 from foedus.ports import Ports
+from foedus.records.learning.counting import count_update
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Update
 from foedus.records.learning.queries import (
     find_invitation,
@@ -16,7 +17,7 @@ from foedus.records.learning.queries import (
     find_open_round,
     find_update_of_content,
 )
-from foedus.services.learning.admission import admit, admitting_round
+from foedus.services.learning.admission import admission, admit
 from foedus.services.learning.metrics import check_metrics
 from foedus.services.learning.rounds import advance, open_round
 from foedus.services.learning.rules import policy_of
@@ -58,14 +59,15 @@ def record_update(
     """
     if (known := find_same(membership, command, body.digest)) is not None:
         return known, False
-    current, sequence, base, staleness = admitting_round(project, membership, command.round, now)
+    admitted = admission(project, membership, command.round, now)
+    current = admitted.round
     update = Update.objects.create(
         round=current,
         membership=membership,
         task_round=command.round,
-        sequence=sequence,
-        base=base,
-        staleness=staleness,
+        sequence=admitted.sequence,
+        base=admitted.base,
+        staleness=admitted.staleness,
         examples=command.examples,
         digest=body.digest,
         size_bytes=body.size_bytes,
@@ -73,6 +75,7 @@ def record_update(
         metrics=dict(command.metrics),
         accepted_at=now,
     )
+    count_update(current, first=admitted.first, was_lost=admitted.was_lost)
     Invitation.objects.filter(membership=membership, round__number=command.round, round__project=project).update(
         state=Invitation.State.REPORTED, closed_at=now
     )
@@ -123,6 +126,7 @@ def admit_update(
         blob=blob,
         accepted_at=now,
     )
+    count_update(current, first=earlier == 0, was_lost=False)
     Membership.objects.filter(pk=membership.pk).update(seen_at=now)
     emit(
         ports, project, "update.accepted", now,

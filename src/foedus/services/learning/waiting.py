@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from foedus.core.rounds import Phase, Reason, RoundView, Wait, next_step
+from foedus.records.learning.counting import round_view
 from foedus.records.learning.models import Project, Round
-from foedus.records.learning.queries import find_open_round, round_view
+from foedus.records.learning.queries import find_open_round
 from foedus.services.learning.rules import policy_of
 
 

@@ -16,7 +16,18 @@ DELETED = "project.deleted"
 _BATCH = 500
 _PERSONAL = ("participant", "by", "client")  # an event with one of these tells of somebody
 _OF_OTHERS = frozenset({"round", "checkpoint"})
-_OF_NOBODY = _OF_OTHERS | {"key", "digest", "version", "invited", "updates", "metrics", "reason"}
+_OF_NOBODY = _OF_OTHERS | {
+    "key",
+    "digest",
+    "version",
+    "invited",
+    "updates",
+    "metrics",
+    "reason",
+    "fields",
+    "policy",
+    "strategy",
+}
 
 
 @dataclass(frozen=True, slots=True)

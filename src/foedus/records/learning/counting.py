@@ -1,0 +1,212 @@
+"""What policies are told of a round, counted.
+
+A full look counts everything and keeps the counts with the round. An update that is accepted adds itself to them, so
+that it costs the same in a round of ten thousand as in a round of two. Whoever takes an update, an invitation or a
+member away asks ``advance``, which looks fully; so does the clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max, Min, Q
+
+from foedus.core.rounds import Candidate, Phase, Policy, RoundView
+from foedus.records.learning.models import Invitation, Project, Round, Update
+from foedus.records.learning.queries import active_memberships
+
+_PENDING_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCounts:
+    """What a round holds; the words are those of ``RoundView``."""
+
+    invited: int = 0
+    lost: int = 0
+    reported: int = 0
+    updates: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally(RoundCounts):
+    """What a full look at a round counts, and an accepted update keeps up."""
+
+    members: int = 0
+
+
+def kept_tally(current: Round) -> Tally | None:
+    """The counts kept with an open round, if a full look was taken before."""
+    if current.update_count is None:
+        return None
+    return Tally(
+        members=current.member_count or 0,
+        invited=current.invited_count or 0,
+        lost=current.lost_count or 0,
+        reported=current.reported_count or 0,
+        updates=current.update_count,
+    )
+
+
+def keep_tally(current: Round, tally: Tally) -> None:
+    """Note the counts with the round, if they are news. The caller holds the project's lock."""
+    if kept_tally(current) == tally:
+        return
+    current.member_count, current.invited_count, current.lost_count = tally.members, tally.invited, tally.lost
+    current.reported_count, current.update_count = tally.reported, tally.updates
+    current.save(update_fields=["member_count", "invited_count", "lost_count", "reported_count", "update_count"])
+
+
+def count_update(current: Round, *, first: bool, was_lost: bool) -> None:
+    """An update was accepted: its member's ``first`` in this round; of one that was given up before (``was_lost``)."""
+    tally = kept_tally(current)
+    if tally is not None:
+        keep_tally(
+            current,
+            replace(
+                tally,
+                updates=tally.updates + 1,
+                reported=tally.reported + first,
+                lost=max(0, tally.lost - was_lost),
+            ),
+        )
+
+
+def counted(project: Project, current: Round) -> Tally:
+    """The counts of a round, from the rows themselves."""
+    counts = round_counts([current])[current.pk]
+    return Tally(
+        members=active_memberships(project).count(),
+        invited=counts.invited,
+        lost=counts.lost,
+        reported=counts.reported,
+        updates=counts.updates,
+    )
+
+
+def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
+    """Members seen lately that hold no open invitation and have not reported to, or declined, this round."""
+    cutoff = now - timedelta(seconds=policy.absent_after_s)
+    busy = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).values("membership_id")
+    done = Invitation.objects.filter(
+        round=current, state__in=(Invitation.State.REPORTED, Invitation.State.DECLINED)
+    ).values("membership_id")
+    rows = (
+        active_memberships(project)
+        .filter(seen_at__gt=cutoff)
+        .exclude(pk__in=busy)
+        .values_list("pk", "participant__name", "seen_at", "obstacle")
+        .order_by("pk")
+    )
+    if not policy.open_ended:
+        rows = rows.exclude(pk__in=done)
+    return tuple(Candidate(str(pk), name, seen_at, obstacle) for pk, name, seen_at, obstacle in rows)
+
+
+def round_view(
+    project: Project,
+    current: Round,
+    policy: Policy,
+    now: datetime,
+    *,
+    absences: bool = True,
+    tally: Tally | None = None,
+) -> RoundView:
+    """What the policy may know. ``absences=False`` leaves out who is pending since when: updates do not change it.
+
+    ``tally`` is what was counted already; None: count.
+    """
+    tally = tally or counted(project, current)
+    open_tasks = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
+    completed, invalid_streak = rounds_before(project, current)
+    return RoundView(
+        number=current.number,
+        phase=current.state,
+        opened_at=current.opened_at,
+        started_at=current.started_at,
+        deadline_at=current.deadline_at,
+        needed=current.needed,
+        registered=tally.members,
+        candidates=candidates(project, current, policy, now) if _may_invite(current, policy, tally) else (),
+        invited=tally.invited,
+        lost=tally.lost,
+        in_flight=open_tasks.count() if policy.open_ended else 0,
+        reported=tally.reported,
+        updates=tally.updates,
+        covered=_covered(project, current) if policy.open_ended and not policy.invites else 0,
+        pending=_pending(project, current, policy) if absences else (),
+        pending_seen_at=open_tasks.aggregate(at=Min("membership__seen_at"))["at"] if absences else None,
+        completed=completed,
+        invalid_streak=invalid_streak,
+        seed=project.seed,
+    )
+
+
+def round_counts(rounds: Sequence[Round]) -> dict[int, RoundCounts]:
+    """The counts of these rounds by primary key, in two queries however many there are."""
+    pks = [r.pk for r in rounds]
+    lost = Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))
+    invitations = {
+        row["round"]: row
+        for row in Invitation.objects.filter(round__in=pks)
+        .values("round")
+        .annotate(invited=Count("pk"), lost=Count("pk", filter=lost))
+    }
+    updates = {
+        row["round"]: row
+        for row in Update.objects.filter(round__in=pks)
+        .values("round")
+        .annotate(updates=Count("pk"), reported=Count("membership", distinct=True))
+    }
+    nobody, nothing = {"invited": 0, "lost": 0}, {"updates": 0, "reported": 0}
+    return {
+        pk: RoundCounts(
+            invited=invitations.get(pk, nobody)["invited"],
+            lost=invitations.get(pk, nobody)["lost"],
+            reported=updates.get(pk, nothing)["reported"],
+            updates=updates.get(pk, nothing)["updates"],
+        )
+        for pk in pks
+    }
+
+
+def _invalid_since(project: Project, number: int, current: int) -> int:
+    """How many rounds between the two numbers are invalid."""
+    between = Round.objects.filter(project=project, number__gt=number, number__lt=current)
+    return between.filter(phase=Phase.INVALID).count()
+
+
+def _may_invite(current: Round, policy: Policy, tally: Tally) -> bool:
+    """Whether it matters who could be invited: the round has not begun, or people it counts on are missing."""
+    if not policy.invites:
+        return False
+    if current.state is Phase.WAITING or policy.open_ended:
+        return True
+    still_may = max(0, tally.invited - tally.lost - tally.reported)
+    return tally.lost > 0 and (current.needed == 0 or tally.reported + still_may < current.needed)
+
+
+def rounds_before(project: Project, current: Round) -> tuple[int, int]:
+    """How many rounds before this one are complete, and how many just before it are invalid."""
+    if current.completed_before is not None and current.invalid_before is not None:
+        return current.completed_before, current.invalid_before
+    found = Round.objects.filter(project=project, phase=Phase.COMPLETE, number__lt=current.number).aggregate(
+        completed=Count("pk"), latest=Max("number")
+    )
+    return found["completed"], _invalid_since(project, found["latest"] or 0, current.number)
+
+
+def _covered(project: Project, current: Round) -> int:
+    return active_memberships(project).filter(updates__round=current).distinct().count()
+
+
+def _pending(project: Project, current: Round, policy: Policy) -> tuple[Candidate, ...]:
+    """Some of those that have a task or, where nobody is given one, of those without an update in this round."""
+    if policy.invites:
+        waited_for = active_memberships(project).filter(
+            invitations__round__project=project, invitations__state=Invitation.State.OPEN
+        )
+    else:
+        waited_for = active_memberships(project).exclude(updates__round=current)
+    rows = waited_for.order_by("seen_at", "pk").values_list("pk", "participant__name", "seen_at")[:_PENDING_SHOWN]
+    return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
