@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.shell",
+    "foedus.records.statistics",
     "foedus.server.api",
     "foedus.server.apps.ServerConfig",
 ]

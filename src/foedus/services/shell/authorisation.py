@@ -10,6 +10,9 @@ from foedus.core.errors import Forbidden, NotFound
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
 from foedus.records.learning.queries import find_active_membership, find_membership, get_project
+from foedus.records.statistics.models import StatisticsProject
+
+Object = Project | StatisticsProject | Organisation | Membership
 
 
 class Kind(StrEnum):
@@ -29,6 +32,7 @@ class Verb(StrEnum):
 
 
 _OF_MEMBERS = frozenset({Verb.READ, Verb.WORK, Verb.SCORE})
+_OF_CUSTOMERS = frozenset({Verb.READ, Verb.CHANGE})
 _OF_OPERATORS = frozenset(Verb) - {Verb.WORK}
 _REFUSALS = {
     Verb.READ: "only its operators and participants see a project",
@@ -57,7 +61,7 @@ class Actor:
 SYSTEM = Actor(Kind.SYSTEM, 0, "foedus", None, superuser=True)
 
 
-def may(actor: Actor, verb: Verb, obj: Project | Organisation | Membership) -> bool:
+def may(actor: Actor, verb: Verb, obj: Object) -> bool:
     """Whether ``actor`` may do ``verb`` to ``obj``; to a membership's project, if that is given, just read."""
     match actor.kind:
         case Kind.SYSTEM:
@@ -67,7 +71,7 @@ def may(actor: Actor, verb: Verb, obj: Project | Organisation | Membership) -> b
         case Kind.PARTICIPANT:
             return verb in _OF_MEMBERS and _is_member(actor, obj)
         case Kind.CUSTOMER:
-            return False  # what is theirs is none of these
+            return verb in _OF_CUSTOMERS and isinstance(obj, StatisticsProject) and obj.customer_id == actor.id
 
 
 def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
@@ -84,12 +88,14 @@ def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
     return found
 
 
-def require(actor: Actor, verb: Verb, obj: Project | Organisation | Membership) -> None:
+def require(actor: Actor, verb: Verb, obj: Object) -> None:
     """Return if ``actor`` may; otherwise raise NotFound for what it may not even see, Forbidden for the rest."""
     if may(actor, verb, obj):
         return
     if isinstance(obj, Project) and not may(actor, Verb.READ, obj):
         raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
+    if isinstance(obj, StatisticsProject):
+        raise NotFound(f"there is no project {obj.name!r}", project=obj.name)
     raise Forbidden(_REFUSALS[verb], verb=str(verb))
 
 
@@ -115,13 +121,15 @@ def is_member(actor: Actor, project: Project) -> bool:
     return find_active_membership(project, actor.id) is not None
 
 
-def _is_member(actor: Actor, obj: Project | Organisation | Membership) -> bool:
+def _is_member(actor: Actor, obj: Object) -> bool:
     if isinstance(obj, Membership):
         return obj.participant_id == actor.id and obj.state == Membership.State.ACTIVE
     return isinstance(obj, Project) and is_member(actor, obj)
 
 
-def _organisation_id(obj: Project | Organisation | Membership) -> Any:
+def _organisation_id(obj: Object) -> Any:
     if isinstance(obj, Membership):
         return obj.project.organisation_id
+    if isinstance(obj, StatisticsProject):
+        return obj.customer.organisation_id
     return obj.pk if isinstance(obj, Organisation) else obj.organisation_id

@@ -1,0 +1,133 @@
+"""Encoders: text of very many values becomes a number, the mean of a target among the rows that had the value.
+
+An encoder keeps, for each attribute and value, a count and a sum; both add up, so that encoders merge exactly.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from foedus.core.errors import Invalid, TooLarge
+from foedus.core.symetryml.frames import Floats, Frame, Letter, numbers
+from foedus.records.customers.models import Customer
+from foedus.records.statistics.models import Encoder, StatisticsProject
+from foedus.services.statistics.errors import EncoderMissing, EncoderTaken
+
+MAX_VALUES = 200_000  # of one encoder
+_TEXTS = (Letter.STRING, Letter.LIST, Letter.CATEGORY)
+
+
+def create_encoder(customer: Customer, name: str, target: str, target_type: str, *, now: datetime) -> Encoder:
+    """An encoder that has seen nothing. Raises Invalid, EncoderTaken."""
+    if not name or not target:
+        raise Invalid("an encoder has a name and a target: encodername, encoderTarget")
+    if target_type not in ("C", "B"):
+        raise Invalid("targetType is C or B")
+    try:
+        with transaction.atomic():
+            return Encoder.objects.create(
+                customer=customer, name=name[:200], target=target, target_type=target_type, created_at=now
+            )
+    except IntegrityError:
+        raise EncoderTaken(encoder=name) from None
+
+
+def find_encoder(customer: Customer, name: str) -> Encoder:
+    """Raises EncoderMissing."""
+    row = Encoder.objects.filter(customer=customer, name=name).first()
+    if row is None:
+        raise EncoderMissing(encoder=name[:200])
+    return row
+
+
+def list_encoders(customer: Customer) -> QuerySet[Encoder]:
+    return Encoder.objects.filter(customer=customer).order_by("name")
+
+
+def delete_encoder(customer: Customer, name: str) -> None:
+    """Projects that use it learn its attributes no more. Raises EncoderMissing."""
+    find_encoder(customer, name).delete()
+
+
+def learn_values(customer: Customer, name: str, value: Any) -> None:
+    """Count the values of a frame's text attributes, with the target that their rows have. Raises Invalid, TooLarge."""
+    frame = Frame.of(value)
+    with transaction.atomic():
+        row = Encoder.objects.select_for_update().filter(customer=customer, name=name).first()
+        if row is None:
+            raise EncoderMissing(encoder=name[:200])
+        cells = frame.column(row.target)
+        if cells is None:
+            raise Invalid(f"the encoder's target {row.target!r} is not in the frame")
+        target, _ = numbers(row.target, cells, binary=row.target_type == "B")
+        for attribute, letter, column in zip(frame.names, frame.letters, frame.cells, strict=True):
+            if letter in _TEXTS and attribute != row.target:
+                _add(row.values.setdefault(attribute, {}), column, target)
+        if sum(map(len, row.values.values())) > MAX_VALUES:
+            raise TooLarge(f"an encoder keeps at most {MAX_VALUES} values")
+        row.version += 1
+        row.save(update_fields=["values", "version"])
+
+
+def set_value(customer: Customer, name: str, attribute: str, value: str, count: float, total: float) -> None:
+    """Write one entry by hand. Raises EncoderMissing, Invalid."""
+    if not (np.isfinite(count) and np.isfinite(total) and count >= 0):
+        raise Invalid("count is a number from 0 on, and sum a finite number")
+    with transaction.atomic():
+        row = Encoder.objects.select_for_update().filter(customer=customer, name=name).first()
+        if row is None:
+            raise EncoderMissing(encoder=name[:200])
+        row.values.setdefault(attribute, {})[_key(value)] = [count, total]
+        row.version += 1
+        row.save(update_fields=["values", "version"])
+
+
+def encoded_columns(project: StatisticsProject, frame: Frame) -> Mapping[str, Floats]:
+    """A frame's text attributes as numbers, by the project's encoder; a value that it never saw is its overall mean."""
+    if not project.encoder:
+        return {}
+    encoder = Encoder.objects.filter(customer_id=project.customer_id, name=project.encoder).first()
+    if encoder is None:
+        return {}
+    return {
+        name: _means(encoder.values[name], cells)
+        for name, letter, cells in zip(frame.names, frame.letters, frame.cells, strict=True)
+        if letter in (Letter.STRING, Letter.LIST) and encoder.values.get(name)
+    }
+
+
+def _add(values: dict[str, list[float]], cells: Any, target: Floats) -> None:
+    for cell, y in zip(cells, target, strict=True):
+        if cell is None or np.isnan(y):
+            continue
+        for part in _parts(cell):
+            entry = values.setdefault(part, [0, 0.0])
+            entry[0] += 1
+            entry[1] += float(y)
+
+
+def _means(values: Mapping[str, list[float]], cells: Any) -> Floats:
+    count = sum(entry[0] for entry in values.values())
+    overall = sum(entry[1] for entry in values.values()) / count if count else np.nan
+    return np.array([_mean(values, cell, overall) for cell in cells], dtype=np.float64)
+
+
+def _mean(values: Mapping[str, list[float]], cell: Any, overall: float) -> float:
+    if cell is None or not str(cell).strip():
+        return np.nan
+    found = [values[part] for part in _parts(cell) if values.get(part, [0])[0]]
+    return sum(total / count for count, total in found) / len(found) if found else overall
+
+
+def _parts(cell: Any) -> list[str]:
+    """The values in a cell: one text, or those of a list ``|a|b|``."""
+    text = _key(cell)
+    return [part for part in text.split("|") if part] if text.startswith("|") else [text]
+
+
+def _key(cell: Any) -> str:
+    return str(cell).strip().lower()[:256]
