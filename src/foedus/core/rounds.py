@@ -62,7 +62,7 @@ class RoundView:
     """What a policy may know of a round. Counts, not lists, wherever a fleet could be large.
 
     ``candidates``   who may be invited now: members seen within the policy's ``absent_after_s`` without an open
-                     invitation who (unless the policy is open-ended) neither reported to this round nor gave it up
+                     invitation who did not do this round's task nor (unless the policy is open-ended) give it up
     ``registered``   all members of the project
     ``invited``      who was invited to this round; ``lost`` of them brought no update and can no longer be waited for
                      (absent or given up, and not invited anew)

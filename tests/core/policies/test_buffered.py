@@ -134,14 +134,27 @@ def test_who_trains_across_the_end_of_a_round_hands_in_to_the_next():
     ]
 
 
-def test_two_members_fill_a_buffer_of_five_by_training_again():
+def test_nobody_trains_twice_from_the_same_model():
     world = World.of(Buffered(buffer=5, rounds=1), 2)
     for key in world.members:
         world.arrive(key)
-
-    for _ in range(5):
-        world.settle()
-        world.hand_in(world.tasks()[0])
     world.settle()
 
+    world.hand_in("p0")
+    world.settle()
+    waiting_for = world.tasks()
+    world.hand_in("p1")
+    world.settle()
+
+    assert waiting_for == ["p1"]
     assert world.finished
+
+
+@pytest.mark.parametrize(
+    ("registered", "reported", "in_flight", "kind"),
+    [(3, 2, 0, Wait), (3, 3, 0, Combine), (3, 3, 1, Wait), (0, 0, 0, Wait)],
+)
+def test_a_buffer_larger_than_the_project_is_full_with_an_update_of_every_member(registered, reported, in_flight, kind):
+    view = collecting(registered=registered, reported=reported, updates=reported, in_flight=in_flight)
+
+    assert isinstance(Buffered(buffer=10).decide(view, NOW), kind)

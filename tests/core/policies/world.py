@@ -155,7 +155,8 @@ class World:
         open_ones = [i for i in self.invitations if i.fate is Fate.OPEN]
         flying = [self.members[i.member] for i in open_ones if self._is_there(i.member, at)]
         pending = flying or [m for m in self.members.values() if m.key not in this.authors]
-        done = [i for i in invitations if i.fate in (Fate.REPORTED, Fate.GIVEN_UP) and not self.policy.open_ended]
+        fates = (Fate.REPORTED,) if self.policy.open_ended else (Fate.REPORTED, Fate.GIVEN_UP)
+        done = [i for i in invitations if i.fate in fates]
         busy = {i.member for i in open_ones + done}
         return RoundView(
             number=this.number,

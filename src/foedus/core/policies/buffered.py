@@ -18,6 +18,9 @@ from foedus.core.rounds import Combine, Decision, Invite, Offer, Reason, RoundVi
 class Buffered:
     """A round is what fills the buffer once; who is still training then goes on and hands in to the next round.
 
+    Nobody trains twice from the same model, so a buffer that is larger than the project is full once it holds an update
+    of every member.
+
     ``buffer``               updates that make a new model
     ``concurrency``          participants in training at once; a place is taken again as soon as it is free
     ``max_staleness``        checkpoints that may have been published while an update was trained; None: any number
@@ -56,6 +59,8 @@ class Buffered:
         free = self.concurrency - view.in_flight
         if free > 0 and view.ready:
             return Invite.drawn(view.draw(free))
+        if not view.in_flight and 0 < view.registered <= view.reported:
+            return Combine()
         until = earliest(
             now,
             impatient_at,  # even of an empty buffer: an update that comes before then moves no alarm

@@ -85,21 +85,25 @@ def counted(project: Project, current: Round) -> Tally:
 
 
 def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
-    """Members seen lately that hold no open invitation and have not reported to, or declined, this round."""
+    """Members seen lately that hold no open invitation and have not reported to, or declined, this round.
+
+    Open-ended policies ask those anew who declined. Nobody does the same task twice: what came of it could not be told
+    from a repetition of the first update.
+    """
     cutoff = now - timedelta(seconds=policy.absent_after_s)
     busy = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).values("membership_id")
-    done = Invitation.objects.filter(
-        round=current, state__in=(Invitation.State.REPORTED, Invitation.State.DECLINED)
-    ).values("membership_id")
+    ended = [Invitation.State.REPORTED]
+    if not policy.open_ended:
+        ended.append(Invitation.State.DECLINED)
+    done = Invitation.objects.filter(round=current, state__in=ended).values("membership_id")
     rows = (
         active_memberships(project)
         .filter(seen_at__gt=cutoff)
         .exclude(pk__in=busy)
+        .exclude(pk__in=done)
         .values_list("pk", "participant__name", "seen_at", "obstacle")
         .order_by("pk")
     )
-    if not policy.open_ended:
-        rows = rows.exclude(pk__in=done)
     return tuple(Candidate(str(pk), name, seen_at, obstacle) for pk, name, seen_at, obstacle in rows)
 
 
