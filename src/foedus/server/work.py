@@ -44,11 +44,15 @@ class Clockwork:
 
     def __init__(self) -> None:
         self._kept_house_at: datetime | None = None
+        self._ticked_at: datetime | None = None
 
     def tick(self, ports: Ports, *, now: datetime) -> None:
+        if self._ticked_at is None or now < self._ticked_at:
+            clock.set_right(now=now)
+        self._ticked_at = now
         clock.tick(ports, now=now)
         last = self._kept_house_at
-        if last is None or (now - last).total_seconds() >= HOUSEKEEPING_EVERY_S:
+        if last is None or abs((now - last).total_seconds()) >= HOUSEKEEPING_EVERY_S:
             housekeeping(ports, fleet_options(), now=now)
             self._kept_house_at = now
 

@@ -9,7 +9,7 @@ from foedus.core.rounds import Phase
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round, Update
 from foedus.records.learning.queries import get_project
 from foedus.records.shell.models import Event, Job
-from foedus.server.work import ABANDONED, HANDLERS
+from foedus.server.work import ABANDONED, HANDLERS, Clockwork
 from foedus.services.learning.clock import tick
 from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.tasks import Finished, Idle, Train, decline, heartbeat
@@ -319,3 +319,58 @@ def test_a_combine_that_fails_for_good_ends_its_round_and_pauses_the_project(stu
     assert current.phase == Phase.INVALID
     assert "no memory" in current.reason["text"]
     assert get_project("study").state == Project.State.PAUSED
+
+
+def test_nobody_is_given_the_same_task_twice(ports, clock):
+    """Who trains by rote would hand in the same bytes again, for ever: they are a repetition."""
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options={"buffer": 3, "rounds": 2}))
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+
+    study.submit(a, 1, model(1.0))
+    idle = study.next(a)
+    study.submit(b, 1, model(2.0))
+    work(ports, clock)
+
+    assert isinstance(idle, Idle)
+    assert Update.objects.count() == 2
+    assert study.next(a).round.number == 2
+
+
+@pytest.mark.parametrize("hours", [1, 24])
+def test_a_clock_that_is_set_back_holds_nobody_up(study, ports, clock, hours):
+    clockwork = Clockwork()
+    clock.passes(hours * 3600)
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    clockwork.tick(ports, now=clock())
+    study.submit(a, 1, model(1.0))
+
+    clock.passes(-hours * 3600)
+    clockwork.tick(ports, now=clock())
+    clock.passes(16)
+    heartbeat(ports, a, "study", 1, now=clock())
+    clockwork.tick(ports, now=clock())
+    lost = Invitation.objects.get(membership__participant_id=b.id).state
+    clock.passes(44)
+    clockwork.tick(ports, now=clock())
+
+    assert lost == Invitation.State.LOST
+    assert Round.objects.get(number=1).phase == Phase.INVALID
+
+
+def test_a_job_written_before_the_clock_was_set_back_is_done_at_once(study, ports, clock):
+    clock.passes(3600)
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    study.submit(b, 1, model(2.0))
+
+    clock.passes(-3600)
+    first = jobs.claim(clock())
+    clock.passes(-3600)
+    second = jobs.claim(clock())
+
+    assert first.kind == "combine"
+    assert second.pk == first.pk, "the lease of a worker that died lapses"
+    assert jobs.claim(clock()) is None

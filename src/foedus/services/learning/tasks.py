@@ -193,9 +193,10 @@ def _still_wanted(task: Round) -> bool:
 def _sign(ports: Ports, project: Project, membership: Membership, timeout_s: float, now: datetime) -> bool:
     """Note a sign of life; True when it moved the project, because the participant had been absent."""
     last = membership.seen_at
-    if last is not None and now - last < timedelta(seconds=_heartbeat_s(timeout_s)):
+    silence = None if last is None else abs(now - last)  # a sign of the future: the clock was set back
+    if silence is not None and silence < timedelta(seconds=_heartbeat_s(timeout_s)):
         return False
-    absent = last is None or now - last >= timedelta(seconds=timeout_s)
+    absent = silence is None or silence >= timedelta(seconds=timeout_s)
     if not absent:
         Membership.objects.filter(pk=membership.pk).update(seen_at=now)
         membership.seen_at = now

@@ -37,9 +37,7 @@ def claim(now: datetime, owner: str = "", **only: Any) -> Job | None:
     ``only`` jobs with these columns, for those who do not do everything.
     """
     with transaction.atomic():
-        ready = Job.objects.filter(
-            Q(state=Job.State.QUEUED, run_at__lte=now) | Q(state=Job.State.RUNNING, lease_until__lt=now), **only
-        ).order_by("run_at", "id")
+        ready = Job.objects.filter(_ready(now), **only).order_by("run_at", "id")
         if connection.features.has_select_for_update_skip_locked:
             ready = ready.select_for_update(skip_locked=True)
         job = ready.first()
@@ -51,6 +49,13 @@ def claim(now: datetime, owner: str = "", **only: Any) -> Job | None:
         job.lease_until = now + LEASE
         job.save(update_fields=["state", "attempts", "lease_token", "lease_until"])
         return job
+
+
+def _ready(now: datetime) -> Q:
+    """What may be claimed. Moments that are too far away were written before the clock was set back."""
+    queued = Q(attempts=0) | Q(run_at__lte=now) | Q(run_at__gt=now + 2 * timedelta(seconds=MAX_BACKOFF_S))
+    lapsed = Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * LEASE)
+    return Q(state=Job.State.QUEUED) & queued | Q(state=Job.State.RUNNING) & lapsed
 
 
 def owner_of(name: str) -> str:
