@@ -63,7 +63,12 @@ def counted(policy, members, rounds, invitations, current: Round, now: datetime)
     busy = {m.key for m in flying}
     done = ("reported",) if policy.open_ended else ("reported", "declined")
     busy |= {i.member.key for i in mine if i.state in done}
-    may_invite = current.phase is Phase.WAITING or lost > 0 or policy.open_ended
+    still_may = max(0, len(mine) - lost - len(authors))
+    may_invite = policy.invites and (
+        current.phase is Phase.WAITING
+        or policy.open_ended
+        or (lost > 0 and (current.needed == 0 or len(authors) + still_may < current.needed))
+    )
     pending = [m for m in flying if m.active] if policy.invites else [m for m in active if m.key not in authors]
     sightings = [m.seen_at for m in flying if m.seen_at is not None]
     closed = [r.phase for r in rounds if r.number < current.number]
@@ -78,7 +83,7 @@ def counted(policy, members, rounds, invitations, current: Round, now: datetime)
         ),
         invited=len(mine), lost=lost, needed=current.needed,
         in_flight=len(flying) if policy.open_ended else 0, reported=len(authors), updates=len(current.updates),
-        covered=sum(m.key in authors for m in active),
+        covered=sum(m.key in authors for m in active) if not policy.invites else 0,
         pending=tuple(Candidate(str(m.key), m.name, m.seen_at) for m in pending[:5]),
         pending_seen_at=min(sightings, default=None),
         completed=sum(phase is Phase.COMPLETE for phase in closed), invalid_streak=streak, seed=SEED,
