@@ -89,3 +89,10 @@ def test_pytorch_participants_learn_digits(server, operator):
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/run.py")), ids=lambda path: path.parent.name)
 def test_an_example_is_short(path):
     assert len(path.read_text("utf-8").splitlines()) < 60
+
+
+def test_clinics_that_share_an_fma_model_tell_more_tumours_apart_than_each_alone(server):
+    together, alone = example("fma_sklearn").main(server.url, server.operator_token)
+
+    assert together > 0.88
+    assert together > alone + 0.05

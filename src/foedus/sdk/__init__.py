@@ -39,6 +39,9 @@ from foedus.sdk.answers import (
     Round,
     Score,
 )
+from foedus.sdk.fma.client import FmaClient, Pulled
+from foedus.sdk.fma.developer import FmaDeveloper
+from foedus.sdk.fma.weights import schema_of
 from foedus.sdk.operators import Operator
 from foedus.sdk.participant import run_participant
 from foedus.sdk.problems import BadAnswer, Redirected
@@ -58,6 +61,8 @@ __all__ = [
     "EnrolmentKey",
     "Evaluation",
     "Event",
+    "FmaClient",
+    "FmaDeveloper",
     "Forbidden",
     "Identity",
     "Invalid",
@@ -69,6 +74,7 @@ __all__ = [
     "Participant",
     "PlatformError",
     "Project",
+    "Pulled",
     "QuotaExceeded",
     "Reason",
     "Receipt",
@@ -82,4 +88,5 @@ __all__ = [
     "Unavailable",
     "Update",
     "run_participant",
+    "schema_of",
 ]

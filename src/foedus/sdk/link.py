@@ -31,7 +31,7 @@ log = logging.getLogger("foedus.sdk")
 
 
 class Link:
-    """Calls below ``/foedus/v1`` of ``url``. Safe to use from several threads.
+    """Calls below ``prefix`` of ``url``. Safe to use from several threads.
 
     Raises: the errors of ``foedus.core.errors`` by the code of a refusal; Unavailable when nobody answers.
     """
@@ -43,6 +43,7 @@ class Link:
         *,
         transport: httpx.BaseTransport | None = None,
         tls: ssl.SSLContext | None = None,
+        prefix: str = PREFIX,
     ) -> None:
         self.url = checked_url(url)
         self._token = token
@@ -50,7 +51,7 @@ class Link:
         self._lock = threading.Lock()
         self._interrupted = False
         self._client = httpx.Client(
-            base_url=self.url + PREFIX,
+            base_url=self.url + prefix,
             transport=transport,
             verify=tls or _default_tls(),
             follow_redirects=False,

@@ -98,5 +98,8 @@ def _message(problem: Mapping[str, Any], status: int, headers: Mapping[str, str]
         text = problem.get(name)
         if isinstance(text, str) and text:
             return text[:2000]
+    fields = [f"{name}: {texts[0]}" for name, texts in problem.items() if isinstance(texts, list) and texts]
+    if fields:  # how FMA says what is wrong with a call
+        return "; ".join(fields)[:2000]
     form = headers.get("content-type", "nothing")[:80]
     return f"The server answered {status} and did not say why (it sent {form})."

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from foedus.core.arrays import Layout, TensorSpec
+from foedus.core.codecs.json import Form
 from foedus.core.codecs.json_shapes import Structure
 from foedus.core.schemas import shapes
 
@@ -45,12 +47,37 @@ def test_layers_fit_as_a_validator_says(schema, layers):
     assert shapes.fits(schema, Structure.layers(layers)) is expected
 
 
+names = st.sampled_from("abc")
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "array", ["object", "null"]]),
+            "properties": st.dictionaries(names, schemas),
+            "required": st.lists(names, unique=True),
+            "additionalProperties": schemas,
+            "items": schemas,
+        },
+    ),
+    st.dictionaries(names, a_shape, min_size=1),
+)
+def test_named_arrays_fit_as_a_validator_says(schema, arrays):
+    expected = Draft202012Validator(schema).is_valid({name: np.zeros(shape).tolist() for name, shape in arrays.items()})
+    specs = tuple(TensorSpec(name, shape, "float64") for name, shape in arrays.items())
+
+    assert shapes.is_structural(schema)
+    assert shapes.fits(schema, Structure(Form.MAPPING, Layout(specs))) is expected
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "nope"}, {"type": []}, {"type": 1}, {"minItems": -1}, {"maxItems": True}, {"minItems": "1"},
         {"prefixItems": []}, {"prefixItems": {}}, {"items": [{}]}, {"items": "x"}, {"maximum": 1}, {"$ref": "#"},
-        {"items": {"items": {"const": 1}}}, "text", None, 1,
+        {"items": {"items": {"const": 1}}}, "text", None, 1, {"properties": []}, {"properties": {"a": 1}},
+        {"required": "a"}, {"required": ["a", "a"]}, {"required": [1]}, {"additionalProperties": {"const": 1}},
     ],
 )  # fmt: skip
 def test_whatever_else_a_schema_says_is_left_to_a_validator(schema):

@@ -1,16 +1,19 @@
 """JSON Schema checked against shapes: whether lists of numbers fit, without a single number in memory.
 
-Covers what generators of schemas for weights write: types, lengths, and the schemas of items. Source: JSON Schema
-2020-12, Core section 10.3.1 and Validation section 6.
+Covers what generators of schemas for weights write: types, lengths, names, and the schemas of items and of named
+values. Source: JSON Schema 2020-12, Core section 10.3 and Validation section 6.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from foedus.core.codecs.json import Form
 from foedus.core.codecs.json_shapes import Structure
 
 _COUNTS = frozenset({"minItems", "maxItems"})
-_KEYWORDS = _COUNTS | {"type", "prefixItems", "items", "$schema", "title", "description", "$comment"}
+_NOTES = ("$schema", "title", "description", "$comment")
+_NAMED = ("properties", "required", "additionalProperties")
+_KEYWORDS = _COUNTS | {"type", "prefixItems", "items", *_NAMED, *_NOTES}
 MAX_STEPS = 2_000_000
 
 Shape = tuple[int, ...]
@@ -30,17 +33,18 @@ def is_structural(schema: Any) -> bool:
         if not isinstance(part, dict) or not part.keys() <= _KEYWORDS or not _is_sound(part):
             return False
         stack.extend(part.get("prefixItems", ()))
-        stack.append(part.get("items", True))
+        stack.extend(part.get("properties", {}).values())
+        stack += [part.get("items", True), part.get("additionalProperties", True)]
     return True
 
 
 def fits(schema: Any, structure: Structure) -> bool | None:
     """Whether numbers of that structure match a structural schema; None where their values would have to be seen."""
     shapes = [spec.shape for spec in structure.layout]
-    if structure.form is Form.MAPPING:
-        return schema if isinstance(schema, bool) else "object" in _types(schema)
     check = _Check()
     try:
+        if structure.form is Form.MAPPING:
+            return check.names_match(schema, {spec.name: spec.shape for spec in structure.layout})
         if structure.form is Form.ARRAY:
             return check.matches(schema, shapes[0])
         return check.items_match(schema, shapes)
@@ -73,6 +77,15 @@ class _Check:
         prefix = schema.get("prefixItems", [])
         rest = schema.get("items", True)
         return self._all(self.matches(prefix[i] if i < len(prefix) else rest, shape) for i, shape in enumerate(shapes))
+
+    def names_match(self, schema: Any, shapes: Mapping[str, Shape]) -> bool | None:
+        """Whether an object of arrays of these shapes matches."""
+        if isinstance(schema, bool):
+            return schema
+        if "object" not in _types(schema) or not set(schema.get("required", ())) <= shapes.keys():
+            return False
+        known, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
+        return self._all(self.matches(known.get(name, rest), shape) for name, shape in shapes.items())
 
     def _number(self, schema: dict[str, Any]) -> bool | None:
         types = _types(schema)
@@ -126,5 +139,15 @@ def _is_sound(part: dict[str, Any]) -> bool:
         and len(set(types)) == len(types)
         and all(type(part[key]) is int and part[key] >= 0 for key in _COUNTS & part.keys())
         and (prefix is None or (isinstance(prefix, list) and len(prefix) > 0))
-        and all(isinstance(part.get(key, ""), str) for key in ("$schema", "title", "description", "$comment"))
+        and all(isinstance(part.get(key, ""), str) for key in _NOTES)
+        and isinstance(part.get("properties", {}), dict)
+        and _are_names(part.get("required", []))
+    )
+
+
+def _are_names(required: Any) -> bool:
+    return (
+        isinstance(required, list)
+        and all(isinstance(name, str) for name in required)
+        and len(set(required)) == len(required)
     )

@@ -1,0 +1,3 @@
+from tests.sdk.serving import server
+
+__all__ = ["server"]
