@@ -16,12 +16,20 @@ export interface Calling {
   signal?: AbortSignal;
 }
 
+export interface Waiting extends Calling {
+  /** How often to ask a server that does not wait by itself. Default: every two seconds. */
+  everyMs?: number;
+}
+
 /** What to train from. */
 export interface Pulled {
   readonly weights: Tensors;
   /** The aggregate these weights are; null: what the model began with, or was published. */
   readonly aggregate: number | null;
 }
+
+const LATEST = "GET /api/v1/models/{id}/get_latest_aggregate/";
+const LONGEST_WAIT_S = 25; // proxies tend to give up after half a minute
 
 /** One client of one federated model. Making it sends nothing. */
 export class FmaClient {
@@ -52,8 +60,7 @@ export class FmaClient {
   }
 
   async latestAggregate({ signal }: Calling = {}): Promise<Aggregate | null> {
-    const name = "GET /api/v1/models/{id}/get_latest_aggregate/";
-    return orNull(await this.#link.call(name, { path: { id: this.model }, signal }));
+    return orNull(await this.#link.call(LATEST, { path: { id: this.model }, signal }));
   }
 
   async currentArtifact({ signal }: Calling = {}): Promise<Artifact | null> {
@@ -112,15 +119,18 @@ export class FmaClient {
   }
 
   /**
-   * Wait for an aggregate that is newer than `after` (null: for the first). The API has no call that waits, so this asks
-   * every now and then, and never fetches weights to see whether they are new.
+   * Wait for an aggregate that is newer than `after` (null: for the first). The server holds the question until there is
+   * one; a server that does not is asked every now and then.
    */
-  async nextAggregate(after: number | null, { signal, everyMs = 2_000 }: Calling & { everyMs?: number } = {}): Promise<Aggregate> {
-    const calling = signal ? { signal } : {};
+  async nextAggregate(after: number | null, { signal, everyMs = 2_000 }: Waiting = {}): Promise<Aggregate> {
+    const wait = Math.min(LONGEST_WAIT_S, this.#link.timeoutMs / 2_000);
+    const query = { newer_than: after ?? 0, wait };
     for (;;) {
-      const latest = await this.latestAggregate(calling);
-      if (latest && latest.id > (after ?? 0)) return latest;
-      await sleep(everyMs * (0.5 + Math.random()), signal);
+      const asked = performance.now();
+      const latest = orNull(await this.#link.call(LATEST, { path: { id: this.model }, query, signal }));
+      if (latest && latest.id > query.newer_than) return latest;
+      const wasHeld = performance.now() - asked > wait * 500;
+      if (!wasHeld) await sleep(everyMs * (0.5 + Math.random()), signal);
     }
   }
 

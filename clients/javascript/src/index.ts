@@ -1,4 +1,4 @@
-export { FmaClient, type Calling, type ClientOptions, type Pulled } from "./client.js";
+export { FmaClient, type Calling, type ClientOptions, type Pulled, type Waiting } from "./client.js";
 export { FmaError, Refused, TimedOut, Unreachable } from "./errors.js";
 export { schemaOf, type JsonSchema } from "./json-schema.js";
 export { decode, encode } from "./safetensors.js";

@@ -50,6 +50,10 @@ export class Link {
     };
   }
 
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
   /** The JSON that is answered. */
   async call<N extends Name>(name: N, call: Call<N>): Promise<Operations[N]["answer"]> {
     return this.#patiently(name, call, async (response) => {

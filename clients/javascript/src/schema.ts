@@ -258,7 +258,7 @@ export interface Operations {
   };
   "GET /api/v1/models/{id}/get_latest_aggregate/": {
     path: { id: number };
-    query: { signed?: boolean };
+    query: { signed?: boolean; newer_than?: number; wait?: number };
     body: never;
     answer: Aggregate | Nothing;
   };

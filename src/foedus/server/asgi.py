@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
 
@@ -27,8 +28,10 @@ def application(plane: str = "both") -> Starlette:
 
     from foedus import bootstrap
     from foedus.faces.flaas import streaming as flaas
+    from foedus.faces.fma.waiting import Waiting
     from foedus.faces.native.streaming import routes as native
     from foedus.faces.native.streaming.calls import refusal
+    from foedus.faces.native.streaming.hub import work_of
     from foedus.server.middleware import Draining, HostCheck, Summary
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
@@ -43,7 +46,8 @@ def application(plane: str = "both") -> Starlette:
     if plane == "both":
         wsgi = WSGIMiddleware(django_app, workers=options.threads)
         largest = min(options.max_model_bytes, MAX_DOCUMENT_BYTES)
-        routes.append(Mount("/", Threaded(wsgi, large=dict.fromkeys(_LARGE, largest))))
+        django: ASGIApp = Threaded(wsgi, large=dict.fromkeys(_LARGE, largest))
+        routes.append(Mount("/", Waiting(django, news_of=work_of) if "fma" in options.faces else django))
     app = Starlette(
         routes=routes,
         middleware=[

@@ -15,7 +15,7 @@ export async function train(url: string, model: number): Promise<Outcome> {
   await client.register();
   const start = await client.pull();
   await client.push({ shape: [3], data: Float32Array.of(1, 2, 3) }, start?.aggregate ?? null);
-  const { id } = await client.nextAggregate(null, { everyMs: 100 });
+  const { id } = await client.nextAggregate(null);
   const pulled = await client.pull();
   const score = await client.score({ f1: 0.5 }, id);
   const again: unknown = await client.score({ f1: 0.5 }, id).catch((error: unknown) => error);

@@ -23,7 +23,7 @@ test("two clients register, pull, push, get the mean, score it, and see it publi
 
   await a.push(layers(1, 2, 3), null);
   const sent = await b.push([[3, 4], [4]], null);
-  const { id, validation_score } = await a.nextAggregate(null, { everyMs: 100 });
+  const { id, validation_score } = await a.nextAggregate(null);
   const pulled = await b.pull();
 
   assert.equal(sent.client, b.uuid);
@@ -36,6 +36,16 @@ test("two clients register, pull, push, get the mean, score it, and see it publi
 
   await publish(id, "1.1.0");
   assert.equal((await a.currentArtifact())?.version, "1.1.0");
+});
+
+test("who waits for an aggregate has it as soon as it is there", async () => {
+  const client = new FmaClient(url, await newModel({ initial_model: INITIAL }));
+  await client.register();
+
+  const waiting = client.nextAggregate(null, { everyMs: 3_600_000 });
+  await client.push(INITIAL, null);
+
+  assert.equal((await waiting).id, (await client.latestAggregate())?.id);
 });
 
 test("the server's words reach the caller", async () => {
@@ -60,7 +70,7 @@ test("a million numbers travel as they lie in memory, there and back", async () 
 
   await client.push({ kernel: filled(1) }, null);
   await client.push({ kernel: filled(2) }, null);
-  const { id } = await client.nextAggregate(null, { everyMs: 100 });
+  const { id } = await client.nextAggregate(null);
   const pulled = await client.pull();
 
   const { kernel } = pulled?.weights as Record<string, Tensor>;

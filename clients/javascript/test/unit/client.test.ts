@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { inspect } from "node:util";
 import { test } from "node:test";
 import { FmaClient, FmaError, Refused, TimedOut, Unreachable } from "foedus-fma";
@@ -166,7 +167,19 @@ test("callers may change their mind, in a call and between two", async (t) => {
   }
 });
 
-test("waiting for an aggregate ends with a newer one", async (t) => {
+test("a server that waits is asked once, and again as soon as it has waited in vain", async (t) => {
+  const late = (response: ServerResponse): unknown => setTimeout(() => says(200, { id: 4 })(response), 300);
+  const { url, asked } = await server(t, late, says(200, { id: 5 }));
+  const began = performance.now();
+
+  const next = await new FmaClient(url, 7, { timeoutMs: 1_000 }).nextAggregate(4, { everyMs: 60_000 });
+
+  assert.equal(next.id, 5);
+  assert.equal(asked[0]?.url, "/api/v1/models/7/get_latest_aggregate/?newer_than=4&wait=0.5");
+  assert.ok(performance.now() - began < 20_000);
+});
+
+test("a server that does not wait is asked every now and then", async (t) => {
   const { url, asked } = await server(t, says(200, {}), says(200, { id: 4 }), says(200, { id: 5 }));
 
   const next = await new FmaClient(url, 7).nextAggregate(4, { everyMs: 1 });

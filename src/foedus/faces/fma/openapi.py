@@ -6,6 +6,7 @@ from typing import Any
 from foedus.core.codecs import safetensors
 from foedus.faces.fma.openapi_schemas import BYTES, ID, SCHEMAS, TEXT, UUID, Schema, ref
 from foedus.faces.fma.parsing import FORM, JSON, MULTIPART
+from foedus.faces.fma.waiting import MAX_WAIT_S
 
 _TENSORS = safetensors.MEDIA_TYPE
 _SECURITY: list[dict[str, list[str]]] = [{"Basic": []}, {"Session": []}, {"Client": []}, {"Token": []}]
@@ -54,7 +55,7 @@ def _list(name: str, item: str, most: int, filters: dict[str, Schema], *orders: 
         *(_parameter(field, schema) for field, schema in filters.items()),
     ]
     return _operation(
-        name, "A page of them, newest first", {"type": "array", "items": ref(item)}, query=query, filters=1
+        name, "A page of them, newest first", {"type": "array", "items": ref(item)}, query=query, filters=True
     )
 
 
@@ -64,6 +65,10 @@ def _maybe(item: str) -> Schema:
 
 _BIG = (JSON, FORM, MULTIPART, _TENSORS)
 _SIGNED = _parameter("signed", {"type": "boolean"})
+_WAIT = [
+    _parameter("newer_than", {"type": "integer", "minimum": 0}),
+    _parameter("wait", {"type": "number", "minimum": 0, "maximum": MAX_WAIT_S}),
+]
 # What a body of tensors says in the query instead.
 _OF_UPDATE = [_parameter("federated_model", ID), _parameter("base_aggregate", ID), _parameter("client", UUID)]
 _OF_AGGREGATE = [_parameter("federated_model", ID), _parameter("parent", ID), _parameter("validation_score", TEXT)]
@@ -95,7 +100,9 @@ PATHS: dict[str, Schema] = {
         ),
     },
     "/api/v1/models/{id}/get_latest_aggregate/": {
-        "get": _operation("get_latest_aggregate", "The newest aggregate", _maybe("Aggregate"), query=[_SIGNED]),
+        "get": _operation(
+            "get_latest_aggregate", "The newest aggregate", _maybe("Aggregate"), query=[_SIGNED, *_WAIT], filters=True
+        ),
     },
     "/api/v1/models/{id}/get_current_artifact/": {
         "get": _operation("get_current_artifact", "What is published", _maybe("Artifact"), query=[_SIGNED]),

@@ -15,6 +15,7 @@ from foedus.faces.fma.limits import LIMITS
 from foedus.faces.fma.lists import Filters, Paging
 from foedus.faces.fma.parsing import body_of
 from foedus.faces.fma.rendering import answer, answer_with
+from foedus.faces.fma.waiting import Wish
 from foedus.services.aggregation import files, membership, models
 from foedus.services.aggregation.access import (
     get_owned_model,
@@ -78,6 +79,8 @@ def register_client(call: Call, pk: int) -> HttpResponseBase:
 
 
 def get_latest_aggregate(call: Call, pk: int) -> HttpResponseBase:
+    """Whoever asked to wait has waited already."""
+    Wish.of(call.request.GET)
     row = latest_aggregate(get_readable_model(call.caller, pk))
     return answer({} if row is None else aggregate_out(row, call.addresses.path(AGGREGATES, row.pk)))
 
