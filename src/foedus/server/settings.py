@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "foedus.records.customers",
     "foedus.records.fleet",
     "foedus.records.learning",
+    "foedus.records.market",
     "foedus.records.shell",
     "foedus.records.statistics",
     "foedus.server.api",

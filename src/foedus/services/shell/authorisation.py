@@ -10,15 +10,17 @@ from foedus.core.errors import Forbidden, NotFound
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
 from foedus.records.learning.queries import find_active_membership, find_membership, get_project
+from foedus.records.market.models import Asset
 from foedus.records.statistics.models import StatisticsProject
 
-Object = Project | StatisticsProject | Organisation | Membership
+Object = Project | StatisticsProject | Organisation | Membership | Asset
 
 
 class Kind(StrEnum):
     OPERATOR = "operator"
     PARTICIPANT = "participant"
     CUSTOMER = "customer"  # a SymetryML-style account
+    PARTY = "party"  # of the market, known by an address
     SYSTEM = "system"  # clock and worker
 
 
@@ -58,6 +60,7 @@ class Actor:
         return f"{self.kind}:{self.name}"
 
 
+_NOBODYS = 0
 SYSTEM = Actor(Kind.SYSTEM, 0, "foedus", None, superuser=True)
 
 
@@ -72,6 +75,9 @@ def may(actor: Actor, verb: Verb, obj: Object) -> bool:
             return verb in _OF_MEMBERS and _is_member(actor, obj)
         case Kind.CUSTOMER:
             return verb in _OF_CUSTOMERS and isinstance(obj, StatisticsProject) and obj.customer_id == actor.id
+        case Kind.PARTY:
+            # Whoever publishes without proof of ownership leaves the asset to everybody.
+            return isinstance(obj, Asset) and (verb is Verb.READ or actor.superuser or obj.owner in ("", actor.name))
 
 
 def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
@@ -96,6 +102,8 @@ def require(actor: Actor, verb: Verb, obj: Object) -> None:
         raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
     if isinstance(obj, StatisticsProject):
         raise NotFound(f"there is no project {obj.name!r}", project=obj.name)
+    if isinstance(obj, Asset):
+        raise Forbidden(f"only {obj.owner}, its owner, or an administrator changes {obj}")
     raise Forbidden(_REFUSALS[verb], verb=str(verb))
 
 
@@ -103,7 +111,7 @@ def visible_projects(actor: Actor) -> QuerySet[Project]:
     """The projects for which ``may(actor, READ, project)`` holds."""
     if actor.superuser:
         return Project.objects.all()
-    if actor.kind is Kind.CUSTOMER:
+    if actor.kind in (Kind.CUSTOMER, Kind.PARTY):
         return Project.objects.none()
     if actor.kind is Kind.PARTICIPANT:
         mine = Membership.objects.filter(participant_id=actor.id, state=Membership.State.ACTIVE)
@@ -128,6 +136,8 @@ def _is_member(actor: Actor, obj: Object) -> bool:
 
 
 def _organisation_id(obj: Object) -> Any:
+    if isinstance(obj, Asset):
+        return _NOBODYS  # assets belong to addresses, not to organisations
     if isinstance(obj, Membership):
         return obj.project.organisation_id
     if isinstance(obj, StatisticsProject):

@@ -1,0 +1,1 @@
+"""Tables of the market: assets and their documents, what they are found by, and services that were bought."""

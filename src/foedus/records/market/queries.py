@@ -1,0 +1,121 @@
+"""Every question that services ask of the market's tables, by name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+
+from foedus.core.errors import NotFound
+from foedus.core.market.dids import Did
+from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query, Words
+from foedus.records.market.models import Asset, Value, Word
+
+_BATCH = 1_000
+
+
+def find_asset(did: Did) -> Asset | None:
+    return Asset.objects.filter(did=did.hex).first()
+
+
+def get_asset(did: Did) -> Asset:
+    """Raises NotFound for what is unknown, and for what is retired."""
+    asset = find_asset(did)
+    if asset is None or asset.is_retired:
+        raise NotFound(f"there is no asset {did}", did=str(did))
+    return asset
+
+
+def lock_asset(did: Did) -> Asset:
+    """As ``get_asset``, for the rest of the transaction."""
+    asset = Asset.objects.select_for_update().filter(did=did.hex, is_retired=False).first()
+    if asset is None:
+        raise NotFound(f"there is no asset {did}", did=str(did))
+    return asset
+
+
+def assets_on_offer() -> QuerySet[Asset]:
+    return Asset.objects.filter(is_retired=False, is_listed=True)
+
+
+def matching(assets: QuerySet[Asset], query: Query) -> QuerySet[Asset]:
+    """Those of the assets whose document ``query`` finds."""
+    return assets.filter(_condition(query))
+
+
+def ordered(assets: QuerySet[Asset], keys: Iterable[tuple[str, bool]]) -> QuerySet[Asset]:
+    """By values at paths, each ``(path, descending)``; documents without one come last, and then the newest first."""
+    order: list[Any] = []
+    for i, (path, descending) in enumerate(keys):
+        for column in ("number", "exact"):
+            name = f"sort_{i}_{column}"
+            values = Value.objects.filter(asset=OuterRef("pk"), path=path).order_by(column).values(column)[:1]
+            assets = assets.annotate(**{name: Subquery(values)})
+            term = F(name)
+            order.append(term.desc(nulls_last=True) if descending else term.asc(nulls_last=True))
+    return assets.order_by(*order, "-pk")
+
+
+def index(asset: Asset, entries: Iterable[Entry]) -> None:
+    """Keep what a document is found by, in place of what was kept before."""
+    Value.objects.filter(asset=asset).delete()
+    Word.objects.filter(asset=asset).delete()
+    values: list[Value] = []
+    words: set[tuple[str, str]] = set()
+    for entry in entries:
+        values.append(Value(asset=asset, path=entry.path, exact=entry.exact, number=entry.number))
+        words.update((entry.path, word) for word in entry.words)
+    Value.objects.bulk_create(values, batch_size=_BATCH)
+    Word.objects.bulk_create(
+        [Word(asset=asset, path=path, word=word) for path, word in sorted(words)], batch_size=_BATCH
+    )
+
+
+def _condition(query: Query) -> Q:
+    match query:
+        case Words(path, words, needs_all):
+            groups = [[word] for word in words] if needs_all else [list(words)]
+            return _every(Q(pk__in=_with_words(path, group)) for group in groups) if words else Q(pk__in=[])
+        case Exactly(path, values):
+            return Q(pk__in=Value.objects.filter(_any(_equal(path, value) for value in values)).values("asset"))
+        case Between():
+            return Q(pk__in=_within(query))
+        case Has(path):
+            return Q(pk__in=Value.objects.filter(path=path).values("asset"))
+        case Group(must, should, must_not):
+            wanted = _every(_condition(part) for part in must) & _any(_condition(part) for part in should)
+            return wanted & _every(~_condition(part) for part in must_not)
+
+
+def _within(query: Between) -> Any:
+    rows = Value.objects.filter(path=query.path)
+    for relation, bound in query.bounds:
+        if isinstance(bound, str):
+            rows = rows.filter(number__isnull=True, **{f"exact__{relation}": bound})
+        else:
+            rows = rows.filter(**{f"number__{relation}": bound})
+    return rows.values("asset")
+
+
+def _with_words(path: str, words: list[str]) -> Any:
+    rows = Word.objects.filter(word__in=words)
+    return (rows.filter(path=path) if path else rows).values("asset")
+
+
+def _equal(path: str, value: str | float) -> Q:
+    if isinstance(value, str):
+        return Q(path=path, exact=value[:200], number__isnull=True)
+    return Q(path=path, number=float(value))
+
+
+def _every(parts: Iterable[Q]) -> Q:
+    found = Q()
+    for part in parts:
+        found &= part
+    return found
+
+
+def _any(parts: Iterable[Q]) -> Q:
+    found = Q()
+    for part in parts:
+        found |= part
+    return found

@@ -1,0 +1,179 @@
+"""The catalogue: documents are published, found, changed where they may change, and retired."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from foedus.core.errors import Conflict, Forbidden, Invalid
+from foedus.core.market.assets import read_asset
+from foedus.core.market.checksums import checksum
+from foedus.core.market.dids import Did
+from foedus.core.market.documents import Document, check_complete
+from foedus.core.market.fields import mapping, objects, text
+from foedus.core.market.offers import COMPUTE_TYPES, read_offer
+from foedus.core.market.search import Query, entries_of
+from foedus.records.market.models import Asset, AssetVersion
+from foedus.records.market.queries import assets_on_offer, index, lock_asset, matching, ordered
+from foedus.services.market.proofs import Verification, verify
+from foedus.services.shell import audit
+from foedus.services.shell.authorisation import Actor, Verb, require
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+MAX_PAGE = 1_000
+_NEW = {"rating": 0, "numVotes": 0, "isListed": True}
+
+
+def publish(
+    actor: Actor, document: Document, *, lenient: bool = False, free_only: bool = False, now: datetime
+) -> Asset:
+    """Put a new document into the catalogue, metadata first and with curation of its own.
+
+    A signature proves who owns it; without one, whoever is logged in does. ``lenient``: faults of the proof are
+    recorded, not refused. Raises Invalid naming the part that is wrong, Conflict when the DID was ever published,
+    Forbidden when somebody else signed.
+    """
+    _check(document, free_only=free_only)
+    verification = verify(document)
+    if verification.faults and not lenient:
+        raise Invalid(f"{verification.faults[0]} is wrong: it does not fit the document", field=verification.faults[0])
+    owner = _owner(actor, verification)
+    kept = _kept(document, _NEW)
+    try:
+        with transaction.atomic():
+            asset = Asset.objects.create(
+                did=document.did.hex,
+                type=text(document.metadata.main, "type", "main"),
+                owner=owner,
+                document=kept,
+                verification=_recorded(verification),
+                created_at=now,
+                updated_at=now,
+            )
+            _keep_version(asset, now)
+            audit.record(actor, "asset.published", str(asset), organisation_id=None, now=now)
+    except IntegrityError as exc:
+        raise Conflict(f"{document.did} has been published before", did=str(document.did)) from exc
+    return asset
+
+
+def revise(actor: Actor, did: Did, document: Document, *, free_only: bool = False, now: datetime) -> Asset:
+    """Replace an asset's document by a new version. What ``main`` says never changes; no service with one goes."""
+    _check(document, free_only=free_only)
+    if document.did != did:
+        raise Invalid(f"the document is about {document.did}, not about {did}", field="id")
+    with transaction.atomic():
+        asset = lock_asset(did)
+        require(actor, Verb.CHANGE, asset)
+        before = document_of(asset)
+        _check_mains(before, document)
+        asset.document = _kept(document, mapping(before.metadata.attributes, "curation", "attributes") or _NEW)
+        asset.version += 1
+        asset.updated_at = now
+        asset.save(update_fields=["document", "version", "updated_at"])
+        _keep_version(asset, now)
+        audit.record(actor, "asset.revised", str(asset), organisation_id=None, now=now, version=asset.version)
+    return asset
+
+
+def retire(actor: Actor, did: Did, *, now: datetime) -> Asset:
+    """Take an asset out of the catalogue. Its DID stays taken."""
+    with transaction.atomic():
+        asset = lock_asset(did)
+        require(actor, Verb.CHANGE, asset)
+        _retire(actor, asset, now)
+    return asset
+
+
+def retire_all(actor: Actor, *, now: datetime) -> int:
+    """Take everything out of the catalogue, which only administrators may; how many assets that were."""
+    if not actor.superuser:
+        raise Forbidden("only an administrator retires the whole catalogue")
+    with transaction.atomic():
+        assets = list(Asset.objects.select_for_update().filter(is_retired=False))
+        for asset in assets:
+            _retire(actor, asset, now)
+    return len(assets)
+
+
+def search(query: Query, order: tuple[tuple[str, bool], ...] = (), *, unlisted: bool = False) -> QuerySet[Asset]:
+    """The assets whose documents ``query`` finds, the newest first unless told otherwise."""
+    assets = Asset.objects.filter(is_retired=False) if unlisted else assets_on_offer()
+    return ordered(matching(assets, query), order)
+
+
+def document_of(asset: Asset) -> Document:
+    return Document.read(asset.document.encode())
+
+
+def _check(document: Document, *, free_only: bool) -> None:
+    check_complete(document)
+    main = document.metadata.main
+    for where, stated in (("created", document.data["created"]), ("main.dateCreated", main.get("dateCreated"))):
+        if not (isinstance(stated, str) and _TIME.fullmatch(stated)):
+            raise Invalid(f"{where} must be a time such as 2026-01-31T12:00:00Z", field=where)
+    for i, source in enumerate(objects(main, "files", "main")):
+        if source.get("url"):
+            raise Invalid(
+                f"main.files[{i}] has a url, which a published document must not show; encrypt it", field="main.files"
+            )
+    if free_only and str(main.get("price", "0")) != "0":
+        raise Invalid('main.price must be "0": only free assets are published here', field="main.price")
+    read_asset(document)
+    for service in document.services:
+        if service.type in COMPUTE_TYPES:
+            read_offer(service)
+
+
+def _check_mains(before: Document, after: Document) -> None:
+    new = {service.index: service for service in after.services}
+    for service in before.services:
+        if not service.main:
+            continue
+        if service.index not in new:
+            raise Invalid(f"service {service.index} is missing; what was published cannot go", field="service")
+        if new[service.index].main != service.main:
+            raise Invalid(f"service {service.index}: attributes.main can never change", field="service")
+
+
+def _owner(actor: Actor, verification: Verification) -> str:
+    signer = verification.signer if "proof.signatureValue" not in verification.faults else None
+    if signer and actor.name and signer != actor.name and not actor.superuser:
+        raise Forbidden(f"the document was signed by {signer}, and you are {actor.name}")
+    return signer or actor.name
+
+
+def _recorded(verification: Verification) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(verification)))  # type: ignore[no-any-return] # an object in, an object out
+
+
+def _kept(document: Document, curation: Mapping[str, Any]) -> str:
+    """The document's text with metadata first and this curation; every other key stays where it stood."""
+    services = [dict(service.source) for service in sorted(document.services, key=lambda s: s.type != "metadata")]
+    services[0]["attributes"] = {**services[0]["attributes"], "curation": dict(curation)}
+    return json.dumps({**document.data, "service": services}, ensure_ascii=False)
+
+
+def _keep_version(asset: Asset, now: datetime) -> None:
+    document = document_of(asset)
+    AssetVersion.objects.create(
+        asset=asset,
+        number=asset.version,
+        document=asset.document,
+        checksum=checksum(document.data),
+        created_at=now,
+    )
+    index(asset, entries_of(document.data))
+
+
+def _retire(actor: Actor, asset: Asset, now: datetime) -> None:
+    asset.is_retired = True
+    asset.updated_at = now
+    asset.save(update_fields=["is_retired", "updated_at"])
+    index(asset, ())
+    audit.record(actor, "asset.retired", str(asset), organisation_id=None, now=now)

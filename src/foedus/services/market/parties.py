@@ -1,0 +1,19 @@
+"""Who acts on the market: parties known by their address, and what they may do to which asset."""
+
+from datetime import datetime
+
+from foedus.records.market.models import Account
+from foedus.services.market.keys import checked_address
+from foedus.services.shell.authorisation import Actor, Kind
+
+ANYBODY = Actor(Kind.PARTY, 0, "", None)
+
+
+def party_of(address: str, *, now: datetime) -> Actor:
+    """The party with that address; it gets an account on its first login. Raises Invalid for what is no address."""
+    account, _ = Account.objects.get_or_create(address=checked_address(address), defaults={"created_at": now})
+    return actor_of(account)
+
+
+def actor_of(account: Account) -> Actor:
+    return Actor(Kind.PARTY, account.pk, account.address, None, superuser=account.is_administrator)
