@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,12 @@ class Table:
         return Table(self.names, self.kinds, self.values[rows])
 
     def fill(self, start: int, stop: int, out: Floats, lines: Sequence[int]) -> None:
-        block = self.values[start:stop]
+        block = self.values[start:stop].T
         if list(lines) == list(range(lines[0], lines[0] + len(lines))):
-            out[lines[0] : lines[0] + len(lines)] = block.T
+            out[lines[0] : lines[0] + len(lines)] = block
             return
         for column, line in enumerate(lines):
-            out[line] = block[:, column]
+            out[line] = block[column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,12 @@ class Batch:
         """Write rows ``start`` to ``stop`` into ``out`` (columns, rows)."""
         for part, lines in zip(self._parts, self._lines, strict=True):
             part.fill(start, stop, out, lines)
+
+    def values(self, line: int, start: int, stop: int) -> Floats:
+        """One column that is not binary: (rows,)."""
+        part, lines = next(pair for pair in zip(self._parts, self._lines, strict=True) if line in pair[1])
+        column = part.values[:, lines.index(line)] if isinstance(part, Table) else cast(Column, part).values
+        return column[start:stop].astype(np.float64)
 
     def where(self, rows: NDArray[np.intp]) -> "Batch":
         """Some of the rows."""

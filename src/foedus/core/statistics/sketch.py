@@ -19,7 +19,7 @@ from foedus.core.statistics.moments import Floats, Integers
 
 MAX_BINS = 1024
 MAX_COARSENESS = 54  # numbers up to 1e70 have fewer than MAX_BINS bins then
-_TABLE = 1 << 18  # keys that span no more are counted in a table, which is many times faster than sorting
+_TABLE = 1 << 12  # keys that span no more are counted in a table, which is many times faster than sorting
 _SIGN = np.int64(np.iinfo(np.int64).max)
 
 
@@ -130,7 +130,7 @@ def _summed(keys: Integers, counts: Integers) -> tuple[Integers, Integers]:
 
 def _counted(keys: Integers) -> tuple[Integers, Integers]:
     lowest, highest = int(keys.min()), int(keys.max())
-    if highest - lowest >= _TABLE:
+    if highest - lowest >= max(_TABLE, 4 * len(keys)):
         found, counts = np.unique(keys, return_counts=True)
         return found, counts.astype(np.int64)
     counts = np.bincount(keys - lowest)
