@@ -35,7 +35,14 @@ def run(folder, *command, **environment):
 
 def node_tests(package, kind, **environment):
     """Run tests of one kind, as ``npm run`` would, without building everything again."""
-    said = run(package, "node", "--test", *map(str, sorted(package.glob(f"build/{kind}/*.test.js"))), **environment)
+    said = run(
+        package,
+        "node",
+        "--test",
+        "--test-timeout=60000",
+        *map(str, sorted(package.glob(f"build/{kind}/*.test.js"))),
+        **environment,
+    )
     assert re.search(r"^\S+ pass [1-9]", said, re.MULTILINE), said
 
 
