@@ -11,6 +11,7 @@ It needs httpx, NumPy and ``foedus.core``, and nothing else of foedus. Everythin
 """
 
 from foedus.core.arrays import Arrays
+from foedus.core.codecs.packing import TopK
 from foedus.core.errors import (
     Conflict,
     Forbidden,
@@ -42,6 +43,7 @@ from foedus.sdk.answers import (
 from foedus.sdk.fma.client import FmaClient, Pulled
 from foedus.sdk.fma.developer import FmaDeveloper
 from foedus.sdk.fma.weights import schema_of
+from foedus.sdk.local import Scaffold, proximal_term
 from foedus.sdk.operators import Operator
 from foedus.sdk.participant import run_participant
 from foedus.sdk.problems import BadAnswer, Redirected
@@ -81,12 +83,15 @@ __all__ = [
     "Redirected",
     "Replayed",
     "Round",
+    "Scaffold",
     "Score",
     "Stop",
     "TooLarge",
+    "TopK",
     "Unauthenticated",
     "Unavailable",
     "Update",
+    "proximal_term",
     "run_participant",
     "schema_of",
 ]

@@ -208,6 +208,26 @@ class Event(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class SentState(Answer):
+    """What a strategy sends along with a checkpoint: a file, by the SHA-256 of its bytes in hexadecimal."""
+
+    digest: str
+    size_bytes: int
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOffer(Answer):
+    """The strategy of a round: what it sends beside the model, and what it wants back beside the update."""
+
+    name: str
+    sends: tuple[str, ...] = ()
+    state: SentState | None = None
+    returns: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task(Answer):
     """What a participant is to do now: train, evaluate, wait, or nothing more (finished)."""
 
@@ -216,6 +236,8 @@ class Task(Answer):
     checkpoint: Checkpoint | None = None
     settings: Mapping[str, Any] = field(default_factory=_no_facts)
     update_kind: str = "weights"
+    encodings: tuple[str, ...] = ()
+    strategy: StrategyOffer | None = None
     deadline_at: datetime | None = None
     heartbeat_s: float = 5.0
     evaluate: bool = False

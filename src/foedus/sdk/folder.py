@@ -3,7 +3,8 @@
 participant.json     who we are: secret, token, project, server (mode 0600)
 pending.safetensors  an update that was made and not yet accepted; pending.json says for which round
 receipts.jsonl       what was accepted, a line each
-models/              downloaded checkpoints too large to keep in memory
+models/, states/     downloaded checkpoints, and what strategies send along, too large to keep in memory
+memory/              what accepted updates left behind for the next rounds
 lock                 held while a process works here
 """
 
@@ -106,6 +107,11 @@ class Folder:
         """The update that was made for this very task, if there is one."""
         found = self._pending
         return found if found and (found.round, found.base) == (round_number, base) else None
+
+    @property
+    def unsettled(self) -> Pending | None:
+        """The update that was made and of which nobody has said what became of it, for whatever task."""
+        return self._pending
 
     def keep_pending(self, pending: Pending, pieces: Iterable[bytes] | None = None) -> Pending:
         """Keep an update, its ``data`` or ``pieces``, until it is handed in. Gives it with its digest and size."""

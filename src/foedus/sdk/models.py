@@ -5,6 +5,7 @@ import io
 import mmap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
@@ -22,13 +23,25 @@ DEFAULT_MAX_MODEL_BYTES = 8 << 30
 
 
 class Models:
-    """The checkpoints of one project, the latest one kept in memory (mapped, if large), two in the folder."""
+    """The checkpoints of one project, the latest one kept in memory (mapped, if large), two in the folder.
 
-    def __init__(self, link: Link, patience: Patience, folder: Path, max_bytes: int = DEFAULT_MAX_MODEL_BYTES) -> None:
+    ``part`` is what is fetched of a checkpoint: its model, or the state that its strategy sends along.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        patience: Patience,
+        folder: Path,
+        max_bytes: int = DEFAULT_MAX_MODEL_BYTES,
+        *,
+        part: Literal["model", "state"] = "model",
+    ) -> None:
         self._link = link
         self._patience = patience
         self._folder = folder
         self._max_bytes = max_bytes
+        self._part = part
         self._latest: tuple[str, Arrays] | None = None
 
     def fetch(self, project: str, checkpoint: Checkpoint) -> Arrays:
@@ -36,7 +49,7 @@ class Models:
         if self._latest is not None and self._latest[0] == checkpoint.digest:
             return self._latest[1]
         checked(checkpoint, self._max_bytes)
-        where = path("projects", project, "checkpoints", checkpoint.number, "model")
+        where = path("projects", project, "checkpoints", checkpoint.number, self._part)
         if checkpoint.size_bytes <= IN_MEMORY_BYTES:
             sink = io.BytesIO()
             self._download(where, checkpoint, sink)

@@ -62,7 +62,8 @@ def run_participant(  # noqa: PLR0913 - the one door for people who train; every
         try:
             member = join(link, patience, folder, Papers(key, token, project, name))
             models = Models(link, patience, folder.path / "models", max_model_bytes)
-            runner = Runner(link, abilities, folder, models, patience, member.project, wait_s, max_failures)
+            states = Models(link, patience, folder.path / "states", max_model_bytes, part="state")
+            runner = Runner(link, abilities, folder, models, states, patience, member.project, wait_s, max_failures)
             return runner.run()
         except Stopped:
             log.info("left, as asked")

@@ -1,9 +1,10 @@
 """The life of a participant: ask for work, do it, hand it in, and ask again, until the project is finished."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from foedus.core.arrays import Arrays
@@ -12,9 +13,11 @@ from foedus.sdk.answers import Checkpoint, Receipt, Task
 from foedus.sdk.folder import Folder, Pending
 from foedus.sdk.heart import Heart
 from foedus.sdk.link import Link, path
+from foedus.sdk.memory import Memory
 from foedus.sdk.models import Models
 from foedus.sdk.patience import Patience
 from foedus.sdk.problems import BadAnswer, Redirected
+from foedus.sdk.states import Sent
 from foedus.sdk.training import Abilities, Context, Evaluation, Update
 from foedus.sdk.updates import packed
 from foedus.sdk.uploads import Handover
@@ -56,16 +59,19 @@ class Runner:
     abilities: Abilities
     folder: Folder
     models: Models
+    states: Models
     patience: Patience
     project: str
     wait_s: float = 25.0
     max_failures: int = 5
+    memory: Memory = field(init=False)
     outcome: Outcome = field(init=False)
     failures: int = field(init=False, default=0)
     setbacks: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.project)
+        self.memory = Memory(self.folder.path / "memory")
 
     def run(self) -> Outcome:
         """Work until the project is finished or ``stop`` is set. Raises what makes going on pointless."""
@@ -129,18 +135,39 @@ class Runner:
             pending = self.folder.pending(number, checkpoint.digest) or self._make(task, heart)
             if pending is None or heart.over.is_set():
                 raise Late("it did not wait for us any longer")
-            handover = Handover(self.link, self.project, pending, self.folder.update_file, heart.over)
-            self.outcome.receipt = handover.deliver(self.patience)
+            self._hand_in(pending, heart.over)
+        log.info("the update of round %d is accepted", number)
+
+    def _hand_in(self, pending: Pending, over: threading.Event) -> None:
+        handover = Handover(self.link, self.project, pending, self.folder.update_file, over)
+        self.outcome.receipt = handover.deliver(self.patience)
         self.outcome.updates += 1
         self.folder.note_receipt(asdict(self.outcome.receipt))
+        self.memory.commit()
         self.folder.drop_pending()
-        log.info("the update of round %d is accepted", number)
+
+    def _settle(self) -> None:
+        """Learn whether an earlier update was accepted though its receipt never came: what it left behind hangs on it.
+
+        Handing in the same content again does nothing but give the receipt again.
+        """
+        if not self.memory.proposed:
+            return
+        earlier = self.folder.unsettled
+        if earlier is not None:
+            try:
+                self._hand_in(earlier, threading.Event())
+            except (Conflict, Forbidden, Invalid, NotFound) as exc:
+                log.info("the update of round %d was not counted: %s", earlier.round, exc.message)
+        self.memory.discard()
 
     def _make(self, task: Task, heart: Heart) -> Pending | None:
         """Train, and keep the update; None when the training was told that nobody waits for it."""
         checkpoint, number = _of(task)
+        self._settle()
         model = self._model(checkpoint)
-        context = Context(self.project, task, heart.over, self.patience.stop)
+        sent = self._sent(task, model)
+        context = Context(self.project, task, heart.over, self.patience.stop, sent, self.memory)
         if task.evaluate and self.abilities.evaluate is not None:
             self._score_before_training(task, model, context)
         log.info("training in round %d on checkpoint %d", number, checkpoint.number)
@@ -149,7 +176,7 @@ class Runner:
         if context.abandoned:
             return None
         try:
-            return packed(update, model, task, self.folder)
+            return packed(update, model, task, self.folder, self.memory, context.since)
         except Invalid as exc:
             raise Failed(exc) from exc
 
@@ -181,8 +208,24 @@ class Runner:
         self.patience.call("report a score", lambda: self.link.json("POST", where, body=body))
 
     def _model(self, checkpoint: Checkpoint) -> Arrays:
+        return self._fetched(lambda: self.models.fetch(self.project, checkpoint))
+
+    def _sent(self, task: Task, model: Arrays) -> Sent | None:
+        """What the strategy sends along; None where it sends nothing."""
+        checkpoint, _ = _of(task)
+        offer = task.strategy
+        if offer is None or not offer.sends:
+            return None
+        if (state := offer.state) is None:
+            return Sent.beginning(offer.sends, model, checkpoint.number)
+        described = replace(checkpoint, digest=state.digest, size_bytes=state.size_bytes)
+        return self._fetched(
+            lambda: Sent.of(offer.sends, self.states.fetch(self.project, described), checkpoint.number)
+        )
+
+    def _fetched(self, fetch: Callable[[], Result]) -> Result:
         try:
-            return self.models.fetch(self.project, checkpoint)
+            return fetch()
         except Redirected:
             raise
         except Invalid as exc:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from foedus.core.arrays import Tensor
+from foedus.core.arrays import Arrays, Layout, Tensor
+from foedus.core.codecs.packing import TopK
 from foedus.core.errors import Invalid
 from foedus.sdk.answers import Task
+from foedus.sdk.memory import Memory
+from foedus.sdk.states import Sent
 
 Model = Mapping[str, Tensor]
 Settings = Mapping[str, Any]
@@ -19,13 +22,19 @@ Settings = Mapping[str, Any]
 class Update:
     """The result of training: whole weights by name, and the examples they were trained on.
 
-    ``weights`` are whole even where the project wants deltas: the base is subtracted on the way.
+    ``weights``   are whole even where the project wants deltas: the base is subtracted on the way
+    ``encoding``  how they travel: ``plain``, ``float16``, ``bfloat16``, ``int8``, or ``TopK(fraction)`` of deltas
+    ``extras``    what else the strategy wants back: groups of arrays, by name
+    ``memory``    what to keep here for the next rounds if this update is accepted: groups of arrays, by name
     Raises: Invalid unless ``examples`` is positive and finite and ``metrics`` are finite numbers by name.
     """
 
     weights: Mapping[str, Any]
     examples: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    encoding: str | TopK = "plain"
+    extras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    memory: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "examples", positive(self.examples))
@@ -45,10 +54,26 @@ class Evaluation:
 
 
 class Context:
-    """The round that a training belongs to. Long trainings look at ``round_open`` now and then."""
+    """The round that a training belongs to. Long trainings look at ``round_open`` now and then.
 
-    def __init__(self, project: str, task: Task, over: threading.Event, stop: threading.Event) -> None:
+    ``state`` is what the project's strategy sends beside the model: groups of arrays by name, all zero at first.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        task: Task,
+        over: threading.Event,
+        stop: threading.Event,
+        sent: Sent | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self.project = project
+        self.strategy = task.strategy.name if task.strategy else ""
+        self.returns = task.strategy.returns if task.strategy else ()
+        self.state: Mapping[str, Arrays] = sent.groups if sent else {}
+        self.since = sent.since if sent else 0
+        self._memory = memory
         self.round = task.round
         self.checkpoint = task.checkpoint
         self.deadline_at = task.deadline_at
@@ -62,6 +87,10 @@ class Context:
         closed = self._over.is_set() or self._stop.is_set()
         self._told = self._told or closed
         return not closed
+
+    def recall(self, group: str, layout: Layout) -> Arrays | None:
+        """What earlier accepted updates left behind under this name, since the strategy began; None if nothing."""
+        return self._memory.recall(group, self.since, layout) if self._memory else None
 
     @property
     def abandoned(self) -> bool:

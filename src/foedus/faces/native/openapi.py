@@ -129,6 +129,11 @@ STREAMING: dict[str, dict[str, Any]] = {
         "get": {"operationId": "get_model", "summary": "A checkpoint's bytes", **_GET_MODEL},
         "head": {"operationId": "head_model", "summary": "What get would answer, without the bytes", **_GET_MODEL},
     },
+    "projects/{project}/checkpoints/{number}/state": {
+        "parameters": [_PROJECT, _CHECKPOINT],
+        "get": {"operationId": "get_state", "summary": "What the strategy sends along", **_GET_MODEL},
+        "head": {"operationId": "head_state", "summary": "What get would answer, without the bytes", **_GET_MODEL},
+    },
 }
 
 _SCHEMAS: dict[str, Any] = {
@@ -153,6 +158,20 @@ _SCHEMAS: dict[str, Any] = {
             "checkpoint": {"oneOf": [_ref("CheckpointOut"), {"type": "null"}]},
             "settings": {"type": "object"},
             "update_kind": {"enum": ["weights", "delta"]},
+            "encodings": {"type": "array", "items": _TEXT},
+            "strategy": {
+                "type": ["object", "null"],
+                "properties": {
+                    "name": _TEXT,
+                    "sends": {"type": "array", "items": _TEXT},
+                    "state": {
+                        "type": ["object", "null"],
+                        "properties": {"digest": _TEXT, "size_bytes": _NUMBER, "href": _TEXT},
+                    },
+                    "returns": {"type": "array", "items": _TEXT},
+                    "metrics": {"type": "array", "items": _TEXT},
+                },
+            },
             "deadline_at": {"type": ["string", "null"], "format": "date-time"},
             "heartbeat_s": {"type": "number"},
             "evaluate": {"type": "boolean"},

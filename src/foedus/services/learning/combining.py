@@ -10,17 +10,18 @@ from pathlib import Path
 import structlog
 from django.db import transaction
 
-from foedus.core.arrays import Arrays, TensorSource
+from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
+from foedus.core.codecs.packed import Wanted, open_update
 from foedus.core.errors import Invalid, NotFound
-from foedus.core.folding import Kind
 from foedus.core.folding import Update as Contribution
 from foedus.core.rounds import Phase, Reason
-from foedus.core.strategies.strategy import State, Strategy
+from foedus.core.strategies.strategy import State, Strategy, needs_of
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Project, Round, Update
+from foedus.records.learning.models import Checkpoint, Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, lock_project
 from foedus.records.shell.models import Job
+from foedus.services.learning.equipment import wanted_under
 from foedus.services.learning.rounds import advance, close_complete, close_invalid
 from foedus.services.learning.rules import built
 from foedus.services.shell import jobs
@@ -75,9 +76,9 @@ def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack)
     """The strategy's next state. Raises Invalid (NoUpdates among others)."""
     strategy: Strategy = built("foedus.strategies", current.strategy)
     weights = _mapped(ports, current.base.blob, stack)
-    return strategy.step(
-        _state(ports, current, strategy, weights, stack), _contributions(ports, current.project, updates, stack)
-    )
+    state = _state(ports, current, strategy, weights, stack)
+    wanted = wanted_under(weights.layout, current.project, needs_of(strategy))
+    return strategy.step(state, _contributions(ports, wanted, updates, stack))
 
 
 def _state(ports: Ports, current: Round, strategy: Strategy, weights: Arrays, stack: ExitStack) -> State:
@@ -88,15 +89,17 @@ def _state(ports: Ports, current: Round, strategy: Strategy, weights: Arrays, st
     return replace(State.from_tensors(_mapped(ports, current.base.state_blob, stack)), weights=weights)
 
 
-def _contributions(ports: Ports, project: Project, updates: list[Update], stack: ExitStack) -> Iterator[Contribution]:
+def _contributions(ports: Ports, wanted: Wanted, updates: list[Update], stack: ExitStack) -> Iterator[Contribution]:
     for update in updates:
-        source: TensorSource = stack.enter_context(safetensors.open_source(_local(ports, update.blob, stack)))
+        opened = stack.enter_context(open_update(_local(ports, update.blob, stack), wanted))
         yield Contribution(
             key=f"{update.digest}/{update.membership_id}",
             weight=update.examples,
-            source=source,
-            kind=Kind(project.update_kind),
+            source=opened.source,
+            kind=wanted.kind,
             staleness=update.staleness,
+            metrics=update.metrics,
+            extras=opened.extras,
         )
 
 
@@ -109,7 +112,10 @@ def _local(ports: Ports, blob: str, stack: ExitStack) -> Path:
 
 
 def _store(ports: Ports, current: Round, body: Staged) -> str:
-    """Under a name that combining this round once more gives again: a crash before the switch leaves nothing behind."""
+    """Under a name that combining this round once more gives again: a crash before the switch leaves nothing behind.
+
+    The name ends in the digest, by which participants check what a strategy sends them.
+    """
     blob = f"projects/{current.project_id}/checkpoints/{current.number}-{body.digest}"
     ports.blobs.put_file(blob, body.path)
     return blob

@@ -5,22 +5,22 @@ from uuid import uuid4
 from foedus.core.arrays import Layout
 from foedus.core.codecs import safetensors
 from foedus.core.codecs.finite import check_finite
+from foedus.core.codecs.packed import Wanted, open_update
 from foedus.ports import Ports
 from foedus.services.shell.staging import Staged
 
 
-def checked_model(body: Staged, expected: Layout | None) -> Layout:
-    """The layout of a body that is whole, finite and (unless None) of the expected layout; raises Invalid otherwise."""
+def checked_model(body: Staged) -> Layout:
+    """The layout of a body that is a model, whole and finite; raises Invalid otherwise."""
     with safetensors.open_source(body.path) as source:
-        if expected is not None:
-            expected.check(source.layout)
         check_finite(source)
         return source.layout
 
 
-def size_limit(layout: Layout) -> int:
-    """The most bytes that an update of this layout may have."""
-    return safetensors.size_bytes(layout)
+def check_update(body: Staged, wanted: Wanted) -> None:
+    """Raise Invalid unless the body is what is wanted, however encoded: whole, consistent and finite."""
+    with open_update(body.path, wanted) as update:
+        update.check_finite()
 
 
 def store(ports: Ports, folder: str, body: Staged) -> str:

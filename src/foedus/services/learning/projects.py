@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from foedus.core.arrays import Layout
 from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.registry import build
+from foedus.core.strategies.strategy import needs_of
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Membership, Project
 from foedus.records.learning.queries import get_project, lock_project
@@ -108,7 +109,7 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
     found = get_project(key)
     require(actor, Verb.CHANGE, found)
     if command.strategy is not None:
-        _check_rule("strategies", command.strategy)
+        _check_strategy(command.strategy, found.update_kind)
     if command.policy is not None:
         _check_rule("policies", command.policy)
     with transaction.atomic():
@@ -156,7 +157,7 @@ def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now
     """
     found = get_project(key)
     require(actor, Verb.CHANGE, found)
-    layout = checked_model(body, None)
+    layout = checked_model(body)
     if not layout.size:
         raise Invalid("the model has no tensors with values")
     with transaction.atomic():
@@ -245,8 +246,16 @@ def _check(command: CreateProject) -> None:
         raise Invalid(f"update_kind is one of {', '.join(Project.UpdateKind.values)}", field="update_kind")
     if not -_SEED_BOUND <= command.seed < _SEED_BOUND:
         raise Invalid("seed must fit into 32 bits", field="seed")
-    _check_rule("strategies", command.strategy)
+    _check_strategy(command.strategy, command.update_kind)
     _check_rule("policies", command.policy)
+
+
+def _check_strategy(rule: Rule, update_kind: str) -> None:
+    """Raise Invalid unless there is such a strategy, and it can work with this kind of updates."""
+    kind = needs_of(build("foedus.strategies", rule.name, rule.options)).kind
+    if kind is not None and kind != update_kind:
+        text = f"the strategy {rule.name} works with updates of kind {kind}, and this project's are {update_kind}"
+        raise Invalid(text, field="update_kind")
 
 
 def _check_rule(group: str, rule: Rule) -> None:

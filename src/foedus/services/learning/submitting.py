@@ -13,7 +13,8 @@ from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_membership, lock_project
 from foedus.services.learning.admission import admission
-from foedus.services.learning.models_in import checked_model, size_limit, store
+from foedus.services.learning.equipment import check_reported, needs_now, wanted_under
+from foedus.services.learning.models_in import check_update, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same, record_update
@@ -35,7 +36,8 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     """Look before the body is read: refuse what cannot be accepted, answer what was accepted before."""
     membership = membership_of(actor, Verb.WORK, command.project)
     project = membership.project
-    limit = size_limit(layout_of(project))
+    needs = needs_now(project)
+    limit = wanted_under(layout_of(project), project, needs).size_bytes
     if digest is not None and (known := find_same(membership, command, digest)) is not None:
         return Expected(limit, known)
     try:
@@ -43,6 +45,7 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     except Late:
         end_task(ports, actor.id, project, command.round, now)
         raise
+    check_reported(needs, command.metrics)
     return Expected(limit)
 
 
@@ -55,7 +58,9 @@ def submit_update(
     Whatever is raised, nothing is left behind.
     """
     found = membership_of(actor, Verb.WORK, command.project).project
-    checked_model(body, layout_of(found))
+    needs = needs_now(found)
+    check_reported(needs, command.metrics)
+    check_update(body, wanted_under(layout_of(found), found, needs))
     blob = store(ports, f"projects/{found.pk}/updates", body)
     try:
         update, is_new = _accept(ports, actor, found, command, body, blob, now)

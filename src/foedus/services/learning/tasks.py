@@ -19,6 +19,7 @@ from foedus.records.learning.queries import (
     lock_project,
 )
 from foedus.services.learning.admission import admission
+from foedus.services.learning.equipment import Equipment, equipment_of
 from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
@@ -64,6 +65,7 @@ class Answer:
     task: Task
     heartbeat_s: float
     membership: Membership
+    equipment: Equipment | None = None
 
 
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
@@ -79,7 +81,9 @@ def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: dat
         membership.evaluates = evaluates
     if _sign(ports, project, membership, timeout_s, now):
         project.refresh_from_db()
-    return Answer(project, _task(project, membership, now, explain=explain), _heartbeat_s(timeout_s), membership)
+    task = _task(project, membership, now, explain=explain)
+    equipment = equipment_of(ports, task.round) if isinstance(task, Train) else None
+    return Answer(project, task, _heartbeat_s(timeout_s), membership, equipment)
 
 
 def still_here(answer: Answer, *, now: datetime) -> bool:

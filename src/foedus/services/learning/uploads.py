@@ -12,7 +12,7 @@ from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
 from foedus.records.learning.models import Membership, Project, Update, Upload
-from foedus.services.learning.models_in import size_limit
+from foedus.services.learning.equipment import needs_now, wanted_under
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.submitting import submit_update
 from foedus.services.learning.updates import SubmitUpdate, check_same
@@ -26,7 +26,7 @@ MAX_OPEN_UPLOADS = 4
 def begin_upload(actor: Actor, key: str, digest: str, size_bytes: int, *, now: datetime) -> tuple[Upload, bool]:
     """An upload for a body of that digest and size; the one under way if there is one. Raises TooLarge, Conflict."""
     project, membership = _member(actor, key)
-    limit = size_limit(layout_of(project))
+    limit = wanted_under(layout_of(project), project, needs_now(project)).size_bytes
     if size_bytes > limit:
         raise TooLarge(f"an update of this project has at most {limit} bytes, not {size_bytes}", limit_bytes=limit)
     if size_bytes < 1:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from foedus.core.codecs.packed import ENCODINGS
 from foedus.faces.native.answers.base import ReasonOut
 from foedus.faces.native.answers.projects import CheckpointOut
 from foedus.faces.native.rendering import iso
 from foedus.records.learning.models import Checkpoint, Project
+from foedus.services.learning.equipment import Equipment
 from foedus.services.learning.tasks import Answer, Evaluate, Finished, Idle, Train
 from foedus.services.learning.watching import Happening
 
@@ -41,12 +43,29 @@ def _train_out(answer: Answer, task: Train) -> dict[str, Any]:
         "task": "train",
         "round": task.round.number,
         "checkpoint": _checkpoint_out(task.checkpoint, answer.project),
-        "settings": task.round.settings,
+        "settings": task.round.settings if answer.equipment is None else dict(answer.equipment.settings),
         "update_kind": answer.project.update_kind,
+        "encodings": list(ENCODINGS),
+        "strategy": _strategy_out(answer.equipment, answer.project) if answer.equipment else None,
         "deadline_at": iso(task.round.deadline_at) if task.round.deadline_at else None,
         "heartbeat_s": answer.heartbeat_s,
         "evaluate": task.evaluate,
     }
+
+
+def _strategy_out(equipment: Equipment, project: Project) -> dict[str, Any]:
+    state = equipment.state
+    return {
+        "name": equipment.strategy,
+        "sends": list(equipment.needs.sent),
+        "state": None if state is None else {
+            "digest": state.digest,
+            "size_bytes": state.size_bytes,
+            "href": f"/foedus/v1/projects/{project.key}/checkpoints/{state.checkpoint}/state",
+        },
+        "returns": list(equipment.needs.returned),
+        "metrics": list(equipment.needs.metrics),
+    }  # fmt: skip
 
 
 def _checkpoint_out(checkpoint: Checkpoint, project: Project) -> dict[str, Any]:

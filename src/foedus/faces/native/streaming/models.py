@@ -25,7 +25,9 @@ from foedus.faces.native.streaming.calls import (
     round_in,
     upload_in,
 )
+from foedus.records.learning.models import Checkpoint
 from foedus.services.learning.checkpoints import read_checkpoint
+from foedus.services.learning.equipment import KeptState, read_state
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
 from foedus.services.learning.submitting import expect_update, submit_update
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
@@ -105,12 +107,26 @@ async def get_model_view(request: Request) -> Response:
     """A checkpoint's bytes, whole or a range of them."""
     actor = await actor_of(request)
     key = key_in(request)
-    checkpoint = await in_thread(read_checkpoint, actor, key, _number(request.path_params["number"]))
-    etag = f'"{checkpoint.digest}"'
+    found = await in_thread(read_checkpoint, actor, key, _number(request.path_params["number"]))
+    return await _stored(request, found)
+
+
+@answering
+async def get_state_view(request: Request) -> Response:
+    """What the strategy sends along with a checkpoint, whole or a range of it."""
+    actor = await actor_of(request)
+    key = key_in(request)
+    number = _number(request.path_params["number"])
+    return await _stored(request, await in_thread(read_state, ports_of(request), actor, key, number))
+
+
+async def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
+    """The bytes of a blob, as its digest, the ranges and the method allow."""
+    etag = f'"{found.digest}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
-    size = checkpoint.size_bytes
+    size = found.size_bytes
     wanted = _range(request, etag, size)
     start, stop = wanted or (0, size)
     headers["Content-Length"] = str(stop - start)
@@ -119,7 +135,7 @@ async def get_model_view(request: Request) -> Response:
     status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
-    chunks: Iterator[bytes] = await in_thread(ports_of(request).blobs.read, checkpoint.blob, start, stop)
+    chunks: Iterator[bytes] = await in_thread(ports_of(request).blobs.read, found.blob, start, stop)
     return StreamingResponse(chunks, status_code=status, headers=headers, media_type=SAFETENSORS)
 
 

@@ -2,7 +2,13 @@
 
 from starlette.routing import BaseRoute, Route
 
-from foedus.faces.native.streaming.models import get_model_view, patch_upload_view, put_model_view, put_update_view
+from foedus.faces.native.streaming.models import (
+    get_model_view,
+    get_state_view,
+    patch_upload_view,
+    put_model_view,
+    put_update_view,
+)
 from foedus.faces.native.streaming.tasks import events_view, next_view
 
 PREFIX = "/foedus/v1/projects/{project}"
@@ -14,4 +20,5 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route(f"{PREFIX}/rounds/{{number}}/update", put_update_view, methods=["PUT"]),
     Route(f"{PREFIX}/uploads/{{upload}}", patch_upload_view, methods=["PATCH"]),
     Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
+    Route(f"{PREFIX}/checkpoints/{{number}}/state", get_state_view, methods=["GET", "HEAD"]),
 )

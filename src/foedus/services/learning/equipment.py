@@ -1,0 +1,103 @@
+"""What the strategy of a round needs of participants, and what they get for it beside the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from foedus.core.arrays import Layout
+from foedus.core.codecs.packed import Wanted
+from foedus.core.errors import Invalid, NotFound
+from foedus.core.folding import Kind
+from foedus.core.strategies.strategy import Needs, moment_layout, needs_of
+from foedus.ports import Ports
+from foedus.records.learning.models import Checkpoint, Project, Round
+from foedus.records.learning.queries import find_open_round, get_checkpoint, get_project
+from foedus.services.learning.rules import built
+from foedus.services.shell.authorisation import Actor, Verb, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptState:
+    """What a strategy keeps beside the model of a checkpoint, where participants may have it: a blob."""
+
+    checkpoint: int
+    blob: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What goes along with the offer of a round. ``state`` is None as long as all that is sent is zero."""
+
+    strategy: str
+    settings: Mapping[str, Any]
+    needs: Needs
+    state: KeptState | None
+
+
+def needs_under(rule: Mapping[str, Any]) -> Needs:
+    """What the strategy that ``{"name", "options"}`` describes needs."""
+    return needs_of(built("foedus.strategies", rule))
+
+
+def equipment_of(ports: Ports, current: Round) -> Equipment:
+    """The strategy's settings go below the project's own: whoever names ``mu`` there has the last word."""
+    needs = needs_under(current.strategy)
+    return Equipment(
+        strategy=current.strategy["name"],
+        settings={**needs.settings, **current.settings},
+        needs=needs,
+        state=_state(ports, current.base, current.strategy["name"]) if needs.sent else None,
+    )
+
+
+def needs_now(project: Project) -> Needs:
+    """Those of the round that would count an update now; between rounds, of the next one."""
+    return needs_under((find_open_round(project) or project).strategy)
+
+
+def wanted_under(layout: Layout, project: Project, needs: Needs) -> Wanted:
+    """What an update of a model of this layout must be, to be of use to a strategy with these needs."""
+    extras = dict.fromkeys(needs.returned, moment_layout(layout)) if needs.returned else {}
+    return Wanted(layout, Kind(project.update_kind), extras)
+
+
+def check_reported(needs: Needs, metrics: Mapping[str, float]) -> None:
+    """Raise Invalid unless the metrics that the strategy works with are there, and none is less than makes sense."""
+    for name, least in needs.metrics.items():
+        if name not in metrics:
+            text = f"the project's strategy needs the metric {name!r} with every update"
+            raise Invalid(text, field="metrics", metric=name)
+        if metrics[name] < least:
+            raise Invalid(f"the metric {name!r} must be {least:g} or more", field="metrics", metric=name)
+
+
+def read_state(ports: Ports, actor: Actor, key: str, number: int | None) -> KeptState:
+    """What the strategy sends along with a checkpoint. Raises NotFound where that is nothing."""
+    project = get_project(key)
+    require(actor, Verb.READ, project)
+    checkpoint = get_checkpoint(project, number)
+    maker = _maker(checkpoint)
+    found = None
+    if maker is not None and needs_under(maker.strategy).sent:
+        found = _state(ports, checkpoint, maker.strategy["name"])
+    if found is None:
+        raise NotFound(f"nothing is sent along with checkpoint {checkpoint.number}", checkpoint=checkpoint.number)
+    return found
+
+
+def _state(ports: Ports, base: Checkpoint, strategy: str) -> KeptState | None:
+    """None where this strategy begins: at the first model, and after another strategy."""
+    if not base.state_blob:
+        return None
+    maker = _maker(base)
+    if maker is None or maker.strategy["name"] != strategy:
+        return None
+    blob = base.state_blob
+    size_bytes = ports.blobs.stat(blob).size_bytes
+    return KeptState(checkpoint=base.number, blob=blob, digest=blob.rpartition("-")[2], size_bytes=size_bytes)
+
+
+def _maker(checkpoint: Checkpoint) -> Round | None:
+    return Round.objects.filter(checkpoint=checkpoint).first()
