@@ -47,6 +47,8 @@ MEANINGS = {
     "max_model_bytes": "The largest model that a project may begin with",
     "flaas_report_days": "FLaaS: how long reports of phones are kept",
     "flaas_model_days": "FLaaS: how long models of devices are kept",
+    "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",
+    "market_free_only": "Market: only assets without a price are published",
     "flaas_questionnaire_hours": "FLaaS: hours of the day at which phones are asked; empty: never",
     "flaas_questionnaire_title": "FLaaS: title of that push",
     "flaas_questionnaire_text": "FLaaS: text of that push",

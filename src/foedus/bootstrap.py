@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -30,7 +31,8 @@ _FMA_NAMES = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-FACES = ("native", "flaas", "fma")
+FACES = ("native", "flaas", "fma", "nevermined")
+_EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Settings:
     max_model_bytes: int = 16 << 30
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
+    market_lenient: bool = False
+    market_free_only: bool = False
     flaas_questionnaire_hours: tuple[str, ...] = ()
     flaas_questionnaire_title: str = "How was your day?"
     flaas_questionnaire_text: str = "Please take a minute to answer our questions."
@@ -83,6 +87,7 @@ class Settings:
                 values[name] = text
         if "database_url" not in values and environment.get("DATABASE_URL"):
             values["database_url"] = environment["DATABASE_URL"]
+        values.setdefault("faces", tuple(face for face in FACES if _is_installed(face)))
         kinds = {field.name: field.type for field in fields(cls)}
         return cls(**{name: _typed(name, value, kinds[name]) for name, value in values.items()})
 
@@ -95,9 +100,7 @@ class Settings:
             raise Invalid(
                 "FMA_DB_SECRET_PATH names user and password of a PostgreSQL database that has none in its address"
             )
-        unknown = [face for face in self.faces if face not in FACES]
-        if unknown:
-            raise Invalid(f"FOEDUS_FACES: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
+        _check_faces(self.faces)
         if not 0 <= self.port <= 65535:
             raise Invalid(f"FOEDUS_PORT must be 0 to 65535, not {self.port}")
         for origin in self.page_origins:
@@ -256,6 +259,18 @@ def _sqlite(path: Path) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8000;",
         },
     }
+
+
+def _check_faces(faces: tuple[str, ...]) -> None:
+    for face in faces:
+        if face not in FACES:
+            raise Invalid(f"FOEDUS_FACES: there is no face {face!r}; known: {', '.join(FACES)}")
+        if not _is_installed(face):
+            raise Invalid(f"FOEDUS_FACES: {face} needs more packages: pip install 'foedus[{_EXTRAS[face][0]}]'")
+
+
+def _is_installed(face: str) -> bool:
+    return face not in _EXTRAS or find_spec(_EXTRAS[face][1]) is not None
 
 
 def _bus_url(options: Settings) -> str:

@@ -2,6 +2,8 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.utils.module_loading import autodiscover_modules
 
+from foedus.bootstrap import Settings
+
 
 class ServerConfig(AppConfig):
     name = "foedus.server"
@@ -17,6 +19,15 @@ class ServerConfig(AppConfig):
         for limits in (NATIVE, FMA):
             limits.configure(bootstrap.settings().requests_per_second)
         ORIGINS.configure(bootstrap.settings().page_origins)
+        if "nevermined" in bootstrap.settings().faces:
+            self._configure_market(bootstrap.settings())
+
+    def _configure_market(self, options: Settings) -> None:
+        from foedus.faces.nevermined.limits import MARKET
+        from foedus.services.market.catalogue import Rules
+
+        rules = Rules(lenient=options.market_lenient, free_only=options.market_free_only)
+        MARKET.configure(options.requests_per_second, rules)
 
 
 class AdminConfig(DjangoAdminConfig):

@@ -6,13 +6,15 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from foedus import bootstrap
 
+# Imported only where they are on: a face may bring libraries that others do without.
 _FACES = {
-    "native": [path("foedus/v1/", include("foedus.faces.native.urls"))],
-    "flaas": [path("api/", include("foedus.faces.flaas.urls"))],
-    "fma": [path("", include("foedus.faces.fma.urls"))],
+    "native": ("foedus/v1/", "foedus.faces.native.urls"),
+    "flaas": ("api/", "foedus.faces.flaas.urls"),
+    "nevermined": ("api/v1/", "foedus.faces.nevermined.urls"),
+    "fma": ("", "foedus.faces.fma.urls"),
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
-    *(pattern for face in bootstrap.settings().faces for pattern in _FACES[face]),
+    *(path(prefix, include(module)) for face, (prefix, module) in _FACES.items() if face in bootstrap.settings().faces),
 ]

@@ -11,6 +11,7 @@ from foedus.core.market.search import read_query
 from foedus.records.market.models import Account, Asset
 from foedus.records.market.queries import get_asset
 from foedus.services.market import catalogue
+from foedus.services.market.catalogue import Rules
 from foedus.services.market.keys import Key
 from foedus.services.market.parties import ANYBODY, actor_of, party_of
 from foedus.services.market.proofs import prove
@@ -76,7 +77,7 @@ def test_a_wrong_proof_is_refused_by_name_or_recorded(publish, part):
 
     with pytest.raises(Invalid, match=part):
         publish(faulty)
-    asset = publish(faulty, lenient=True)
+    asset = publish(faulty, rules=Rules(lenient=True))
 
     assert asset.verification["faults"][0].startswith(f"proof.{part}")
     assert asset.owner == (OWNER.address if part == "checksum" else "")
@@ -120,7 +121,7 @@ def test_what_cannot_be_published_is_refused_by_name(publish, found, complaint):
 
 def test_a_market_of_free_assets_takes_no_price(publish):
     with pytest.raises(Invalid, match="price"):
-        publish(document(metadata("compute", price="5")), free_only=True)
+        publish(document(metadata("compute", price="5")), rules=Rules(free_only=True))
 
 
 def test_the_owner_changes_what_is_not_main_and_old_versions_stay(publish, party, clock):

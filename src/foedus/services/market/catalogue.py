@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,18 +29,26 @@ MAX_PAGE = 1_000
 _NEW = {"rating": 0, "numVotes": 0, "isListed": True}
 
 
-def publish(
-    actor: Actor, document: Document, *, lenient: bool = False, free_only: bool = False, now: datetime
-) -> Asset:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A market's own: ``lenient``, faults of a proof are recorded, not refused; ``free_only``, nothing has a price."""
+
+    lenient: bool = False
+    free_only: bool = False
+
+
+STRICT = Rules()
+
+
+def publish(actor: Actor, document: Document, *, rules: Rules = STRICT, now: datetime) -> Asset:
     """Put a new document into the catalogue, metadata first and with curation of its own.
 
-    A signature proves who owns it; without one, whoever is logged in does. ``lenient``: faults of the proof are
-    recorded, not refused. Raises Invalid naming the part that is wrong, Conflict when the DID was ever published,
-    Forbidden when somebody else signed.
+    A signature proves who owns it; without one, whoever is logged in does. Raises Invalid naming the part that is
+    wrong, Conflict when the DID was ever published, Forbidden when somebody else signed.
     """
-    _check(document, free_only=free_only)
+    _check(document, rules)
     verification = verify(document)
-    if verification.faults and not lenient:
+    if verification.faults and not rules.lenient:
         raise Invalid(f"{verification.faults[0]} is wrong: it does not fit the document", field=verification.faults[0])
     owner = _owner(actor, verification)
     kept = _kept(document, _NEW)
@@ -62,9 +70,9 @@ def publish(
     return asset
 
 
-def revise(actor: Actor, did: Did, document: Document, *, free_only: bool = False, now: datetime) -> Asset:
+def revise(actor: Actor, did: Did, document: Document, *, rules: Rules = STRICT, now: datetime) -> Asset:
     """Replace an asset's document by a new version. What ``main`` says never changes; no service with one goes."""
-    _check(document, free_only=free_only)
+    _check(document, rules)
     if document.did != did:
         raise Invalid(f"the document is about {document.did}, not about {did}", field="id")
     with transaction.atomic():
@@ -111,7 +119,7 @@ def document_of(asset: Asset) -> Document:
     return Document.read(asset.document.encode())
 
 
-def _check(document: Document, *, free_only: bool) -> None:
+def _check(document: Document, rules: Rules) -> None:
     check_complete(document)
     main = document.metadata.main
     for where, stated in (("created", document.data["created"]), ("main.dateCreated", main.get("dateCreated"))):
@@ -122,7 +130,7 @@ def _check(document: Document, *, free_only: bool) -> None:
             raise Invalid(
                 f"main.files[{i}] has a url, which a published document must not show; encrypt it", field="main.files"
             )
-    if free_only and str(main.get("price", "0")) != "0":
+    if rules.free_only and str(main.get("price", "0")) != "0":
         raise Invalid('main.price must be "0": only free assets are published here', field="main.price")
     read_asset(document)
     for service in document.services:

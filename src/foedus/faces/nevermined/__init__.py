@@ -1,0 +1,1 @@
+"""The dialect of the Nevermined data market: its metadata API, and the words its clients use."""

@@ -1,0 +1,89 @@
+"""From a request to a use case and back: who asks, by which method, and what went wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from foedus.core.codecs.strict_json import parse
+from foedus.core.errors import Invalid, TooLarge
+from foedus.core.market.documents import MAX_BYTES, MAX_DEPTH
+from foedus.faces.nevermined.auth import actor_of_request
+from foedus.faces.nevermined.errors import MethodNotAllowed, respond
+from foedus.ports import Ports
+from foedus.services.shell.authorisation import Actor
+
+View = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and what the server knows of it."""
+
+    request: HttpRequest
+    ports: Ports
+    actor: Actor
+    now: datetime
+
+    @cached_property
+    def body(self) -> bytes:
+        """Raises TooLarge, before anything is read where the length is announced."""
+        announced = self.request.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > MAX_BYTES:
+            raise TooLarge(f"a body has at most {MAX_BYTES} bytes here")
+        raw = self.request.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TooLarge(f"a body has at most {MAX_BYTES} bytes here")
+        if not raw:
+            raise Invalid("the body is empty; send a JSON document")
+        return raw
+
+    def fields(self) -> Mapping[str, Any]:
+        """The body as an object. Raises Invalid."""
+        value = parse(self.body, max_depth=MAX_DEPTH)
+        if not isinstance(value, dict):
+            raise Invalid("the body is not a JSON object")
+        return value
+
+
+def endpoint(**methods: View) -> View:
+    """A Django view of one function a method."""
+    allowed = tuple(sorted({name.upper() for name in methods} | ({"HEAD"} if "get" in methods else set())))
+
+    @csrf_exempt  # callers show a token; there are no cookies to be abused
+    @wraps(next(iter(methods.values())))
+    def view(request: HttpRequest, **arguments: Any) -> HttpResponse:
+        try:
+            response = _handled(request, arguments, methods, allowed)
+        except Exception as exc:  # noqa: BLE001 - the last line before Django's page
+            response = respond(exc, request.path)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return view
+
+
+def answer(value: Any, status: int = 200) -> HttpResponse:
+    return JsonResponse(value, status=status, safe=False, json_dumps_params={"ensure_ascii": False})
+
+
+def answer_text(text: str, status: int = 200) -> HttpResponse:
+    """JSON that is written already, as it is."""
+    return HttpResponse(text, status=status, content_type="application/json")
+
+
+def _handled(
+    request: HttpRequest, arguments: dict[str, Any], methods: Mapping[str, View], allowed: tuple[str, ...]
+) -> HttpResponse:
+    method = str(request.method).lower()
+    handler = methods.get("get" if method == "head" else method)
+    if handler is None:
+        raise MethodNotAllowed(allowed)
+    now = timezone.now()
+    ports: Ports = request.ports  # type: ignore[attr-defined] # the server's middleware put it there
+    return handler(Call(request, ports, actor_of_request(request, ports, now), now), **arguments)

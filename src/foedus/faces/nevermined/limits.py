@@ -1,0 +1,21 @@
+"""What this face is told by the server that it runs in: how often anybody may ask, and the market's own rules."""
+
+from foedus.core.buckets import TokenBuckets
+from foedus.services.market.catalogue import STRICT, Rules
+
+DEFAULT_PER_SECOND = 200.0
+
+
+class Market:
+    """``callers``: how often one address may ask, in this process."""
+
+    def __init__(self) -> None:
+        self.configure(DEFAULT_PER_SECOND, STRICT)
+
+    def configure(self, per_second: float, rules: Rules) -> None:
+        """Begin anew with this many requests a second; 0: any number."""
+        self.callers = TokenBuckets(per_second)
+        self.rules = rules
+
+
+MARKET = Market()

@@ -1,0 +1,118 @@
+"""This dialect's words for pages, orders and versions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Self
+
+from django.http import QueryDict
+
+from foedus.core.errors import Invalid
+from foedus.core.market.dids import Did
+from foedus.core.market.search import MAX_PATH_CHARACTERS, Query, read_query
+from foedus.records.market.models import Asset
+from foedus.services.market.catalogue import MAX_PAGE
+
+DEFAULT_SIZE = 100
+MAX_ORDERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query with a page of its results: ``size`` of them (the wire calls it ``offset``), ``page`` from 1."""
+
+    query: Query
+    order: tuple[tuple[str, bool], ...]
+    size: int
+    page: int
+    unlisted: bool
+
+    @classmethod
+    def of_body(cls, fields: Mapping[str, Any]) -> Self:
+        return cls(
+            read_query(fields.get("query")),
+            _order(fields.get("sort")),
+            _whole(fields.get("offset"), "offset", DEFAULT_SIZE, MAX_PAGE),
+            _whole(fields.get("page"), "page", 1, 10**9),
+            _flag(fields.get("show_unlisted", False)),
+        )
+
+    @classmethod
+    def of_address(cls, fields: QueryDict) -> Self:
+        text, sort = fields.get("text", ""), fields.get("sort")
+        try:
+            order = json.loads(sort) if sort else None
+        except ValueError as exc:
+            raise Invalid("sort is JSON", field="sort") from exc
+        query = {"query_string": {"query": text}} if text else None
+        body = {"query": query, "sort": order, "show_unlisted": fields.get("show_unlisted", "false")}
+        return cls.of_body({**body, **{key: fields[key] for key in ("offset", "page") if key in fields}})
+
+    def answer(self, found: list[Asset], total: int) -> str:
+        """A page, as JSON in which every document stands as it is stored."""
+        documents = ", ".join(asset.document for asset in found)
+        return (
+            f'{{"results": [{documents}], "page": {self.page}, '
+            f'"total_pages": {ceil(total / self.size)}, "total_results": {total}}}'
+        )
+
+    @property
+    def window(self) -> slice:
+        return slice((self.page - 1) * self.size, self.page * self.size)
+
+
+def status_of(asset: Asset, url: str) -> dict[str, Any]:
+    about = {"id": asset.did, "type": asset.type, "status": "ACCEPTED", "url": url}
+    return {"did": str(Did.parse(str(asset))), "internal": about, "external": None}
+
+
+def when(at: datetime) -> str:
+    """In UTC and whole seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _order(sort: Any) -> tuple[tuple[str, bool], ...]:
+    """``{path: 1 | -1}``, ``[path, {path: "desc"}, {path: {"order": "asc"}}]``: the forms that clients send."""
+    parts = [] if sort is None else sort if isinstance(sort, list) else [sort]
+    found: list[tuple[str, bool]] = []
+    for part in parts:
+        named = {part: "asc"} if isinstance(part, str) else part
+        if not isinstance(named, dict):
+            raise Invalid("sort names paths, each with asc or desc", field="sort")
+        found.extend((_path(path), _descends(direction)) for path, direction in named.items() if path != "_score")
+    if len(found) > MAX_ORDERS:
+        raise Invalid(f"at most {MAX_ORDERS} paths are sorted by", field="sort")
+    return tuple(found)
+
+
+def _path(path: str) -> str:
+    if not 0 < len(path) <= MAX_PATH_CHARACTERS:
+        raise Invalid(f"a path to sort by has 1 to {MAX_PATH_CHARACTERS} characters", field="sort")
+    return path.removesuffix(".keyword")
+
+
+def _descends(direction: Any) -> bool:
+    wanted = direction.get("order", "asc") if isinstance(direction, dict) else direction
+    if wanted in (1, "1", "asc"):
+        return False
+    if wanted in (-1, "-1", "desc"):
+        return True
+    raise Invalid("sort goes by asc or desc", field="sort")
+
+
+def _whole(value: Any, name: str, default: int, most: int) -> int:
+    if value is None:
+        return default
+    try:
+        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else 0
+    except ValueError:
+        number = 0
+    if not 1 <= number <= most:
+        raise Invalid(f"{name} is a whole number from 1 to {most}", field=name)
+    return number
+
+
+def _flag(value: Any) -> bool:
+    return str(value).lower() in ("true", "1")

@@ -1,0 +1,30 @@
+"""The addresses of this dialect, below ``/api/v1/``, each with and without its last slash."""
+
+from django.urls import re_path
+from django.urls.resolvers import URLPattern
+
+from foedus.faces.nevermined.calls import View, endpoint
+from foedus.faces.nevermined.views import accounts, metadata
+
+_DID = r"(?P<did>did:[a-z]{1,10}:[0-9a-zA-Z]{1,66})"
+
+
+def _assets(route: str, view: View) -> URLPattern:
+    return re_path(rf"^metadata/assets{route}/?$", view)
+
+
+urlpatterns = [
+    _assets("", endpoint(get=metadata.list_dids)),
+    _assets("/ddo", endpoint(get=metadata.list_documents, post=metadata.publish, delete=metadata.retire_all)),
+    _assets("/ddo/query", endpoint(get=metadata.query_by_address, post=metadata.query_by_body)),
+    _assets(f"/ddo/{_DID}", endpoint(get=metadata.get_document, put=metadata.put_document, delete=metadata.retire)),
+    _assets(f"/ddo/{_DID}/status", endpoint(get=metadata.status)),
+    _assets(f"/ddo/{_DID}/versions", endpoint(get=metadata.list_versions)),
+    _assets(f"/ddo/{_DID}/versions/(?P<number>[0-9]{{1,9}})", endpoint(get=metadata.get_version)),
+    _assets(f"/metadata/{_DID}", endpoint(get=metadata.get_metadata)),
+    _assets("/service", endpoint(post=metadata.keep_service)),
+    _assets("/service/query", endpoint(post=metadata.query_services)),
+    _assets("/service/(?P<agreement>(?:0x)?[0-9a-zA-Z]{1,70})", endpoint(get=metadata.get_service)),
+    re_path(r"^auth/login/?$", endpoint(post=accounts.login)),
+    re_path(r"^metadata/.*$", endpoint(get=metadata.nowhere)),
+]
