@@ -45,6 +45,7 @@ MEANINGS = {
     "threads": "Requests that one web process works on at the same time",
     "requests_per_second": "What anybody may ask of one web process; 0: any number",
     "max_model_bytes": "The largest model that a project may begin with",
+    "max_frame_bytes": "SymetryML: the largest body, such as a frame of rows",
     "flaas_report_days": "FLaaS: how long reports of phones are kept",
     "flaas_model_days": "FLaaS: how long models of devices are kept",
     "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",

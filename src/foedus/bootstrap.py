@@ -31,7 +31,7 @@ _FMA_NAMES = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-FACES = ("native", "flaas", "fma", "nevermined")
+FACES = ("native", "flaas", "fma", "nevermined", "symetryml")
 _EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
 
 
@@ -53,6 +53,7 @@ class Settings:
     threads: int = 16
     requests_per_second: float = 200.0
     max_model_bytes: int = 16 << 30
+    max_frame_bytes: int = 64 << 20
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
     market_lenient: bool = False

@@ -15,8 +15,9 @@ class ServerConfig(AppConfig):
         from foedus.faces.fma.limits import LIMITS as FMA
         from foedus.faces.fma.origins import ORIGINS
         from foedus.faces.native.limits import LIMITS as NATIVE
+        from foedus.faces.symetryml.limits import LIMITS as SYMETRYML
 
-        for limits in (NATIVE, FMA):
+        for limits in (NATIVE, FMA, SYMETRYML):
             limits.configure(bootstrap.settings().requests_per_second)
         ORIGINS.configure(bootstrap.settings().page_origins)
         if "nevermined" in bootstrap.settings().faces:

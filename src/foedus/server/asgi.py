@@ -32,12 +32,13 @@ def application(plane: str = "both") -> Starlette:
     from foedus.faces.native.streaming import routes as native
     from foedus.faces.native.streaming.calls import refusal
     from foedus.faces.native.streaming.hub import work_of
+    from foedus.faces.symetryml import routes as symetryml
     from foedus.server.middleware import Draining, HostCheck, Summary
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
 
     options = bootstrap.settings()
-    streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES}
+    streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES, "symetryml": symetryml.ROUTES}
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
@@ -60,6 +61,7 @@ def application(plane: str = "both") -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
+    app.state.max_frame_bytes = options.max_frame_bytes
     app.state.let_go = lambda: None
     return app
 

@@ -23,6 +23,7 @@ _MAX_ERROR_BYTES = 64 << 10
 _PROBES = ("/healthz", "/readyz")
 _FACES = (
     ("/foedus/v1", "native"),
+    ("/symetry", "symetryml"),
     ("/api/v1", "fma"),
     ("/api-token-auth", "fma"),
     ("/mediafiles", "fma"),

@@ -7,6 +7,7 @@ from typing import Protocol
 from foedus import bootstrap
 from foedus.ports import Ports
 from foedus.records.shell.models import Job
+from foedus.services.customers.requests import forget_seen
 from foedus.services.fleet import evaluation, notifying, questionnaires
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
@@ -14,6 +15,8 @@ from foedus.services.learning import clock
 from foedus.services.learning.combining import abandon, combine
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.rounds import COMBINE_JOB
+from foedus.services.statistics import jobs as statistics_jobs
+from foedus.services.statistics.running import run_statistics_job
 
 HOUSEKEEPING_EVERY_S = 60.0
 
@@ -34,9 +37,10 @@ HANDLERS: Mapping[str, Handler] = {
     evaluation.EVALUATE_JOB: evaluation.evaluate,
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
+    statistics_jobs.RUN_JOB: run_statistics_job,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
-ABANDONED: Mapping[str, Handler] = {COMBINE_JOB: abandon}
+ABANDONED: Mapping[str, Handler] = {COMBINE_JOB: abandon, statistics_jobs.RUN_JOB: statistics_jobs.abandon}
 
 
 class Clockwork:
@@ -54,6 +58,8 @@ class Clockwork:
         last = self._kept_house_at
         if last is None or abs((now - last).total_seconds()) >= HOUSEKEEPING_EVERY_S:
             housekeeping(ports, fleet_options(), now=now)
+            forget_seen(now)
+            statistics_jobs.remove_expired(now)
             self._kept_house_at = now
 
 

@@ -75,15 +75,28 @@ def learn_values(customer: Customer, name: str, value: Any) -> None:
 
 def set_value(customer: Customer, name: str, attribute: str, value: str, count: float, total: float) -> None:
     """Write one entry by hand. Raises EncoderMissing, Invalid."""
-    if not (np.isfinite(count) and np.isfinite(total) and count >= 0):
-        raise Invalid("count is a number from 0 on, and sum a finite number")
+    set_values(customer, name, {attribute: {value: [count, total]}})
+
+
+def set_values(customer: Customer, name: str, value: Any) -> None:
+    """Write attributes by hand, ``{attribute: {value: [count, sum]}}``. Raises EncoderMissing, Invalid, TooLarge."""
+    entries = _entries(value)
     with transaction.atomic():
         row = Encoder.objects.select_for_update().filter(customer=customer, name=name).first()
         if row is None:
             raise EncoderMissing(encoder=name[:200])
-        row.values.setdefault(attribute, {})[_key(value)] = [count, total]
+        for attribute, seen in entries.items():
+            row.values.setdefault(attribute, {}).update(seen)
+        if sum(map(len, row.values.values())) > MAX_VALUES:
+            raise TooLarge(f"an encoder keeps at most {MAX_VALUES} values")
         row.version += 1
         row.save(update_fields=["values", "version"])
+
+
+def assign_encoder(project: StatisticsProject, name: str, *, now: datetime) -> None:
+    """Have a project turn its text attributes into numbers by this encoder. Raises EncoderMissing."""
+    find_encoder(project.customer, name)
+    StatisticsProject.objects.filter(pk=project.pk).update(encoder=name, modified_at=now)
 
 
 def encoded_columns(project: StatisticsProject, frame: Frame) -> Mapping[str, Floats]:
@@ -98,6 +111,25 @@ def encoded_columns(project: StatisticsProject, frame: Frame) -> Mapping[str, Fl
         for name, letter, cells in zip(frame.names, frame.letters, frame.cells, strict=True)
         if letter in (Letter.STRING, Letter.LIST) and encoder.values.get(name)
     }
+
+
+def _entries(value: Any) -> dict[str, dict[str, list[float]]]:
+    if not isinstance(value, dict) or not all(isinstance(seen, dict) for seen in value.values()):
+        raise Invalid("key values are an object of attributes, each an object of values: [count, sum]")
+    return {
+        attribute[:512]: {_key(key): _entry(key, entry) for key, entry in seen.items()}
+        for attribute, seen in value.items()
+    }
+
+
+def _entry(key: str, value: Any) -> list[float]:
+    try:
+        count, total = (float(each) for each in value)
+    except (TypeError, ValueError):
+        raise Invalid(f"the entry of {key[:80]!r} must be [count, sum]") from None
+    if not (np.isfinite(count) and np.isfinite(total) and count >= 0):
+        raise Invalid(f"the entry of {key[:80]!r} needs a count from 0 on and a finite sum")
+    return [count, total]
 
 
 def _add(values: dict[str, list[float]], cells: Any, target: Floats) -> None:

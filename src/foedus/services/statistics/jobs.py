@@ -110,9 +110,9 @@ def run(ports: Ports, lease: Job, runners: Mapping[str, Runner], *, now: datetim
         ports.blobs.delete(row.blob)
 
 
-def abandon(ports: Ports, lease: Job, *, now: datetime) -> None:
+def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
     """A job that was tried often enough has failed."""
-    row = StatisticsJob.objects.filter(pk=int(lease.subject), state__in=_UNDONE).first()
+    row = StatisticsJob.objects.filter(pk=int(job.subject), state__in=_UNDONE).first()
     if row is not None:
         error = {"kind": "unavailable", "text": "given up after several attempts; submit it again"}
         _finish(row, StatisticsJob.State.FAILED, now, error=error)

@@ -1,0 +1,82 @@
+"""The dialect's objects on their way out."""
+
+from datetime import datetime
+from typing import Any
+
+from foedus.records.statistics.models import StatisticsJob, StatisticsModel
+from foedus.services.statistics.reading import ProjectDescription
+
+_State = StatisticsJob.State
+
+
+def milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def project_info(about: ProjectDescription) -> dict[str, Any]:
+    """A ProjectInfo."""
+    row = about.row
+    return {
+        "pid": row.name,
+        "type": row.kind,
+        "attributeNames": [name for name, _ in about.columns],
+        "attributeIndexes": list(range(len(about.columns))),
+        "attributeTypes": [letter for _, letter in about.columns],
+        "modelsList": [model.name for model in about.models],
+        "modelTypeList": [model.algorithm for model in about.models],
+        "dsList": [],
+        "modelAssessments": {},
+        "modelPredictions": {},
+        "params": {**row.params, "sml_project_is_freeze": str(row.frozen).lower()},
+        "hash": -1,
+        "isDirty": False,
+        "categorySeparator": "$",
+        "creationDate": milliseconds(row.created_at),
+        "lastModificationDate": milliseconds(row.modified_at),
+        "loaded": True,
+        "persisted": row.persisted,
+        "histogramEnabled": bool(row.plan.get("sketches")),
+        "autoSave": row.params.get("sml_project_autosave", "true") == "true",
+        "encoderName": row.encoder or None,
+        "partitionColumn": row.params.get("partitionSplit"),
+        "streams": [],
+        "count": about.rows,
+    }
+
+
+def model_info(row: StatisticsModel, columns: list[tuple[str, str]], fitted: dict[str, Any]) -> dict[str, Any]:
+    """A ModelInfo."""
+    index = {name: place for place, (name, _) in enumerate(columns)}
+    letters = dict(columns)
+    return {
+        "modelId": row.name,
+        "modelType": row.algorithm,
+        "modelBuilt": 1,
+        "buildTime": round(row.build_s * 1000, 3),
+        "attributeNames": row.inputs,
+        "attributeIndexes": [index.get(name, -1) for name in row.inputs],
+        "attributeTypes": [letters.get(name, "C") for name in row.inputs],
+        "targetNames": row.targets,
+        "targetindexes": [index.get(name, -1) for name in row.targets],
+        "predictInfo": fitted.get("predicts", ["res"]),
+        "scoreInfo": fitted.get("predicts", ["res"]),
+        "info": fitted.get("info", {}),
+        "creationDate": milliseconds(row.created_at),
+        "extra": fitted.get("extra", {}),
+    }
+
+
+def job_info(row: StatisticsJob) -> dict[str, Any]:
+    """A JobInfo."""
+    return {
+        "jobId": row.pk,
+        "jobType": row.kind.capitalize(),
+        "owner": row.customer.cid,
+        "startingDate": milliseconds(row.started_at or row.created_at),
+        "current": row.current,
+        "maximum": row.maximum,
+        "isOnBoundedExecutor": True,
+        "isStarted": row.started_at is not None,
+        "isDone": row.state in (_State.DONE, _State.FAILED, _State.KILLED),
+        "details": {"state": row.state},
+    }

@@ -1,0 +1,68 @@
+"""The addresses of this face, all of them on the data plane."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from foedus.faces.symetryml.calls import View, endpoint, response_of
+from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
+from foedus.faces.symetryml.sockets import talk
+from foedus.faces.symetryml.views import encoders, jobs, learning, projects
+
+_BASE = "/symetry/rest/{cid}"
+_PROJECT = f"{_BASE}/projects/{{pid}}"
+_ENCODER = f"{_BASE}/encoders/{{encoder}}"
+_GET, _POST, _DELETE = ("GET",), ("POST",), ("DELETE",)
+_EITHER = ("GET", "POST")  # clients change things by GET; whoever can, uses POST
+
+
+def _route(path: str, methods: Sequence[str], view: View, *, changes: bool = False) -> Route:
+    return Route(path, endpoint(view, changes=changes), methods=list(methods))
+
+
+async def nowhere(request: Request) -> Response:
+    """No such address, or not by this method."""
+    text = "there is nothing at this address, or not by this method; see the reference of this API"
+    answer = answer_to(NoSuchAddress(text), request.url.path, "")
+    assert answer.status is HTTPStatus.NOT_FOUND  # noqa: S101 - what the class stands for
+    return response_of(answer)
+
+
+ROUTES: tuple[BaseRoute, ...] = (
+    _route(f"{_BASE}/projects", _POST, projects.create, changes=True),
+    _route(f"{_BASE}/projects/list", _GET, projects.list_names),
+    _route(f"{_BASE}/projects/info", _GET, projects.infos),
+    _route(f"{_PROJECT}/info", _GET, projects.info),
+    _route(_PROJECT, _DELETE, projects.delete, changes=True),
+    _route(f"{_PROJECT}/rename", _EITHER, projects.rename, changes=True),
+    _route(f"{_PROJECT}/save", _EITHER, projects.save, changes=True),
+    _route(f"{_PROJECT}/freeze", _EITHER, projects.freeze, changes=True),
+    _route(f"{_PROJECT}/unfreeze", _EITHER, projects.unfreeze, changes=True),
+    _route(f"{_PROJECT}/unload", _EITHER, projects.unload, changes=True),
+    _route(f"{_PROJECT}/merge", _EITHER, projects.merge, changes=True),
+    _route(f"{_PROJECT}/histogramEnable", _EITHER, projects.enable_histogram, changes=True),
+    _route(f"{_PROJECT}/encoderAssign", _EITHER, projects.assign_encoder, changes=True),
+    _route(f"{_PROJECT}/export", _GET, projects.export),
+    _route(f"{_PROJECT}/import", _POST, projects.import_, changes=True),
+    _route(f"{_PROJECT}/getDsLog", _GET, projects.source_log),
+    _route(f"{_PROJECT}/getLFStats", _GET, projects.learn_totals),
+    _route(f"{_PROJECT}/learn", _POST, learning.learn, changes=True),
+    _route(f"{_PROJECT}/forget", _POST, learning.forget, changes=True),
+    _route(f"{_PROJECT}/transform", _POST, learning.transform),
+    _route(f"{_BASE}/jobs", _GET, jobs.list_all),
+    _route(f"{_BASE}/jobs/{{job}}", _GET, jobs.get),
+    _route(f"{_BASE}/jobs/{{job}}", _DELETE, jobs.kill, changes=True),
+    _route(f"{_BASE}/encoders", _GET, encoders.list_names),
+    _route(f"{_BASE}/encoders/create", _POST, encoders.create, changes=True),
+    _route(_ENCODER, _DELETE, encoders.delete, changes=True),
+    _route(f"{_ENCODER}/learn", _POST, encoders.learn, changes=True),
+    _route(f"{_ENCODER}/stats", _EITHER, encoders.stats),
+    _route(f"{_ENCODER}/createKeyValues", _POST, encoders.create_key_values, changes=True),
+    _route(f"{_ENCODER}/keyvals/{{key}}", _GET, encoders.key_values),
+    _route(f"{_ENCODER}/keyvals/{{key}}/setValue", _EITHER, encoders.set_key_value, changes=True),
+    WebSocketRoute("/symetry/ws/{call}", talk),
+    Route("/symetry/{rest:path}", nowhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+)

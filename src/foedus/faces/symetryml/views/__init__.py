@@ -1,0 +1,1 @@
+"""What each address does: one service call a view."""

@@ -1,0 +1,85 @@
+"""Projects as text: their statistics, columns and parameters, to be imported here or on another server."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from foedus.core.codecs import strict_json
+from foedus.core.errors import Invalid
+from foedus.core.statistics import Statistics, decode, encode
+from foedus.core.symetryml.frames import Letter
+from foedus.ports import Ports
+from foedus.records.customers.models import Customer
+from foedus.records.statistics.models import StatisticsProject
+from foedus.services.shell.authorisation import Actor
+from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
+from foedus.services.statistics.plans import fields_of
+from foedus.services.statistics.projects import CreateProject, create_project
+
+_FORMAT = "foedus statistics project 1"
+MAX_BYTES = 256 << 20
+
+
+def export_project(ports: Ports, project: StatisticsProject) -> str:
+    """Base64 of JSON."""
+    kept = KEEPER.read(ports, project)
+    about = {
+        "format": _FORMAT, "kind": project.kind, "params": project.params, "columns": kept.columns,
+        "statistics": base64.b64encode(encode(kept.value)).decode(),
+    }  # fmt: skip
+    return base64.b64encode(json.dumps(about, separators=(",", ":")).encode()).decode()
+
+
+def import_project(
+    ports: Ports, actor: Actor, customer: Customer, name: str, text: bytes, *, persisted: bool, now: datetime
+) -> None:
+    """A new project out of what ``export_project`` gave. Raises Invalid, ProjectTaken."""
+    about = _read(text)
+    value = _statistics(about)
+    columns = _columns(about.get("columns"), value)
+    params = {str(key): str(each) for key, each in dict(about.get("params") or {}).items()}
+    with transaction.atomic():
+        command = CreateProject(name=name, kind=str(about.get("kind", "")), params=params, persisted=persisted)
+        row = create_project(actor, customer, command, now=now)
+        row.plan = fields_of(value.plan)
+        row.save(update_fields=["plan"])
+
+        def imported(kept: Kept) -> tuple[Statistics, Columns]:  # noqa: ARG001 - whatever was there before
+            return value, columns
+
+        KEEPER.change(ports, row, Change(imported), now=now)
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    if len(text) > MAX_BYTES:
+        raise Invalid(f"an export has at most {MAX_BYTES} bytes")
+    try:
+        value = strict_json.parse(base64.b64decode(text.strip().strip(b'"'), validate=True), max_depth=5)
+    except (binascii.Error, ValueError, Invalid):
+        raise Invalid("this is no export of a project") from None
+    if not isinstance(value, dict) or value.get("format") != _FORMAT:
+        raise Invalid("this is no export of a project, or one of another version")
+    return value
+
+
+def _statistics(about: dict[str, Any]) -> Statistics:
+    try:
+        return decode(base64.b64decode(str(about.get("statistics")), validate=True))
+    except binascii.Error:
+        raise Invalid("the export's statistics are damaged") from None
+
+
+def _columns(value: Any, statistics: Statistics) -> Columns:
+    """Raises Invalid unless every column of the statistics has its place."""
+    try:
+        columns = tuple((str(name), Letter(letter).value) for name, letter in value)
+    except (TypeError, ValueError):
+        raise Invalid("the export's columns are damaged") from None
+    names = [name for name, _ in columns]
+    if len(set(names)) < len(names) or not set(statistics.columns) <= set(names):
+        raise Invalid("the export's columns are not those of its statistics")
+    return columns
