@@ -34,6 +34,8 @@ class Checkpoint(Answer):
     round: int | None = None
     created_at: datetime | None = None
     metrics: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None
+    kept: bool = True
     href: str = ""
 
 
@@ -85,6 +87,11 @@ class Project(Answer):
     settings: Mapping[str, Any] = field(default_factory=_no_facts)
     update_kind: str = "weights"
     evaluate_every: int = 0
+    evaluation: Mapping[str, Any] | None = None
+    early_stopping: Mapping[str, Any] | None = None
+    best: Mapping[str, Any] | None = None
+    retention: Mapping[str, Any] | None = None
+    model: int | None = None
     seed: int | None = None
     round: Round | None = None
     checkpoint: Checkpoint | None = None

@@ -71,7 +71,11 @@ class Operator:
         return Identity.of(self._link.json("GET", "/me"))
 
     def create_project(self, key: str, **fields: Any) -> Project:
-        """A new project. ``fields``: title, strategy, policy, settings, update_kind, evaluate_every, seed."""
+        """A new project.
+
+        ``fields``: title, strategy, policy, settings, update_kind, evaluate_every, evaluation, early_stopping, best,
+        retention, seed.
+        """
         return Project.of(self._link.json("POST", "/projects", body={"key": key, **fields}))
 
     def projects(self) -> Iterator[Project]:
@@ -81,7 +85,10 @@ class Operator:
         return Project.of(self._link.json("GET", path("projects", project)))
 
     def update(self, project: str, **fields: Any) -> Project:
-        """Change title, settings, strategy, policy, evaluate_every or state of a project."""
+        """Change title, settings, strategy, policy, evaluate_every, state, or how a project goes.
+
+        That is evaluation, early_stopping, best and retention, each an object of options; an empty one: without.
+        """
         return Project.of(self._link.json("PATCH", path("projects", project), body=fields))
 
     def pause(self, project: str) -> Project:

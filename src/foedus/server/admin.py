@@ -15,7 +15,7 @@ from foedus.records.accounts.models import Credential, Organisation, Participant
 from foedus.records.learning.models import Artifact, Checkpoint, Draw, Project, Round, Score, Update
 from foedus.records.shell.models import AuditEntry, Event, Job
 from foedus.services.accounts.credentials import actor_of_user, revoke_any_credential
-from foedus.services.learning.projects import ChangeProject, change_project, delete_project
+from foedus.services.learning.projects import COURSE, ChangeProject, change_project, delete_project
 from foedus.services.shell import jobs
 from foedus.services.shell.authorisation import Actor
 
@@ -109,7 +109,10 @@ class ProjectAdmin(Page):
     list_display = ("key", "title", "organisation", "state", "created_at")
     list_filter = ("state", "organisation")
     search_fields = ("key", "title")
-    fields = ("key", "organisation", "state", "title", "settings", "evaluate_every", "strategy", "policy", "created_at")
+    fields = (
+        "key", "organisation", "state", "title", "settings", "evaluate_every", *COURSE,
+        "strategy", "policy", "created_at",
+    )  # fmt: skip
     readonly_fields = ("key", "organisation", "state", "strategy", "policy", "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
@@ -117,6 +120,7 @@ class ProjectAdmin(Page):
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
         wanted = {name: form.cleaned_data[name] for name in form.changed_data}
+        wanted |= {name: {} for name in COURSE if name in wanted and wanted[name] is None}
         change_project(bootstrap.ports(), _actor(request), obj.key, ChangeProject(**wanted), now=timezone.now())
 
     def delete_model(self, request: HttpRequest, obj: Project) -> None:

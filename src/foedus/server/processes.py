@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import django
 import structlog
@@ -99,18 +99,38 @@ def worker(name: str = "") -> None:
 
     ports = bootstrap.ports()
     stop = _stop_event(ports)
-    subscription = ports.bus.subscribe(jobs.SUBJECT)
     owner = jobs.owner_of(name)
-    is_new = True
     _sweep(ports)
+    _patiently(stop, lambda: jobs.release(owner, _now()))
+    threading.Thread(target=_lane, args=(ports, stop, owner), kwargs={"slow": True}, name="slow", daemon=True).start()
+    _lane(ports, stop, owner, slow=False)
+
+
+def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
+    """Do something once what it depends on answers."""
     while not stop.is_set():
         try:
-            if is_new:
-                jobs.release(owner, _now())
-                is_new = False
-            while not stop.is_set() and _do_one(ports, owner):
+            do()
+        except (Unavailable, OperationalError, InterfaceError) as exc:
+            log.warning("worker.waits", error=str(exc))
+            close_old_connections()
+            stop.wait(1.0)
+        else:
+            return
+
+
+def _lane(ports: Ports, stop: threading.Event, owner: str, *, slow: bool) -> None:
+    """Do one job after the other: those that rounds wait for, or (``slow``) those that may take their time."""
+    from foedus.server.work import SLOW
+    from foedus.services.shell import jobs
+
+    lane: dict[str, Any] = {"kind__in": SLOW} if slow else {"without": SLOW}
+    subscription = ports.bus.subscribe(jobs.SUBJECT)
+    while not stop.is_set():
+        try:
+            while not stop.is_set() and _do_one(ports, owner, **lane):
                 pass
-            due = jobs.next_due_at(_now())
+            due = jobs.next_due_at(_now(), **lane)
             subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
         except (Unavailable, OperationalError, InterfaceError) as exc:
             log.warning("worker.waits", error=str(exc))
@@ -161,12 +181,12 @@ def _abandon(ports: Ports, job: "Job", exc: Exception) -> None:
         ABANDONED[job.kind](ports, job, now=_now())
 
 
-def _do_one(ports: Ports, owner: str) -> bool:
+def _do_one(ports: Ports, owner: str, **lane: Any) -> bool:
     """Do one job that is due, if there is one."""
     from foedus.server.work import HANDLERS
     from foedus.services.shell import jobs
 
-    job = jobs.claim(_now(), owner)
+    job = jobs.claim(_now(), owner, **lane)
     if job is None:
         return False
     started = time.monotonic()

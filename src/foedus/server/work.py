@@ -13,7 +13,10 @@ from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
 from foedus.services.learning import clock
 from foedus.services.learning.combining import abandon, combine
+from foedus.services.learning.evaluating import abandon_evaluation, evaluate_checkpoint
+from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
+from foedus.services.learning.retaining import RETAIN_JOB, retain
 from foedus.services.learning.rounds import COMBINE_JOB
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics.running import run_statistics_job
@@ -34,13 +37,21 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
 HANDLERS: Mapping[str, Handler] = {
     COMBINE_JOB: combine_and_evaluate,
     DELETE_BLOBS_JOB: delete_blobs,
+    EVALUATE_JOB: evaluate_checkpoint,
+    RETAIN_JOB: retain,
     evaluation.EVALUATE_JOB: evaluation.evaluate,
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
     statistics_jobs.RUN_JOB: run_statistics_job,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
-ABANDONED: Mapping[str, Handler] = {COMBINE_JOB: abandon, statistics_jobs.RUN_JOB: statistics_jobs.abandon}
+ABANDONED: Mapping[str, Handler] = {
+    COMBINE_JOB: abandon,
+    EVALUATE_JOB: abandon_evaluation,
+    statistics_jobs.RUN_JOB: statistics_jobs.abandon,
+}
+# What nobody's round waits for: done beside the rest, so that it holds up nothing.
+SLOW = frozenset({DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB})
 
 
 class Clockwork:

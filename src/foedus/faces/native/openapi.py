@@ -41,7 +41,9 @@ def _body(media_type: str) -> dict[str, Any]:
 
 _PROJECT = _parameter("project", "path", {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 64})
 _ROUND = _parameter("number", "path", _NUMBER)
-_CHECKPOINT = _parameter("number", "path", {"oneOf": [_NUMBER, {"const": "latest"}]}, "a number, or latest")
+_CHECKPOINT = _parameter(
+    "number", "path", {"oneOf": [_NUMBER, {"enum": ["latest", "best"]}]}, "a number, latest, or best"
+)
 _DIGEST = "sha-256=:<base64>:, of the uncompressed bytes"
 _IN_JSON = "application/json"
 
@@ -219,5 +221,5 @@ def _merge(path: dict[str, Any], entry: dict[str, Any]) -> None:
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     """Addresses of this template, with whatever may stand for its names."""
-    parts = {"{project}": "[a-z0-9-]+", "{number}": "(?:[0-9]+|latest)", "{upload}": "[0-9a-f]{32}"}
+    parts = {"{project}": "[a-z0-9-]+", "{number}": "(?:[0-9]+|latest|best)", "{upload}": "[0-9a-f]{32}"}
     return re.compile("/".join(parts.get(part, re.escape(part)) for part in (PREFIX + template).split("/")))

@@ -86,6 +86,10 @@ class ProjectIn(In):
     settings: Object = Field(default_factory=dict, description="handed to participants with each task")
     update_kind: Literal["weights", "delta"] = "weights"
     evaluate_every: Ordinal = Field(0, description="checkpoints between evaluations by participants; 0: never")
+    evaluation: Object | None = None
+    early_stopping: Object | None = None
+    best: Object | None = None
+    retention: Object | None = None
     seed: int = Field(0, ge=-MAX_INTEGER - 1, le=MAX_INTEGER)
 
     def command(self) -> CreateProject:
@@ -97,6 +101,10 @@ class ProjectIn(In):
             settings=self.settings,
             update_kind=self.update_kind,
             evaluate_every=self.evaluate_every,
+            evaluation=self.evaluation or None,
+            early_stopping=self.early_stopping or None,
+            best=self.best or None,
+            retention=self.retention or None,
             seed=self.seed,
         )
 
@@ -109,6 +117,10 @@ class ProjectChangeIn(In):
     strategy: RuleIn | None = None
     policy: RuleIn | None = None
     evaluate_every: Ordinal | None = None
+    evaluation: Object | None = Field(None, description="an empty object: none any more; so for the three below")
+    early_stopping: Object | None = None
+    best: Object | None = None
+    retention: Object | None = None
     state: Literal["running", "paused"] | None = None
 
     def command(self) -> ChangeProject:
@@ -118,6 +130,10 @@ class ProjectChangeIn(In):
             policy=self.policy.rule() if self.policy else None,
             settings=self.settings,
             evaluate_every=self.evaluate_every,
+            evaluation=self.evaluation,
+            early_stopping=self.early_stopping,
+            best=self.best,
+            retention=self.retention,
             state=self.state,
         )
 

@@ -33,7 +33,7 @@ class Id(StringConverter):
 
 
 class CheckpointNumber(StringConverter):
-    regex = "latest|[0-9]{1,9}"
+    regex = "latest|best|[0-9]{1,9}"
 
 
 class UploadId(StringConverter):

@@ -32,6 +32,12 @@ class Project(models.Model):
     settings = models.JSONField(default=dict)
     update_kind = models.CharField(max_length=16, choices=UpdateKind, default=UpdateKind.WEIGHTS)
     evaluate_every = models.PositiveIntegerField(default=0)
+    # How the project goes (see ``core.course`` and ``core.retention``); null: without.
+    evaluation = models.JSONField(null=True, blank=True)
+    early_stopping = models.JSONField(null=True, blank=True)
+    best = models.JSONField(null=True, blank=True)
+    retention = models.JSONField(null=True, blank=True)
+    patience_from = models.PositiveIntegerField(default=0)  # checkpoints before this one exhaust no patience
     seed = models.BigIntegerField(default=0)
     layout = models.JSONField(null=True)
     finish_reason = models.JSONField(null=True)
@@ -93,7 +99,10 @@ class EnrolmentKey(models.Model):
 
 
 class Checkpoint(models.Model):
-    """A published model: immutable. ``blob`` and ``state_blob`` (the strategy's, may be empty) are keys of blobs."""
+    """A published model: immutable. ``blob`` and ``state_blob`` (the strategy's, may be empty) are keys of blobs.
+
+    Both are empty once the project's retention has dropped the bytes; what is known of them stays.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="checkpoints")
     number = models.PositiveIntegerField()
@@ -103,6 +112,7 @@ class Checkpoint(models.Model):
     blob = models.CharField(max_length=512)
     state_blob = models.CharField(max_length=512, blank=True)
     metrics = models.JSONField(default=dict)
+    evaluation = models.JSONField(null=True)  # the server's own look at it: state, metrics, reason, seconds
     created_at = models.DateTimeField()
 
     class Meta:

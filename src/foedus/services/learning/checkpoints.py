@@ -10,12 +10,19 @@ from foedus.core.errors import Conflict, Invalid
 from foedus.ports import Ports
 from foedus.records.learning.models import Artifact, Checkpoint, Project, Score
 from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
+from foedus.services.learning.measuring import find_model
 from foedus.services.learning.metrics import check_metrics
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, membership_of, require
 from foedus.services.shell.events import emit
 
 MAX_VERSION_CHARACTERS = 255
+
+
+def read_best_checkpoint(actor: Actor, key: str) -> Checkpoint:
+    """The checkpoint that is the project's model by its own rule: the latest, where it has none. Raises NotFound."""
+    project = readable_project(actor, key)
+    return find_model(project) or get_checkpoint(project, None)
 
 
 def read_checkpoint(actor: Actor, key: str, number: int | None) -> Checkpoint:

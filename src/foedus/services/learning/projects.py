@@ -9,8 +9,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from foedus.core.arrays import Layout
+from foedus.core.course import EarlyStopping, Evaluation, Metric
 from foedus.core.errors import Conflict, Invalid, NotFound
-from foedus.core.registry import build
+from foedus.core.options import construct
+from foedus.core.registry import build, names
+from foedus.core.retention import Retention
 from foedus.core.strategies.strategy import needs_of
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Membership, Project
@@ -19,6 +22,7 @@ from foedus.records.shell.models import Event
 from foedus.services.accounts.credentials import revoke_participant_tokens
 from foedus.services.learning import rounds
 from foedus.services.learning.invitations import give_up_invitation
+from foedus.services.learning.measuring import promise_evaluation
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.learning.removal import promise_removal
 from foedus.services.shell import audit
@@ -28,6 +32,13 @@ from foedus.services.shell.staging import Staged
 
 KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_KEY_CHARACTERS = 64
+EVALUATORS = "foedus.evaluators"
+COURSE: Mapping[str, type] = {
+    "evaluation": Evaluation,
+    "early_stopping": EarlyStopping,
+    "best": Metric,
+    "retention": Retention,
+}  # what a project may say of how it goes
 _SEED_BOUND = 1 << 31
 
 
@@ -51,18 +62,26 @@ class CreateProject:
     settings: Mapping[str, Any] = field(default_factory=dict)
     update_kind: str = "weights"
     evaluate_every: int = 0
+    evaluation: Mapping[str, Any] | None = None
+    early_stopping: Mapping[str, Any] | None = None
+    best: Mapping[str, Any] | None = None
+    retention: Mapping[str, Any] | None = None
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeProject:
-    """What to change; None leaves a field as it is."""
+    """What to change; None leaves a field as it is. Of how the project goes, an empty object switches a part off."""
 
     title: str | None = None
     strategy: Rule | None = None
     policy: Rule | None = None
     settings: Mapping[str, Any] | None = None
     evaluate_every: int | None = None
+    evaluation: Mapping[str, Any] | None = None
+    early_stopping: Mapping[str, Any] | None = None
+    best: Mapping[str, Any] | None = None
+    retention: Mapping[str, Any] | None = None
     state: str | None = None
 
 
@@ -88,6 +107,7 @@ def create_project(ports: Ports, actor: Actor, command: CreateProject, *, now: d
                 update_kind=command.update_kind,
                 evaluate_every=command.evaluate_every,
                 seed=command.seed,
+                **{name: getattr(command, name) for name in COURSE},
                 created_at=now,
             )
             emit(ports, project, "project.created", now, key=project.key)
@@ -112,6 +132,7 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
         _check_strategy(command.strategy, found.update_kind)
     if command.policy is not None:
         _check_rule("policies", command.policy)
+    _check_course(command)
     with transaction.atomic():
         project = lock_project(found.pk)
         changed = _take(project, command)
@@ -123,6 +144,8 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
             )  # fmt: skip
         if {"policy", "strategy", "settings"} & set(changed):
             rounds.adopt_rules(ports, project, now)
+        if "evaluation" in changed:
+            rounds.advance(ports, project, now)
         if command.state is not None and command.state != project.state:
             _change_state(ports, project, command.state, now)
         audit.record(
@@ -174,6 +197,7 @@ def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now
         project.layout = layout.to_json()
         project.save(update_fields=["layout"])
         emit(ports, project, "checkpoint.published", now, checkpoint=0, digest=body.digest)
+        promise_evaluation(ports, project, checkpoint, now)
         audit.record(actor, "put_model", f"project:{key}", organisation_id=project.organisation_id, now=now)
         rounds.run(ports, project, now)
     return checkpoint, True
@@ -248,6 +272,18 @@ def _check(command: CreateProject) -> None:
         raise Invalid("seed must fit into 32 bits", field="seed")
     _check_strategy(command.strategy, command.update_kind)
     _check_rule("policies", command.policy)
+    _check_course(command)
+
+
+def _check_course(command: CreateProject | ChangeProject) -> None:
+    for name, cls in COURSE.items():
+        options = getattr(command, name)
+        if options:
+            construct(cls, options, name)
+    evaluator = (command.evaluation or {}).get("name")
+    if evaluator is not None and evaluator not in names(EVALUATORS):
+        known = ", ".join(names(EVALUATORS)) or "none"
+        raise Invalid(f"{str(evaluator)[:80]!r} is not one of {EVALUATORS}: {known}", field="evaluation")
 
 
 def _check_strategy(rule: Rule, update_kind: str) -> None:
@@ -267,6 +303,10 @@ def _take(project: Project, command: ChangeProject) -> list[str]:
     for name in ("title", "evaluate_every"):
         if (value := getattr(command, name)) is not None:
             setattr(project, name, value)
+            changed.append(name)
+    for name in COURSE:
+        if (options := getattr(command, name)) is not None:
+            setattr(project, name, dict(options) or None)
             changed.append(name)
     if command.settings is not None:
         project.settings = dict(command.settings)

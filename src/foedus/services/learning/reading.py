@@ -25,6 +25,7 @@ from foedus.records.learning.queries import (
     newest_rounds,
     open_invitations,
 )
+from foedus.services.learning.measuring import find_model
 from foedus.services.learning.waiting import reasons_of, reasons_of_round
 from foedus.services.shell.authorisation import Actor, Verb, may, organisation_of, require, visible_projects
 from foedus.services.shell.pages import Page, Window, page_of
@@ -47,6 +48,7 @@ class ProjectStatus:
     reasons: tuple[Reason, ...]
     round: RoundStatus | None
     checkpoint: Checkpoint | None
+    model: int | None
     participants: int
 
 
@@ -183,13 +185,29 @@ def _project_statuses(actor: Actor, projects: Sequence[Project], now: datetime) 
         statuses.append(
             ProjectStatus(
                 project=project,
-                reasons=latest.reasons if latest is not None and running else reasons_of(project, now, named=named),
+                reasons=(
+                    *(latest.reasons if latest is not None and running else reasons_of(project, now, named=named)),
+                    *(_trouble(checkpoints.get(project.pk)) if named else ()),
+                ),
                 round=latest,
                 checkpoint=checkpoints.get(project.pk),
+                model=_model(project, checkpoints.get(project.pk)),
                 participants=members.get(project.pk, 0),
             )
         )
     return statuses
+
+
+def _model(project: Project, latest: Checkpoint | None) -> int | None:
+    """The number of the checkpoint that is the project's model."""
+    found = find_model(project) if project.best else latest
+    return found.number if found is not None else None
+
+
+def _trouble(checkpoint: Checkpoint | None) -> tuple[Reason, ...]:
+    """What went wrong with looking at a checkpoint, for those who can do something about it."""
+    told = (checkpoint.evaluation or {}).get("reason") if checkpoint is not None else None
+    return (Reason(told["code"], told["text"], {"checkpoint": checkpoint.number}),) if told and checkpoint else ()
 
 
 def _round_statuses(actor: Actor, project: Project, rounds: Sequence[Round], now: datetime) -> list[RoundStatus]:

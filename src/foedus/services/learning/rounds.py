@@ -10,6 +10,7 @@ from functools import lru_cache
 import structlog
 from django.db import transaction
 
+from foedus.core.course import SCORES, UPDATES
 from foedus.core.registry import load, names
 from foedus.core.rounds import (
     Combine,
@@ -33,6 +34,8 @@ from foedus.records.learning.queries import (
     lock_project,
 )
 from foedus.services.learning.invitations import close_invitations, close_others, invite, mark_absent
+from foedus.services.learning.measuring import awaited_evaluation, promise_evaluation, reason_to_stop
+from foedus.services.learning.retaining import promise_retention
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reason_json
 from foedus.services.shell.events import emit
@@ -55,7 +58,11 @@ def advance(
         if project.state != Project.State.RUNNING:
             _check_again(project, None)
             return
-        current = current or find_open_round(project) or open_round(ports, project, now)
+        current = current or find_open_round(project)
+        if current is None and awaited_evaluation(project) is not None:
+            _check_again(project, None)  # the job that looks at the checkpoint goes on from here
+            return
+        current = current or open_round(ports, project, now)
         policy = policy_of(current)
         if absences:
             mark_absent(ports, project, policy, now)
@@ -92,11 +99,15 @@ def close_complete(ports: Ports, project: Project, current: Round, checkpoint: C
         round=current.number, checkpoint=checkpoint.number, metrics=current.metrics,
     )  # fmt: skip
     _follow(ports, project, current, now)
+    promise_evaluation(ports, project, checkpoint, now)
+    promise_retention(ports, project, now)
     rounds = policy_of(project).rounds
     completed = Round.objects.filter(project=project, phase=Phase.COMPLETE).count()
     if rounds is not None and completed >= rounds:
         text = f"All {rounds} rounds are complete."
         finish(ports, project, Reason("rounds_complete", text, {"rounds": rounds}), now)
+    elif project.state == Project.State.RUNNING:
+        _judge(ports, project, checkpoint, now)
     advance(ports, project, now)
 
 
@@ -119,9 +130,27 @@ def finish(ports: Ports, project: Project, reason: Reason, now: datetime) -> Non
     _set_state(ports, project, Project.State.FINISHED, now)
 
 
+def stop_early(ports: Ports, project: Project, reason: Reason, now: datetime) -> None:
+    """End the project before its rounds are over. A round that is being combined still brings its checkpoint."""
+    finish(ports, project, reason, now)
+    current = find_open_round(project)
+    if current is not None and current.state is not Phase.COMBINING:
+        close_invalid(ports, project, current, reason, now)
+
+
+def _judge(ports: Ports, project: Project, checkpoint: Checkpoint, now: datetime) -> None:
+    """Stop early by what participants measured. Scores of the newest checkpoint have yet to come."""
+    reason = reason_to_stop(project, UPDATES) or reason_to_stop(project, SCORES, before=checkpoint.number)
+    if reason is not None:
+        stop_early(ports, project, reason, now)
+
+
 def run(ports: Ports, project: Project, now: datetime) -> None:
-    """Let a project's rounds begin, or go on."""
+    """Let a project's rounds begin, or go on; patience begins anew."""
     project.finish_reason = None
+    latest = find_latest_checkpoint(project)
+    project.patience_from = latest.number if latest is not None else 0
+    project.save(update_fields=["patience_from"])
     _set_state(ports, project, Project.State.RUNNING, now)
     advance(ports, project, now)
 

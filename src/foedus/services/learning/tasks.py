@@ -21,6 +21,7 @@ from foedus.records.learning.queries import (
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import Equipment, equipment_of
 from foedus.services.learning.invitations import give_up_invitation
+from foedus.services.learning.measuring import find_model
 from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reasons_of
@@ -173,7 +174,7 @@ def _task(project: Project, membership: Membership, now: datetime, *, explain: b
         return Idle(reasons=())
     reasons = reasons_of(project, now, named=False)  # a participant asks
     if project.state == Project.State.FINISHED:
-        return Finished(checkpoint=latest, reasons=reasons)
+        return Finished(checkpoint=find_model(project), reasons=reasons)
     if membership.obstacle:
         reasons = (Reason("not_ready", f"You are not ready: {membership.obstacle}."), *reasons)
     return Idle(reasons=reasons)

@@ -8,6 +8,7 @@ from foedus.core.rounds import Phase, Reason, RoundView, Wait, next_step
 from foedus.records.learning.counting import round_view
 from foedus.records.learning.models import Project, Round
 from foedus.records.learning.queries import find_open_round
+from foedus.services.learning.measuring import awaited_evaluation
 from foedus.services.learning.rules import policy_of
 
 
@@ -21,6 +22,9 @@ def reasons_of(project: Project, now: datetime, *, named: bool = True) -> tuple[
         case Project.State.FINISHED:
             return (_kept_reason(project.finish_reason) or Reason("finished", "The project is finished."),)
     current = find_open_round(project)
+    if current is None and (awaited := awaited_evaluation(project)) is not None:
+        text = f"Checkpoint {awaited.number} is being evaluated; the next round waits for that."
+        return (Reason("evaluating", text, {"checkpoint": awaited.number}),)
     if current is None:
         return (Reason("between_rounds", "The next round is about to be opened."),)
     return reasons_of_round(project, current, now, named=named)

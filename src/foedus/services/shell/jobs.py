@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,22 +23,24 @@ MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
 
 
-def enqueue(ports: Ports, kind: str, subject: str, now: datetime, **payload: Any) -> None:
+def enqueue(ports: Ports, kind: str, subject: str, now: datetime, *, after_s: float = 0.0, **payload: Any) -> None:
     """Promise the work in the caller's transaction. A job of this kind and subject that is due already stays alone."""
     _, made = Job.objects.filter(_DUE).get_or_create(
-        kind=kind, subject=subject, defaults={"payload": payload, "run_at": now, "created_at": now}
+        kind=kind,
+        subject=subject,
+        defaults={"payload": payload, "run_at": now + timedelta(seconds=after_s), "created_at": now},
     )
-    if made:
+    if made and not after_s:
         wake(ports, SUBJECT)
 
 
-def claim(now: datetime, owner: str = "", **only: Any) -> Job | None:
+def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **only: Any) -> Job | None:
     """The next job that is due, leased to ``owner`` (see ``owner_of``); None when there is none.
 
-    ``only`` jobs with these columns, for those who do not do everything.
+    ``only`` jobs with these columns, and ``without`` these kinds, for those who do not do everything.
     """
     with transaction.atomic():
-        ready = Job.objects.filter(_ready(now), **only).order_by("run_at", "id")
+        ready = Job.objects.filter(_ready(now), **only).exclude(kind__in=without).order_by("run_at", "id")
         if connection.features.has_select_for_update_skip_locked:
             ready = ready.select_for_update(skip_locked=True)
         job = ready.first()
@@ -69,11 +72,15 @@ def release(owner: str, now: datetime) -> int:
     return held.update(state=Job.State.QUEUED, run_at=now, lease_until=None, lease_token="") if owner else 0
 
 
-def next_due_at(now: datetime) -> datetime | None:
-    """When the next job could be claimed, if nothing is added before."""
-    due = Job.objects.aggregate(
-        queued=Min("run_at", filter=Q(state=Job.State.QUEUED)),
-        lapsing=Min("lease_until", filter=Q(state=Job.State.RUNNING)),
+def next_due_at(now: datetime, *, without: Collection[str] = (), **only: Any) -> datetime | None:
+    """When ``claim`` could give the next job, if nothing is added before."""
+    due = (
+        Job.objects.filter(**only)
+        .exclude(kind__in=without)
+        .aggregate(
+            queued=Min("run_at", filter=Q(state=Job.State.QUEUED)),
+            lapsing=Min("lease_until", filter=Q(state=Job.State.RUNNING)),
+        )
     )
     moments = [moment for moment in due.values() if moment is not None]
     return max(now, min(moments)) if moments else None

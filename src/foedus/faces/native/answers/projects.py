@@ -19,6 +19,16 @@ class TensorOut(Out):
     dtype: str
 
 
+class EvaluationOut(Out):
+    """The server's own look at a checkpoint: pending, done or failed."""
+
+    state: str
+    evaluator: str
+    metrics: dict[str, float] | None = None
+    reason: ReasonOut | None = None
+    seconds: float | None = None
+
+
 class CheckpointOut(Out):
     number: int
     round: int | None
@@ -26,6 +36,8 @@ class CheckpointOut(Out):
     size_bytes: int
     created_at: datetime
     metrics: dict[str, float]
+    evaluation: EvaluationOut | None
+    kept: bool
     href: str
 
     @classmethod
@@ -37,6 +49,8 @@ class CheckpointOut(Out):
             size_bytes=row.size_bytes,
             created_at=row.created_at,
             metrics=row.metrics,
+            evaluation=EvaluationOut(**row.evaluation) if row.evaluation else None,
+            kept=bool(row.blob),
             href=f"/foedus/v1/projects/{project}/checkpoints/{row.number}/model",
         )
 
@@ -80,11 +94,16 @@ class ListedProjectOut(Out):
     settings: dict[str, Any]
     update_kind: str
     evaluate_every: int
+    evaluation: dict[str, Any] | None
+    early_stopping: dict[str, Any] | None
+    best: dict[str, Any] | None
+    retention: dict[str, Any] | None
     seed: int
     state: str
     reasons: list[ReasonOut]
     round: RoundOut | None
     checkpoint: CheckpointOut | None
+    model: int | None
     participants: int
     created_at: datetime
 
@@ -95,12 +114,16 @@ class ListedProjectOut(Out):
     @classmethod
     def _fields(cls, status: ProjectStatus) -> dict[str, Any]:
         row = status.project
-        same = ("key", "title", "strategy", "policy", "settings", "update_kind", "evaluate_every", "seed", "state")
+        same = (
+            "key", "title", "strategy", "policy", "settings", "update_kind", "evaluate_every", "seed", "state",
+            "evaluation", "early_stopping", "best", "retention",
+        )  # fmt: skip
         return {
             **{name: getattr(row, name) for name in same},
             "reasons": [ReasonOut.of(reason) for reason in status.reasons],
             "round": RoundOut.of(status.round) if status.round else None,
             "checkpoint": CheckpointOut.of_project(status.checkpoint, row.key) if status.checkpoint else None,
+            "model": status.model,
             "participants": status.participants,
             "created_at": row.created_at,
         }

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from foedus.core.errors import Invalid
+from foedus.core.errors import Invalid, NotFound
 from foedus.faces.native.answers.base import Out
 from foedus.faces.native.answers.contributions import ReceiptOut, UploadOut
 from foedus.faces.native.answers.projects import CheckpointOut
@@ -26,7 +26,7 @@ from foedus.faces.native.streaming.calls import (
     upload_in,
 )
 from foedus.records.learning.models import Checkpoint
-from foedus.services.learning.checkpoints import read_checkpoint
+from foedus.services.learning.checkpoints import read_best_checkpoint, read_checkpoint
 from foedus.services.learning.equipment import KeptState, read_state
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
 from foedus.services.learning.submitting import expect_update, submit_update
@@ -107,7 +107,14 @@ async def get_model_view(request: Request) -> Response:
     """A checkpoint's bytes, whole or a range of them."""
     actor = await actor_of(request)
     key = key_in(request)
-    found = await in_thread(read_checkpoint, actor, key, _number(request.path_params["number"]))
+    name = request.path_params["number"]
+    if name == "best":
+        found = await in_thread(read_best_checkpoint, actor, key)
+    else:
+        found = await in_thread(read_checkpoint, actor, key, _number(name))
+    if not found.blob:
+        text = f"the project's retention has dropped the bytes of checkpoint {found.number}"
+        raise NotFound(text, checkpoint=found.number)
     return await _stored(request, found)
 
 
@@ -147,7 +154,7 @@ def _number(text: str) -> int | None:
     if text == "latest":
         return None
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
-        raise Invalid("a checkpoint is named by its number, or by latest", field="number")
+        raise Invalid("a checkpoint is named by its number, by latest or by best", field="number")
     return int(text)
 
 

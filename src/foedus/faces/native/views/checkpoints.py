@@ -24,7 +24,9 @@ def list_checkpoints(request: NativeRequest, project: str, window: Query[WindowI
 
 @router.get("/projects/{native_key:project}/checkpoints/{native_checkpoint:number}", response=CheckpointOut)
 def get_checkpoint(request: NativeRequest, project: str, number: str) -> CheckpointOut:
-    """A checkpoint by its number, or the latest."""
+    """A checkpoint by its number, the latest, or the best by the project's rule."""
+    if number == "best":
+        return CheckpointOut.of_project(checkpoints.read_best_checkpoint(request.auth, project), project)
     wanted = None if number == "latest" else int(number)
     return CheckpointOut.of_project(checkpoints.read_checkpoint(request.auth, project, wanted), project)
 
