@@ -56,7 +56,8 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
 
 def _ready(now: datetime) -> Q:
     """What may be claimed. Moments that are too far away were written before the clock was set back."""
-    queued = Q(attempts=0, run_at=F("created_at")) | Q(run_at__lte=now) | Q(run_at__gt=now + 2 * timedelta(seconds=MAX_BACKOFF_S))
+    too_far = now + 2 * timedelta(seconds=MAX_BACKOFF_S)
+    queued = Q(attempts=0, run_at=F("created_at")) | Q(run_at__lte=now) | Q(run_at__gt=too_far)
     lapsed = Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * LEASE)
     return Q(state=Job.State.QUEUED) & queued | Q(state=Job.State.RUNNING) & lapsed
 
