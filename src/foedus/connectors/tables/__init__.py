@@ -1,0 +1,1 @@
+"""Files of rows, turned into statistics where they lie."""
