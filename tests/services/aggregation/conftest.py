@@ -59,8 +59,8 @@ class Bench:
         uuid = client.client.pk if client else None
         return Caller(client=find_client(membership.register_client(self.ports, model.pk, uuid, now=self.clock()).pk))
 
-    def send(self, model, client, data, base=None):
-        command = updates.SubmitUpdate(federated_model=model.pk, base_aggregate=base.pk if base else None)
+    def send(self, model, client, data, base=None, **more):
+        command = updates.SubmitUpdate(federated_model=model.pk, base_aggregate=base.pk if base else None, **more)
         with weights(self.ports, data) as found:
             return updates.submit_update(self.ports, client, command, found, now=self.clock.passes(1))
 

@@ -93,7 +93,7 @@ def score_out(row: ClientAggregateScore) -> dict[str, Any]:
 
 
 def _model(row: FederatedModel, clients: list[Any]) -> dict[str, Any]:
-    rule = {} if row.score_rule is None else {"score_rule": row.score_rule}
+    more = {"score_rule": row.score_rule, "aggregator_options": row.aggregator_options}
     return {
         "id": row.pk,
         "allow_aggregation": row.allow_aggregation,
@@ -109,5 +109,5 @@ def _model(row: FederatedModel, clients: list[Any]) -> dict[str, Any]:
         "developer": row.developer_id,
         "current_artifact": row.current_artifact_id,
         "clients": clients,
-        **rule,
+        **{name: value for name, value in more.items() if value is not None},  # the dialect's own clients know none
     }

@@ -74,13 +74,15 @@ class Fields:
             return self.fail(name, f"Ensure this value is less than or equal to {most}.")
         return number
 
-    def number(self, name: str) -> Any:
+    def number(self, name: str, *, positive: bool = False) -> Any:
         value = self._get(name, null=True)
         if value is None or isinstance(value, Missing) or (self._is_form and value == ""):
             return None if value == "" else value
         if not isinstance(value, bool) and isinstance(value, str | int | float):
             with suppress(ValueError, OverflowError):
                 number = float(value)
+                if positive and number <= 0:
+                    return self.fail(name, "Ensure this value is greater than 0.")
                 if isfinite(number):
                     return number
         return self.fail(name, "A valid number is required.")

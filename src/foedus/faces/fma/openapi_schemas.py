@@ -44,8 +44,19 @@ _POLICY: dict[str, Schema] = {
     "furthest_base_agg": optional(ID),
     "clients": {"type": "array", "items": UUID},
 }
-_MODEL_IN = record(_CHOSEN, {**_POLICY, "score_rule": optional(ref("ScoreRule"))})
-_UPDATE_IN = record({"federated_model": ID, "data": ref("Weights")}, {"base_aggregate": optional(ID), "client": UUID})
+_OPTIONS: Schema = {"type": "object"}
+_MODEL_IN = record(
+    _CHOSEN, {**_POLICY, "score_rule": optional(ref("ScoreRule")), "aggregator_options": optional(_OPTIONS)}
+)
+_UPDATE_IN = record(
+    {"federated_model": ID, "data": ref("Weights")},
+    {
+        "base_aggregate": optional(ID),
+        "client": UUID,
+        "examples": optional(NUMBER),
+        "metrics": optional({"type": "object", "additionalProperties": NUMBER}),
+    },
+)
 _SCORE_IN = record({"aggregate": ID, "client": UUID, "validation_results": ANYTHING})
 _PLACE: dict[str, Schema] = {
     "validation_score": optional(NUMBER), "created_on": _TIME, "lft": _COUNT, "rght": _COUNT, "tree_id": _COUNT,
@@ -79,7 +90,7 @@ SCHEMAS: dict[str, Schema] = {
             "last_modified": _TIME,
             "current_artifact": optional(ID),
         },
-        {"score_rule": ref("ScoreRule")},
+        {"score_rule": ref("ScoreRule"), "aggregator_options": _OPTIONS},
     ),
     "ModelIn": _MODEL_IN,
     "ModelPatch": _partial(_MODEL_IN),

@@ -4,8 +4,10 @@ import json
 import os
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -25,6 +27,7 @@ from foedus.sdk.problems import BadAnswer
 PREFIX = "/api/v1"
 _SMALL_BYTES = 1 << 20  # of a value beside the weights
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+_LONGEST_CALL_S = 30  # that a server is asked to hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,14 @@ class FmaClient:
         """The newest weights; None when there are none yet, or none newer than the aggregate ``newer_than``.
 
         ``into``: a model whose form, shapes and dtypes they get; a fitted estimator of scikit-learn gets the numbers.
-        ``within_s``: how long to ask again and again; the API knows no other way to wait.
+        ``within_s``: how long to wait. This server answers as soon as there is something newer; one that does not know
+        how to wait is asked again and again.
         """
-        pause_s, left_s = _FIRST_WAIT_S, within_s
-        while (found := self._newer(newer_than)) is None and left_s > 0:
-            if self._stop.wait(min(pause_s, left_s)):
+        ends_at, pause_s = time.monotonic() + within_s, _FIRST_WAIT_S
+        while (found := self._newer(newer_than, ends_at)) is None and time.monotonic() < ends_at:
+            if self._stop.wait(pause_s):
                 raise Unavailable("this client was closed")
-            left_s, pause_s = left_s - pause_s, min(2 * pause_s, _LONGEST_WAIT_S)
+            pause_s = min(2 * pause_s, _LONGEST_WAIT_S)
         if found is None or into is None:
             return found
         if hasattr(into, "fit"):
@@ -121,9 +125,15 @@ class FmaClient:
         body = {"validation_results": dict(results), "aggregate": aggregate, "client": headers["CLIENT-UUID"]}
         return _number(self._link.json("POST", "/client_aggregate_scores/", body=body, headers=headers))
 
-    def _newer(self, than: int | None) -> Pulled | None:
+    def _newer(self, than: int | None, ends_at: float) -> Pulled | None:
         if than is not None:
-            answer = self._link.json("GET", f"/models/{self.model}/get_latest_aggregate/", headers=self._headers())
+            wait_s = min(max(ends_at - time.monotonic(), 0.0), _LONGEST_CALL_S)
+            answer = self._link.json(
+                "GET",
+                f"/models/{self.model}/get_latest_aggregate/",
+                params={"newer_than": than, "wait": ceil(wait_s)},
+                headers=self._headers(),
+            )
             if not answer or _number(answer) <= than:
                 return None
         call = self._link.stream("GET", f"/models/{self.model}/get_latest_model/", headers=self._headers())

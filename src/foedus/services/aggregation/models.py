@@ -20,7 +20,7 @@ from foedus.services.aggregation.errors import FieldInvalid
 from foedus.services.aggregation.incoming import Weights, as_tensors
 from foedus.services.aggregation.layouts import begin
 from foedus.services.aggregation.placing import place_waiting, set_aside_stale
-from foedus.services.aggregation.rules import policy_of, strategy_of
+from foedus.services.aggregation.rules import check_together, policy_of, strategy_of
 from foedus.services.learning import rounds
 from foedus.services.learning.models_in import store
 from foedus.services.learning.projects import delete_project
@@ -31,8 +31,8 @@ from foedus.services.shell.events import emit
 FACE = "fma"
 FIRST_VERSION = "1.0.0"
 COLUMNS = (
-    "name", "aggregator", "requirement", "requirement_args", "update_schema", "client_agg_results_schema",
-    "furthest_base_agg", "allow_aggregation", "score_rule", "open_registration",
+    "name", "aggregator", "aggregator_options", "requirement", "requirement_args", "update_schema",
+    "client_agg_results_schema", "furthest_base_agg", "allow_aggregation", "score_rule", "open_registration",
 )  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def _developer(caller: Caller, wanted: Wanted) -> User | None:
 
 
 def _check(model: FederatedModel) -> None:
-    strategy_of(model.aggregator)
     policy_of(model.requirement, model.requirement_args, model.furthest_base_agg)
+    check_together(model.aggregator, model.aggregator_options, model.requirement, model.requirement_args)
     schemas.check_schema("update_schema", model.update_schema)
     schemas.check_schema("client_agg_results_schema", model.client_agg_results_schema)
     score_rules.check(model.score_rule)
@@ -131,7 +131,7 @@ def _make_project(model: FederatedModel, developer: User, now: datetime) -> Proj
         key=f"fma-{uuid4().hex}",  # until the model has a number
         title=model.name,
         organisation=organisation,
-        strategy=strategy_of(model.aggregator),
+        strategy=strategy_of(model.aggregator, model.aggregator_options),
         policy=policy_of(model.requirement, model.requirement_args, model.furthest_base_agg),
         face=FACE,
         created_at=now,
@@ -164,7 +164,7 @@ def _keep_initial(ports: Ports, model: FederatedModel, project: Project, initial
 def _apply(ports: Ports, model: FederatedModel, project: Project, now: datetime, *, was_allowed: bool) -> None:
     """Let the engine do what the columns say, from the open round on unless that is just being combined."""
     project.title = model.name
-    project.strategy = strategy_of(model.aggregator)
+    project.strategy = strategy_of(model.aggregator, model.aggregator_options)
     project.policy = policy_of(model.requirement, model.requirement_args, model.furthest_base_agg)
     project.save(update_fields=["title", "strategy", "policy"])
     Round.objects.filter(project=project, phase__in=(Phase.WAITING, Phase.COLLECTING)).update(

@@ -8,7 +8,7 @@ from foedus.ports import Ports
 from foedus.records.aggregation.models import FederatedModel, ModelUpdate
 from foedus.records.learning.models import Checkpoint, Membership, Project, Update
 from foedus.records.learning.queries import find_open_round
-from foedus.services.learning.updates import admit_update
+from foedus.services.learning.updates import Stored, admit_update
 from foedus.services.shell.events import emit
 
 BUSY = "a new aggregate is just being made; try again in a moment"
@@ -30,8 +30,8 @@ def place(ports: Ports, project: Project, row: ModelUpdate, now: datetime) -> No
         return
     try:
         row.update = admit_update(
-            ports, project, membership, _base(project, row),
-            blob=row.tensors, digest=row.digest, size_bytes=row.size_bytes, now=now,
+            ports, project, membership, _base(project, row), Stored(row.tensors, row.digest, row.size_bytes),
+            examples=row.examples, metrics=row.metrics, now=now,
         )  # fmt: skip
     except Late as exc:
         set_aside(ports, project, row, exc.message, now)

@@ -1,12 +1,17 @@
 """The dialect's words for strategies and policies, and the engine's."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from foedus.core import registry
 from foedus.core.codecs.json import Form
 from foedus.core.errors import Invalid
+from foedus.core.folding import Kind
 from foedus.core.policies.requirement import ALL, ANY, SOME
+from foedus.core.strategies.strategy import Needs, needs_of
 from foedus.services.aggregation.errors import FieldInvalid
+from foedus.services.learning import metrics as metrics_of_update
+from foedus.services.learning.equipment import check_reported
 
 # Both average every number over the updates; what they are fed tells layers from one array.
 _MEANS = ("average_layers", "avg_values_if_data")
@@ -18,16 +23,35 @@ def aggregators() -> tuple[str, ...]:
     return (*_MEANS, *registry.names("foedus.strategies"))
 
 
-def strategy_of(aggregator: str) -> dict[str, Any]:
-    """Raises FieldInvalid for an unknown name, and for a strategy that cannot do without options."""
-    if aggregator not in aggregators():
-        raise not_a_choice("aggregator", aggregator)
-    name = "mean" if aggregator in _MEANS else aggregator
+def strategy_of(aggregator: str, options: Any = None) -> dict[str, Any]:
+    """The strategy of that name with these options (None: none). Raises FieldInvalid naming the field."""
+    _needs(aggregator, options)
+    return {"name": _name(aggregator), "options": options or {}}
+
+
+def check_together(aggregator: str, options: Any, requirement: str, arguments: Any) -> None:
+    """Raise FieldInvalid where updates of this API, or as many as the requirement asks for, cannot be combined so."""
+    needs = _needs(aggregator, options)
+    if needs.returned:
+        raise FieldInvalid("aggregator", f"{aggregator} wants more tensors of each update than this API has room for.")
+    if needs.kind is Kind.DELTA:
+        raise FieldInvalid("aggregator", f"{aggregator} combines changes of weights, and updates here are whole ones.")
+    least = needs.updates
+    if least > 1 and requirement != ALL and (_x(requirement, arguments) or 1) < least:
+        raise FieldInvalid(
+            "requirement", f"{aggregator} needs {least} updates at least: require_x_updates with [{least}] or more."
+        )
+
+
+def check_metrics(aggregator: str, options: Any, metrics: Any) -> None:
+    """Raise FieldInvalid unless these are finite numbers by name, with those among them that the aggregator needs."""
+    if not isinstance(metrics, Mapping):
+        raise FieldInvalid("metrics", "Metrics are an object of numbers.")
     try:
-        registry.build("foedus.strategies", name, {})
+        metrics_of_update.check_metrics(metrics)
+        check_reported(_needs(aggregator, options), metrics)
     except Invalid as exc:
-        raise FieldInvalid("aggregator", f"{aggregator} cannot be used here: {exc.message}") from exc
-    return {"name": name, "options": {}}
+        raise FieldInvalid("metrics", exc.message) from exc
 
 
 def policy_of(requirement: str, arguments: Any, furthest_base_agg: int | None) -> dict[str, Any]:
@@ -49,6 +73,23 @@ def form_of(names: list[str]) -> Form:
     if names == ["weights"]:
         return Form.ARRAY
     return Form.LAYERS if set(names) == {str(i) for i in range(len(names))} else Form.MAPPING
+
+
+def _name(aggregator: str) -> str:
+    return "mean" if aggregator in _MEANS else aggregator
+
+
+def _needs(aggregator: str, options: Any) -> Needs:
+    """What the strategy needs. Raises FieldInvalid when it cannot be made."""
+    if aggregator not in aggregators():
+        raise not_a_choice("aggregator", aggregator)
+    if options is not None and not isinstance(options, Mapping):
+        raise FieldInvalid("aggregator_options", "Options are an object, or null.")
+    try:
+        return needs_of(registry.build("foedus.strategies", _name(aggregator), options or {}))
+    except Invalid as exc:
+        field = "aggregator_options" if options else "aggregator"
+        raise FieldInvalid(field, f"{aggregator} cannot be used here: {exc.message}") from exc
 
 
 def _x(requirement: str, arguments: Any) -> int | None:

@@ -17,7 +17,7 @@ from foedus.ports import Ports
 from foedus.records.aggregation.models import Client, FederatedModel, ModelAggregate, ModelUpdate
 from foedus.records.learning.models import Project
 from foedus.records.learning.queries import lock_project
-from foedus.services.aggregation import layouts, placing, schemas
+from foedus.services.aggregation import layouts, placing, rules, schemas
 from foedus.services.aggregation.access import (
     Caller,
     find_client,
@@ -38,11 +38,16 @@ _TRIES = 5  # until an update meets the layout it was prepared for; others may f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitUpdate:
-    """``client`` is whom a user hands it in for; a client's own UUID comes with the caller."""
+    """``client`` is whom a user hands it in for; a client's own UUID comes with the caller.
+
+    ``examples`` (positive) and ``metrics`` are for aggregators that weigh updates, or need to know how good they are.
+    """
 
     federated_model: int
     base_aggregate: int | None = None
     client: UUID | None = None
+    examples: float = 1.0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,8 +66,12 @@ def submit_update(
     """Keep an update durably, and let the model move on. Raises FieldInvalid, Forbidden."""
     model, client = _addressed(caller, command)
     base = _base(model, command.base_aggregate)
+    rules.check_metrics(model.aggregator, model.aggregator_options, command.metrics)
     schemas.check_weights(model.update_schema, weights)
-    row = ModelUpdate(federated_model=model, client=client, base_aggregate=base, created_on=now)
+    row = ModelUpdate(
+        federated_model=model, client=client, base_aggregate=base, created_on=now,
+        examples=command.examples, metrics=dict(command.metrics),
+    )  # fmt: skip
     return _keep(ports, caller, row, weights, now)
 
 

@@ -94,13 +94,13 @@ def admit_update(
     project: Project,
     membership: Membership,
     base: Checkpoint,
+    stored: Stored,
     *,
-    blob: str,
-    digest: str,
-    size_bytes: int,
+    examples: float,
+    metrics: Mapping[str, float],
     now: datetime,
 ) -> Update:
-    """Count a checked and stored update, of weight 1, in the open round, which is opened if there is none.
+    """Count a checked and stored update in the open round, which is opened if there is none.
 
     For dialects whose updates name no round; works while a project is paused, too. The caller holds the project's lock
     and calls ``advance`` afterwards. Raises Unavailable while the round is being combined, and what the policy raises.
@@ -120,10 +120,11 @@ def admit_update(
         sequence=0 if newest is None else newest + 1,
         base=base,
         staleness=staleness,
-        examples=1.0,
-        digest=digest,
-        size_bytes=size_bytes,
-        blob=blob,
+        examples=examples,
+        metrics=dict(metrics),
+        digest=stored.digest,
+        size_bytes=stored.size_bytes,
+        blob=stored.blob,
         accepted_at=now,
     )
     count_update(current, first=earlier == 0, was_lost=False)
@@ -131,7 +132,7 @@ def admit_update(
     emit(
         ports, project, "update.accepted", now,
         round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
-        examples=1.0, metrics={},
+        examples=examples, metrics=dict(metrics),
     )  # fmt: skip
     return update
 

@@ -29,7 +29,7 @@ from foedus.services.aggregation.tree import latest_aggregate
 _PAGING = Paging(size=100, most=200)
 _DEFAULTS = {
     "requirement": "", "requirement_args": None, "update_schema": None, "client_agg_results_schema": None,
-    "furthest_base_agg": None, "allow_aggregation": False, "score_rule": None,
+    "furthest_base_agg": None, "allow_aggregation": False, "score_rule": None, "aggregator_options": None,
 }  # fmt: skip
 
 
@@ -117,6 +117,7 @@ def _wanted(fields: Fields, *, whole: bool) -> models.Wanted:
     columns: dict[str, Any] = {
         "name": fields.text("name", required=True),
         "aggregator": fields.text("aggregator", required=True),
+        "aggregator_options": fields.json("aggregator_options"),
         "requirement": fields.text("requirement", blank=True),
         "requirement_args": fields.json("requirement_args"),
         "update_schema": fields.json("update_schema"),

@@ -40,6 +40,7 @@ def create_update(call: Call) -> HttpResponseBase:
         fields = body.fields()
         model = fields.key("federated_model", required=True)
         base = fields.key("base_aggregate", null=True)
+        examples, metrics = fields.number("examples", positive=True), fields.json("metrics")
         client: Any = MISSING if call.caller.client is not None else fields.uuid("client", required=True)
         if body.weights is None:
             fields.fail("data", NO_FILE)
@@ -49,6 +50,8 @@ def create_update(call: Call) -> HttpResponseBase:
             federated_model=model,
             base_aggregate=None if base is MISSING else base,
             client=None if client is MISSING else client,
+            examples=1.0 if examples in (MISSING, None) else examples,
+            metrics={} if metrics in (MISSING, None) else metrics,
         )
         row = updates.submit_update(call.ports, call.caller, command, body.weights, now=call.now)
     return _answered(call, row.pk, status=201)
