@@ -249,7 +249,7 @@ def database(options: Settings) -> dict[str, Any]:
 
 def _sqlite(path: Path) -> dict[str, Any]:
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "foedus.records.sqlite",
         "NAME": str(path),
         "CONN_MAX_AGE": None,  # opening one costs more than most of what is asked on it
         "OPTIONS": {

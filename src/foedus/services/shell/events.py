@@ -9,17 +9,16 @@ from django.db import transaction
 
 from foedus.core.errors import Unavailable
 from foedus.ports import Ports
+from foedus.records.learning.changes import count_event
 from foedus.records.learning.models import Project
-from foedus.records.shell.models import Event
+from foedus.records.shell.queries import add_event
 
 log = structlog.get_logger()
 
 
 def emit(ports: Ports, project: Project, kind: str, now: datetime, **data: Any) -> None:
     """Add an event to the project's stream; after commit, wake who waits for it. The caller holds the lock."""
-    project.event_seq += 1
-    project.save(update_fields=["event_seq"])
-    Event.objects.create(stream=project.stream, seq=project.event_seq, kind=kind, data=data, at=now)
+    add_event(project.stream, count_event(project), kind, data, now)
     wake(ports, f"{project.stream}.{kind.replace('.', '-')}")
 
 

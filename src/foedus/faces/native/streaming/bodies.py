@@ -50,16 +50,15 @@ class Body:
     async def _then(
         self, scratch: Callable[[], Staging], use: Callable[[Staged], T], digest: str | None, *, keep_cut: bool
     ) -> T:
-        staging = await in_thread(scratch)
+        arriving = _Arriving(scratch, _Unpacker() if self._gzip else None)
         try:
-            unpack = _Unpacker() if self._gzip else None
             rest = b""
             received = 0
             silence: Timeout | None = None
             try:
                 async for piece in _pieces(self._request):
                     if rest:
-                        await in_thread(_write, staging, unpack, rest)
+                        await in_thread(arriving.write, rest)
                     rest = piece
                     received += len(piece)
             except (ClientDisconnect, Timeout) as exc:
@@ -68,9 +67,10 @@ class Body:
                 silence = exc if isinstance(exc, Timeout) else None
             else:
                 self._check_received(received)
-            result: T = await in_thread(_finish, staging, unpack, rest, use, digest)
+            # The last piece, which of most bodies is all, takes one thread for everything.
+            result: T = await in_thread(arriving.finish, rest, use, digest)
         except BaseException:
-            await in_thread(staging.close)
+            await in_thread(arriving.close)
             raise
         if silence is not None:
             raise silence
@@ -195,22 +195,30 @@ class _Unpacker:
             raise Malformed("the gzip stream is cut short")
 
 
-def _write(staging: Staging, unpack: _Unpacker | None, data: bytes) -> None:
-    if unpack is None:
-        staging.write(data)
-    else:
-        unpack.write(data, staging)
+class _Arriving:
+    """A body on its way to a scratch file, which is made with the first bytes."""
 
+    def __init__(self, scratch: Callable[[], Staging], unpack: _Unpacker | None) -> None:
+        self._scratch = scratch
+        self._unpack = unpack
+        self._staging: Staging | None = None
 
-def _finish(
-    staging: Staging,
-    unpack: _Unpacker | None,
-    rest: bytes,
-    use: Callable[[Staged], T],
-    digest: str | None,
-) -> T:
-    with staging:
-        _write(staging, unpack, rest)
-        if unpack is not None:
-            unpack.finish()
-        return use(staging.finish(digest))
+    def write(self, data: bytes) -> None:
+        staging = self._staging = self._staging or self._scratch()
+        if self._unpack is None:
+            staging.write(data)
+        else:
+            self._unpack.write(data, staging)
+
+    def finish(self, rest: bytes, use: Callable[[Staged], T], digest: str | None) -> T:
+        """Take the last of it, hand all of it to ``use``, and remove what that left."""
+        self.write(rest)
+        assert self._staging is not None, "write made it"  # noqa: S101
+        with self._staging as staging:
+            if self._unpack is not None:
+                self._unpack.finish()
+            return use(staging.finish(digest))
+
+    def close(self) -> None:
+        if self._staging is not None:
+            self._staging.close()

@@ -1,7 +1,6 @@
 """Models and updates on their way in and out."""
 
 import re
-from collections.abc import Iterator
 from functools import partial
 
 from starlette.requests import Request
@@ -14,9 +13,8 @@ from foedus.faces.native.answers.projects import CheckpointOut
 from foedus.faces.native.errors import RangeNotSatisfiable
 from foedus.faces.native.streaming.bodies import Body, digest_in
 from foedus.faces.native.streaming.calls import (
-    actor_of,
     answering,
-    in_thread,
+    as_actor,
     key_in,
     metrics_in,
     now,
@@ -25,13 +23,16 @@ from foedus.faces.native.streaming.calls import (
     round_in,
     upload_in,
 )
-from foedus.records.learning.models import Checkpoint
+from foedus.ports import Ports
+from foedus.ports.blobs import READ_CHUNK_BYTES
+from foedus.records.learning.models import Checkpoint, Upload
 from foedus.services.learning.checkpoints import read_best_checkpoint, read_checkpoint
 from foedus.services.learning.equipment import KeptState, read_state
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
-from foedus.services.learning.submitting import expect_update, submit_update
+from foedus.services.learning.submitting import Expected, expect_update, submit_update
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.learning.uploads import append_part, get_upload
+from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.staging import Staging
 
 SAFETENSORS = "application/vnd.safetensors"
@@ -43,10 +44,9 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 @answering
 async def put_model_view(request: Request) -> Response:
     """The initial model of a project."""
-    actor = await actor_of(request)
-    key = key_in(request)
-    ports = ports_of(request)
-    await in_thread(expect_initial_model, actor, key)
+    await as_actor(request, lambda actor: expect_initial_model(actor, key_in(request)))
+    actor: Actor = request.state.actor
+    key, ports = key_in(request), ports_of(request)
     limit = request.app.state.max_model_bytes
     body = Body(request, SAFETENSORS, limit)
     checkpoint, is_new = await body.then(
@@ -60,16 +60,9 @@ async def put_model_view(request: Request) -> Response:
 @answering
 async def put_update_view(request: Request) -> Response:
     """One participant's update for a round."""
-    actor = await actor_of(request)
-    command = SubmitUpdate(
-        project=key_in(request),
-        round=round_in(request),
-        examples=number_in(request, "examples", low=0, high=MAX_EXAMPLES),
-        metrics=metrics_in(request),
-    )
-    digest = digest_in(request, required=True)
     ports = ports_of(request)
-    expected = await in_thread(expect_update, ports, actor, command, digest, now=now())
+    command, digest, expected = await as_actor(request, lambda actor: _announced(request, ports, actor))
+    actor: Actor = request.state.actor
     if expected.receipt is not None:
         return _answer(ReceiptOut.of(expected.receipt))
     body = Body(request, SAFETENSORS, expected.limit_bytes)
@@ -84,18 +77,14 @@ async def put_update_view(request: Request) -> Response:
 @answering
 async def patch_upload_view(request: Request) -> Response:
     """The next part of an upload. What arrived before a cut is kept."""
-    actor = await actor_of(request)
-    key, upload_id = key_in(request), upload_in(request)
-    offset_text = request.headers.get("upload-offset", "")
-    if not (offset_text.isascii() and offset_text.isdecimal()) or len(offset_text) > 18:
-        raise Invalid("the header Upload-Offset must be the number of bytes sent so far", field="Upload-Offset")
-    ports = ports_of(request)
-    upload = await in_thread(get_upload, actor, key, upload_id, now=now())
+    offset, upload = await as_actor(request, lambda actor: _under_way(request, actor))
+    actor: Actor = request.state.actor
+    key, upload_id, ports = key_in(request), upload_in(request), ports_of(request)
     limit = min(MAX_PART_BYTES, upload.size_bytes)
     body = Body(request, OFFSET_STREAM, limit)
     upload = await body.then(
         partial(Staging, ports.scratch, limit),
-        lambda staged: append_part(ports, actor, key, upload_id, int(offset_text), staged, now=now()),
+        lambda staged: append_part(ports, actor, key, upload_id, offset, staged, now=now()),
         None,
         keep_cut=True,
     )
@@ -105,29 +94,31 @@ async def patch_upload_view(request: Request) -> Response:
 @answering
 async def get_model_view(request: Request) -> Response:
     """A checkpoint's bytes, whole or a range of them."""
-    actor = await actor_of(request)
-    key = key_in(request)
-    name = request.path_params["number"]
-    if name == "best":
-        found = await in_thread(read_best_checkpoint, actor, key)
-    else:
-        found = await in_thread(read_checkpoint, actor, key, _number(name))
+    return await as_actor(request, lambda actor: _stored(request, _checkpoint_of(request, actor)))
+
+
+def _checkpoint_of(request: Request, actor: Actor) -> Checkpoint:
+    key, name = key_in(request), request.path_params["number"]
+    found = read_best_checkpoint(actor, key) if name == "best" else read_checkpoint(actor, key, _number(name))
     if not found.blob:
         text = f"the project's retention has dropped the bytes of checkpoint {found.number}"
         raise NotFound(text, checkpoint=found.number)
-    return await _stored(request, found)
+    return found
 
 
 @answering
 async def get_state_view(request: Request) -> Response:
     """What the strategy sends along with a checkpoint, whole or a range of it."""
-    actor = await actor_of(request)
-    key = key_in(request)
-    number = _number(request.path_params["number"])
-    return await _stored(request, await in_thread(read_state, ports_of(request), actor, key, number))
+    return await as_actor(
+        request,
+        lambda actor: _stored(
+            request,
+            read_state(ports_of(request), actor, key_in(request), _number(request.path_params["number"])),
+        ),
+    )
 
 
-async def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
+def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
     """The bytes of a blob, as its digest, the ranges and the method allow."""
     etag = f'"{found.digest}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
@@ -142,8 +133,30 @@ async def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
     status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
-    chunks: Iterator[bytes] = await in_thread(ports_of(request).blobs.read, found.blob, start, stop)
+    chunks = ports_of(request).blobs.read(found.blob, start, stop)
+    if stop - start <= READ_CHUNK_BYTES:  # not worth another thread for each piece
+        return Response(b"".join(chunks), status_code=status, headers=headers, media_type=SAFETENSORS)
     return StreamingResponse(chunks, status_code=status, headers=headers, media_type=SAFETENSORS)
+
+
+def _announced(request: Request, ports: Ports, actor: Actor) -> tuple[SubmitUpdate, str | None, Expected]:
+    """What the headers say of an update, and what is to be said to that."""
+    command = SubmitUpdate(
+        project=key_in(request),
+        round=round_in(request),
+        examples=number_in(request, "examples", low=0, high=MAX_EXAMPLES),
+        metrics=metrics_in(request),
+    )
+    digest = digest_in(request, required=True)
+    return command, digest, expect_update(ports, actor, command, digest, now=now())
+
+
+def _under_way(request: Request, actor: Actor) -> tuple[int, Upload]:
+    """Where the next part of an upload begins, as its sender says, and the upload."""
+    text = request.headers.get("upload-offset", "")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise Invalid("the header Upload-Offset must be the number of bytes sent so far", field="Upload-Offset")
+    return int(text), get_upload(actor, key_in(request), upload_in(request), now=now())
 
 
 def _answer(answer: Out, status_code: int = 200) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -10,10 +11,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from foedus.core.errors import Invalid
 from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.auth import token_in
-from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, key_in, now, number_in, ports_of
+from foedus.faces.native.streaming.calls import answering, as_actor, in_thread, key_in, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub, work_of
+from foedus.ports import Ports
 from foedus.services.learning.tasks import Answer, Idle, next_task, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
+from foedus.services.shell.authorisation import Actor
 
 MAX_WAIT_S = 60
 KEEP_ALIVE_S = 15.0
@@ -22,44 +25,63 @@ KEEP_ALIVE_S = 15.0
 @answering
 async def next_view(request: Request) -> Response:
     """What should I do now? Answers at once when there is a task, otherwise when one appears or ``wait`` is over."""
-    actor = await actor_of(request)
-    wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
-    evaluates = "evaluate" in _abilities(request)
     hub: Hub = request.app.state.hub
-    key = key_in(request)
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + wait_s
-    left_s = wait_s
-    while True:
-        mark = hub.mark()
-        is_last = left_s <= 0 or hub.is_closed()
-        answer: Answer = await in_thread(
-            next_task, ports_of(request), actor, key, evaluates=evaluates, explain=is_last, now=now()
-        )
-        if is_last or not isinstance(answer.task, Idle):
-            return JSONResponse(task_out(answer))
+    began_at = loop.time()
+    mark, is_last = hub.mark(), hub.is_closed()
+    question, answer = await as_actor(request, lambda actor: _Question.ask(request, actor, is_last=is_last))
+    ends_at = began_at + question.wait_s
+    is_last = is_last or question.wait_s <= 0
+    while not is_last and isinstance(answer.task, Idle):
         left_s = ends_at - loop.time()
         # Work wakes those who wait at once; in between they only say that they are still there.
         while not await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s)):
             left_s = ends_at - loop.time()
             if left_s <= 0 or hub.is_closed() or not await in_thread(still_here, answer, now=now()):
                 break
-        left_s = ends_at - loop.time()
+        mark, is_last = hub.mark(), ends_at <= loop.time() or hub.is_closed()
+        answer = await in_thread(question.answer, explain=is_last)
+    return JSONResponse(task_out(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a participant asks for, and how long it waits for the answer."""
+
+    ports: Ports
+    actor: Actor
+    key: str
+    evaluates: bool
+    wait_s: float
+
+    @classmethod
+    def ask(cls, request: Request, actor: Actor, *, is_last: bool) -> "tuple[_Question, Answer]":
+        """The question in a request, and the first answer to it."""
+        wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
+        question = cls(ports_of(request), actor, key_in(request), "evaluate" in _abilities(request), wait_s)
+        return question, question.answer(explain=is_last or wait_s <= 0)
+
+    def answer(self, *, explain: bool) -> Answer:
+        return next_task(self.ports, self.actor, self.key, evaluates=self.evaluates, explain=explain, now=now())
 
 
 @answering
 async def events_view(request: Request) -> Response:
     """Server-sent events of a project, from the one after ``Last-Event-ID`` on."""
-    actor = await actor_of(request)
-    after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if not (after.isascii() and after.isdecimal()) or len(after) > 18:
-        raise Invalid("Last-Event-ID must be the id of an event", field="Last-Event-ID")
-    watch = await in_thread(open_watch, actor, key_in(request), token_in(request.headers.get("authorization")))
+    after, watch = await as_actor(request, lambda actor: _opened(request, actor))
     return StreamingResponse(
-        _events(request, watch, int(after)),
+        _events(request, watch, after),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def _opened(request: Request, actor: Actor) -> tuple[int, Watch]:
+    """After which event, and of what."""
+    after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if not (after.isascii() and after.isdecimal()) or len(after) > 18:
+        raise Invalid("Last-Event-ID must be the id of an event", field="Last-Event-ID")
+    return int(after), open_watch(actor, key_in(request), token_in(request.headers.get("authorization")))
 
 
 async def _events(request: Request, watch: Watch, after: int) -> AsyncIterator[bytes]:
