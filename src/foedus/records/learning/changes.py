@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from foedus.records.learning.models import Invitation, Membership, Project, Update
+from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
 from foedus.records.prepared import PreparedInsert, PreparedUpdate, Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
@@ -15,6 +15,8 @@ _reported = PreparedUpdate(
         {"state": Invitation.State.REPORTED, "closed_at": Slot("at")},
     )
 )
+_COUNTS = ("member_count", "invited_count", "lost_count", "reported_count", "update_count")
+_counts = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _COUNTS}))
 _add_update = PreparedInsert(Update)
 
 
@@ -41,6 +43,11 @@ def note_reported(invitation: Invitation, at: datetime) -> None:
     """The member did what it was asked."""
     _reported(pk=invitation.pk, at=at)
     invitation.state, invitation.closed_at = Invitation.State.REPORTED, at
+
+
+def store_counts(current: Round) -> None:
+    """Keep what was counted of a round."""
+    _counts(pk=current.pk, **{name: getattr(current, name) for name in _COUNTS})
 
 
 def add_update(**fields: Any) -> Update:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, Min, Q
 
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
+from foedus.records.learning.changes import store_counts
 from foedus.records.learning.models import Invitation, Project, Round, Update
 from foedus.records.learning.queries import active_memberships
 
@@ -54,7 +55,7 @@ def keep_tally(current: Round, tally: Tally) -> None:
         return
     current.member_count, current.invited_count, current.lost_count = tally.members, tally.invited, tally.lost
     current.reported_count, current.update_count = tally.reported, tally.updates
-    current.save(update_fields=["member_count", "invited_count", "lost_count", "reported_count", "update_count"])
+    store_counts(current)
 
 
 def count_update(current: Round, *, first: bool, was_lost: bool) -> None:

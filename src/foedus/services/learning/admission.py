@@ -14,6 +14,7 @@ from foedus.services.learning.rules import policy_of
 class Admission:
     """Where an update is counted: in which round, as which of its member's for its task, and how stale it is.
 
+    ``invitation`` what its member was asked, where members are asked one by one
     ``first``     whether it is its member's first in that round
     ``was_lost``  whether that round had given its member up
     """
@@ -22,6 +23,7 @@ class Admission:
     sequence: int
     base: Checkpoint
     staleness: int
+    invitation: Invitation | None
     first: bool
     was_lost: bool
 
@@ -51,6 +53,7 @@ def admission(project: Project, membership: Membership, task_round: int, now: da
         sequence=sequence,
         base=task.base,
         staleness=staleness,
+        invitation=invitation,
         first=earlier == 0,
         was_lost=invitation is not None and invitation.state == Invitation.State.LOST and current.number == task_round,
     )

@@ -25,6 +25,7 @@ from foedus.core.rounds import (
     next_step,
 )
 from foedus.ports import Ports
+from foedus.records.learning.changes import check_again
 from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view, rounds_before
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
 from foedus.records.learning.queries import (
@@ -271,5 +272,4 @@ def _set_state(ports: Ports, project: Project, state: Project.State, now: dateti
 
 def _check_again(project: Project, at: datetime | None) -> None:
     if project.next_check_at != at:
-        project.next_check_at = at
-        project.save(update_fields=["next_check_at"])
+        check_again(project, at)

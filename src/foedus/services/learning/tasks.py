@@ -8,6 +8,7 @@ from django.db import transaction
 from foedus.core.errors import Conflict, Late, NotFound, PlatformError, Unavailable
 from foedus.core.rounds import Phase, Reason
 from foedus.ports import Ports
+from foedus.records.learning.changes import note_seen
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
@@ -203,13 +204,11 @@ def _sign(ports: Ports, project: Project, membership: Membership, timeout_s: flo
         return False
     absent = silence is None or silence >= timedelta(seconds=timeout_s)
     if not absent:
-        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
-        membership.seen_at = now
+        note_seen(membership, now)
         return False
     with transaction.atomic():
         locked = lock_project(project.pk)
-        Membership.objects.filter(pk=membership.pk).update(seen_at=now)
-        membership.seen_at = now
+        note_seen(membership, now)
         advance(ports, locked, now)
     return True
 

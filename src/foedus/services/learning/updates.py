@@ -9,8 +9,9 @@ from django.db.models import Max
 
 from foedus.core.errors import Invalid, Replayed
 from foedus.ports import Ports
+from foedus.records.learning.changes import add_update, note_reported, note_seen
 from foedus.records.learning.counting import count_update
-from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Update
+from foedus.records.learning.models import Checkpoint, Membership, Project, Update
 from foedus.records.learning.queries import (
     find_invitation,
     find_latest_checkpoint,
@@ -61,7 +62,7 @@ def record_update(
         return known, False
     admitted = admission(project, membership, command.round, now)
     current = admitted.round
-    update = Update.objects.create(
+    update = add_update(
         round=current,
         membership=membership,
         task_round=command.round,
@@ -76,10 +77,9 @@ def record_update(
         accepted_at=now,
     )
     count_update(current, first=admitted.first, was_lost=admitted.was_lost)
-    Invitation.objects.filter(membership=membership, round__number=command.round, round__project=project).update(
-        state=Invitation.State.REPORTED, closed_at=now
-    )
-    Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+    if admitted.invitation is not None:
+        note_reported(admitted.invitation, now)
+    note_seen(membership, now)
     emit(
         ports, project, "update.accepted", now,
         round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
@@ -113,7 +113,7 @@ def admit_update(
     invitation = find_invitation(membership, current.number)
     admit(current, policy_of(current), membership, invitation, current.number, staleness, earlier, now)
     newest = mine.aggregate(newest=Max("sequence"))["newest"]
-    update = Update.objects.create(
+    update = add_update(
         round=current,
         membership=membership,
         task_round=current.number,
@@ -128,7 +128,7 @@ def admit_update(
         accepted_at=now,
     )
     count_update(current, first=earlier == 0, was_lost=False)
-    Membership.objects.filter(pk=membership.pk).update(seen_at=now)
+    note_seen(membership, now)
     emit(
         ports, project, "update.accepted", now,
         round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
