@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-QUICK = ("rounds", "memory")
-PARTS = ("run", "machine", "service")  # of the others
+QUICK = ("fold", "rounds", "memory")
+PARTS = ("run", "machine", "rivals", "service")  # of the others
 
 
 def main(words):

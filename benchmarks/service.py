@@ -42,20 +42,26 @@ class Caller:
         return data
 
     def json(self, method, path, body=None):
-        return json.loads(self.call(method, path, body))
+        return json.loads(self.call(method, path, body) or "null")
+
+    @contextlib.contextmanager
+    def stream(self, path):
+        """The answer as it comes, line by line."""
+        self._connection.request("GET", f"/foedus/v1{path}", headers={"Authorization": f"Bearer {self._token}"})
+        with self._connection.getresponse() as answer:
+            yield answer
 
 
 class Server:
     """``foedus serve`` in a folder that is gone at the end."""
 
     def __init__(self, url, token, pid):
-        self.url, self.pid = url, pid
-        self._token = token
+        self.url, self.token, self.pid = url, token, pid
 
-    def project(self, key, body, participants, rounds):
+    def project(self, key, body, participants, rounds, policy=None):
         """A project with its first model, and the tokens of its participants."""
-        policy = {"name": "quorum", "options": {"minimum": participants, "rounds": rounds}}
-        operator = Caller(self.url, self._token)
+        policy = policy or {"name": "quorum", "options": {"minimum": participants, "rounds": rounds}}
+        operator = Caller(self.url, self.token)
         operator.call("POST", "/projects", {"key": key, "policy": policy})
         operator.call("PUT", f"/projects/{key}/model", body, **headers_of(body))
         keys = operator.json("POST", f"/projects/{key}/enrolment-keys", {"count": participants})["items"]
