@@ -48,6 +48,7 @@ from foedus.sdk.operators import Operator
 from foedus.sdk.participant import run_participant
 from foedus.sdk.problems import BadAnswer, Redirected
 from foedus.sdk.runner import Outcome
+from foedus.sdk.site import Site
 from foedus.sdk.stopping import Stop
 from foedus.sdk.training import Context, Evaluation, Participant, Update
 
@@ -85,6 +86,7 @@ __all__ = [
     "Round",
     "Scaffold",
     "Score",
+    "Site",
     "Stop",
     "TooLarge",
     "TopK",

@@ -215,6 +215,10 @@ class Operator:
         for page in self._raw_pages("/audit", {}):
             yield from page
 
+    def add_customer(self, cid: str, *, legacy: bool = False) -> str:
+        """A new account whose projects keep statistics; its secret key, which is shown this once."""
+        return str(self._link.json("POST", "/customers", body={"cid": cid, "legacy": legacy})["secret_key"])
+
     def credentials(self) -> Iterator[Credential]:
         return self._pages(Credential, "/credentials")
 

@@ -13,7 +13,17 @@ from foedus.faces.native.auth import Bearer
 from foedus.faces.native.errors import LengthRequired, respond
 from foedus.faces.native.parsing import StrictParser
 from foedus.faces.native.rendering import JsonRenderer
-from foedus.faces.native.views import accounts, checkpoints, contributions, participants, projects, sampling, service
+from foedus.faces.native.views import (
+    accounts,
+    checkpoints,
+    contributions,
+    customers,
+    participants,
+    projects,
+    sampling,
+    service,
+    statistics,
+)
 
 VERSION = "1"
 _SHOWN = 80
@@ -32,7 +42,7 @@ class NativeAPI(NinjaAPI):
 
 def build() -> NativeAPI:
     """The API with all of its routers."""
-    routers = (service, accounts, projects, sampling, participants, contributions, checkpoints)
+    routers = (service, accounts, projects, sampling, participants, contributions, checkpoints, customers, statistics)
     api = NativeAPI(
         title="foedus",
         version=VERSION,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ninja import NinjaAPI
 
+from foedus.core.statistics import MEDIA_TYPE
 from foedus.faces.native import rendering
 
 PREFIX = "/foedus/v1/"
@@ -46,6 +47,7 @@ _CHECKPOINT = _parameter(
 )
 _DIGEST = "sha-256=:<base64>:, of the uncompressed bytes"
 _IN_JSON = "application/json"
+_STATISTICS = [_parameter("customer", "path", _TEXT), _parameter("name", "path", {"type": "string", "maxLength": 200})]
 
 _GET_MODEL: dict[str, Any] = {
     "parameters": [
@@ -136,6 +138,28 @@ STREAMING: dict[str, dict[str, Any]] = {
         "get": {"operationId": "get_state", "summary": "What the strategy sends along", **_GET_MODEL},
         "head": {"operationId": "head_state", "summary": "What get would answer, without the bytes", **_GET_MODEL},
     },
+    "statistics/{customer}/projects/{name}/contributions/{key}": {
+        "parameters": [*_STATISTICS, _parameter("key", "path", {"type": "string", "maxLength": 64})],
+        "put": {
+            "operationId": "put_contribution",
+            "summary": "Hand in statistics that were computed where the rows lie; once, whatever is sent again",
+            "parameters": [_parameter("Content-Digest", "header", _TEXT, _DIGEST, required=True)],
+            "requestBody": _body(MEDIA_TYPE),
+            "responses": {
+                "201": _answer("the contribution", _IN_JSON, _ref("ContributionOut")),
+                "200": _answer("the contribution of the first time", _IN_JSON, _ref("ContributionOut")),
+            },
+        },
+    },
+    "statistics/{customer}/projects/{name}/statistics": {
+        "parameters": _STATISTICS,
+        "get": {
+            "operationId": "get_statistics",
+            "summary": "All that a project keeps",
+            "parameters": [],
+            "responses": {"200": _answer("the statistics", MEDIA_TYPE, _BYTES)},
+        },
+    },
 }
 
 _SCHEMAS: dict[str, Any] = {
@@ -150,6 +174,11 @@ _SCHEMAS: dict[str, Any] = {
             "code": {"type": "string", "description": "what is wrong, for programs"},
             "context": {"type": "object"},
         },
+    },
+    "ContributionOut": {
+        "type": "object",
+        "required": ["key", "digest", "rows", "at"],
+        "properties": {"key": _TEXT, "digest": _TEXT, "rows": _NUMBER, "at": {"type": "string", "format": "date-time"}},
     },
     "Task": {
         "type": "object",
@@ -222,4 +251,5 @@ def _merge(path: dict[str, Any], entry: dict[str, Any]) -> None:
 def _pattern(template: str) -> re.Pattern[str]:
     """Addresses of this template, with whatever may stand for its names."""
     parts = {"{project}": "[a-z0-9-]+", "{number}": "(?:[0-9]+|latest|best)", "{upload}": "[0-9a-f]{32}"}
+    parts |= dict.fromkeys(("{customer}", "{name}", "{key}"), "[^/]+")
     return re.compile("/".join(parts.get(part, re.escape(part)) for part in (PREFIX + template).split("/")))

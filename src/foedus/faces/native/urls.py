@@ -36,6 +36,16 @@ class CheckpointNumber(StringConverter):
     regex = "latest|best|[0-9]{1,9}"
 
 
+class CustomerId(StringConverter):
+    regex = "[A-Za-z0-9][A-Za-z0-9._@-]{0,99}"
+
+
+class StatisticsName(StringConverter):
+    """Of a statistics project: whatever has no slash."""
+
+    regex = "[^/]{1,200}"
+
+
 class UploadId(StringConverter):
     regex = "[0-9a-f]{32}"
 
@@ -46,6 +56,8 @@ for _name, _converter in {
     "native_id": Id,
     "native_checkpoint": CheckpointNumber,
     "native_upload": UploadId,
+    "native_cid": CustomerId,
+    "native_name": StatisticsName,
 }.items():
     register_converter(_converter, _name)
 

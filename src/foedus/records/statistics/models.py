@@ -111,6 +111,19 @@ class LearnTotal(models.Model):
         constraints = [models.UniqueConstraint(fields=["project", "client", "kind", "status"], name="learn_total_once")]
 
 
+class Contribution(models.Model):
+    """Statistics that were computed where the rows lie and handed in under a key; the same key never counts twice."""
+
+    project = models.ForeignKey(StatisticsProject, on_delete=models.CASCADE, related_name="contributions")
+    key = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    rows = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "key"], name="contribution_once")]
+
+
 class Encoder(models.Model):
     """Turns text of many values into numbers: for each value how often it was seen, and the sum of a target."""
 

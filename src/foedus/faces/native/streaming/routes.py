@@ -9,8 +9,10 @@ from foedus.faces.native.streaming.models import (
     put_model_view,
     put_update_view,
 )
+from foedus.faces.native.streaming.statistics import get_statistics_view, put_contribution_view
 from foedus.faces.native.streaming.tasks import events_view, next_view
 
+STATISTICS = "/foedus/v1/statistics/{customer}/projects/{name}"
 PREFIX = "/foedus/v1/projects/{project}"
 
 ROUTES: tuple[BaseRoute, ...] = (
@@ -21,4 +23,6 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route(f"{PREFIX}/uploads/{{upload}}", patch_upload_view, methods=["PATCH"]),
     Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
     Route(f"{PREFIX}/checkpoints/{{number}}/state", get_state_view, methods=["GET", "HEAD"]),
+    Route(f"{STATISTICS}/contributions/{{key}}", put_contribution_view, methods=["PUT"]),
+    Route(f"{STATISTICS}/statistics", get_statistics_view, methods=["GET"]),
 )

@@ -1,0 +1,43 @@
+"""Statistics on their way in and out: bytes of ``foedus.core.statistics``."""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from foedus.core.statistics import MEDIA_TYPE, encode
+from foedus.faces.native.answers.statistics import ContributionOut
+from foedus.faces.native.streaming.bodies import Body, digest_in
+from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, now, ports_of
+from foedus.services.shell.staging import Staging
+from foedus.services.statistics.contributing import (
+    MAX_BYTES,
+    contribute,
+    expect_contribution,
+    read_statistics,
+)
+
+
+@answering
+async def put_contribution_view(request: Request) -> Response:
+    """What a site computed of its rows; under the same key it counts once."""
+    actor = await actor_of(request)
+    ports = ports_of(request)
+    part = request.path_params
+    project = await in_thread(expect_contribution, actor, part["customer"], part["name"])
+    body = Body(request, MEDIA_TYPE, MAX_BYTES)
+    row, is_new = await body.then(
+        partial(Staging, ports.scratch, MAX_BYTES),
+        lambda staged: contribute(ports, actor, project, part["key"], staged, now=now()),
+        digest_in(request, required=True),
+    )
+    return JSONResponse(ContributionOut.of(row).model_dump(mode="json"), status_code=201 if is_new else 200)
+
+
+@answering
+async def get_statistics_view(request: Request) -> Response:
+    """All that a project keeps."""
+    actor = await actor_of(request)
+    part = request.path_params
+    data = await in_thread(lambda: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"])))
+    return Response(data, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-cache"})
