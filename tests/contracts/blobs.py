@@ -4,6 +4,7 @@ import random
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -62,6 +63,8 @@ class BlobsContract:
         assert content(blobs, key) == b"\x00\xffweights"
         assert blobs.stat(key) == BlobInfo(key, 9)
         assert list(blobs.list()) == [BlobInfo(key, 9)]
+        for found in (blobs.stat(key), *blobs.list()):
+            assert abs((datetime.now(UTC) - found.changed_at).total_seconds()) < 600  # by the store's own clock
         with blobs.local(key) as path:
             assert path.read_bytes() == b"\x00\xffweights"
 

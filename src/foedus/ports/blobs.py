@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -26,8 +27,11 @@ class BadBlobKey(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
+    """``changed_at`` is when it was written, or later: by the store's own clock."""
+
     key: str
     size_bytes: int
+    changed_at: datetime | None = field(default=None, compare=False)
 
 
 def check_key(key: str) -> str:

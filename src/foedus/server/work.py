@@ -16,12 +16,14 @@ from foedus.services.learning.combining import abandon, combine
 from foedus.services.learning.evaluating import abandon_evaluation, evaluate_checkpoint
 from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
-from foedus.services.learning.retaining import RETAIN_JOB, retain
+from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
+from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics.running import run_statistics_job
 
 HOUSEKEEPING_EVERY_S = 60.0
+COLLECT_EVERY_S = 3600.0
 
 
 class Handler(Protocol):
@@ -36,6 +38,7 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
 
 HANDLERS: Mapping[str, Handler] = {
     COMBINE_JOB: combine_and_evaluate,
+    COLLECT_JOB: do_collection,
     DELETE_BLOBS_JOB: delete_blobs,
     EVALUATE_JOB: evaluate_checkpoint,
     RETAIN_JOB: retain,
@@ -51,15 +54,18 @@ ABANDONED: Mapping[str, Handler] = {
     statistics_jobs.RUN_JOB: statistics_jobs.abandon,
 }
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
-SLOW = frozenset({DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB})
+SLOW = frozenset(
+    {COLLECT_JOB, DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB}
+)
 
 
 class Clockwork:
-    """What the clock does every time, and what it does every minute."""
+    """What the clock does every time, what it does every minute, and what every hour."""
 
     def __init__(self) -> None:
         self._kept_house_at: datetime | None = None
         self._ticked_at: datetime | None = None
+        self._collected_at: datetime | None = None
 
     def tick(self, ports: Ports, *, now: datetime) -> None:
         if self._ticked_at is None or now < self._ticked_at:
@@ -72,6 +78,10 @@ class Clockwork:
             forget_seen(now)
             statistics_jobs.remove_expired(now)
             self._kept_house_at = now
+        if self._collected_at is None or abs((now - self._collected_at).total_seconds()) >= COLLECT_EVERY_S:
+            promise_collection(ports, now)
+            promise_all_retention(ports, now)
+            self._collected_at = now
 
 
 def fleet_options() -> FleetOptions:

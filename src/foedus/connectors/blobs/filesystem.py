@@ -20,6 +20,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import unquote
@@ -54,6 +55,12 @@ def writing(key: str) -> Iterator[None]:
 def quoted(key: str) -> str:
     """``key`` as a file name; character by character, so that a prefix of a key is a prefix of its name."""
     return "".join(c if c in PLAIN else "".join(f"%{byte:02x}" for byte in c.encode()) for c in key)
+
+
+def _info(key: str, path: Path) -> BlobInfo:
+    """By the change time, which a file that was moved here has from then on, whenever it was written."""
+    found = path.stat()
+    return BlobInfo(key, found.st_size, datetime.fromtimestamp(found.st_ctime, UTC))
 
 
 def _give_back(views: Path, lock: int) -> None:
@@ -119,7 +126,7 @@ class FilesystemBlobs:
 
     def stat(self, key: str) -> BlobInfo:
         with reading(key):
-            return BlobInfo(key, self._path(key).stat().st_size)
+            return _info(key, self._path(key))
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with writing(prefix):
@@ -127,10 +134,10 @@ class FilesystemBlobs:
         for key, path in found:
             try:
                 with reading(key):
-                    size = path.stat().st_size
+                    info = _info(key, path)
             except BlobMissing:
                 continue  # deleted since the folders were read
-            yield BlobInfo(key, size)
+            yield info
 
     def delete(self, key: str) -> None:
         # The .key file of a long key stays: removing it would race with a put of the same key.

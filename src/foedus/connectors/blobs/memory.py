@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
+        self._changed_at: dict[str, datetime] = {}
 
     @classmethod
     def from_url(cls, url: str, *, data: Path) -> Self:  # noqa: ARG003  (every connector is called the same way)
@@ -22,7 +24,8 @@ class MemoryBlobs:
         return cls()
 
     def put(self, key: str, data: bytes) -> None:
-        self._blobs[check_key(key)] = bytes(data)
+        self._changed_at[check_key(key)] = datetime.now(UTC)
+        self._blobs[key] = bytes(data)
 
     def put_file(self, key: str, path: Path) -> None:
         self.put(key, path.read_bytes())
@@ -43,10 +46,14 @@ class MemoryBlobs:
             yield path
 
     def stat(self, key: str) -> BlobInfo:
-        return BlobInfo(key, len(self._get(key)))
+        return BlobInfo(key, len(self._get(key)), self._changed_at.get(key))
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        found = [BlobInfo(key, len(data)) for key, data in self._blobs.copy().items() if key.startswith(prefix)]
+        found = [
+            BlobInfo(key, len(data), self._changed_at.get(key))
+            for key, data in self._blobs.copy().items()
+            if key.startswith(prefix)
+        ]
         return iter(sorted(found, key=lambda info: info.key))
 
     def delete(self, key: str) -> None:

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -119,7 +120,8 @@ class S3Blobs:
             yield path
 
     def stat(self, key: str) -> BlobInfo:
-        return BlobInfo(key, self._head(key)["ContentLength"])
+        found = self._head(key)
+        return BlobInfo(key, found["ContentLength"], found["LastModified"])
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         """Long keys with the same head are held in memory together; everything else comes as the bucket gives it."""
@@ -127,7 +129,7 @@ class S3Blobs:
             return  # no key begins like this, and the driver chokes on some of it
         start = self._name(prefix)
         for _, group in groupby(self._names(start.partition(LONG_MARK)[0]), key=lambda found: found[0]):
-            infos = [self._info(name, size) for _, name, size in group]
+            infos = [self._info(name, size, at) for _, name, size, at in group]
             yield from sorted((i for i in infos if i and i.key.startswith(prefix)), key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
@@ -178,24 +180,25 @@ class S3Blobs:
         with translated(key):
             return self._client.head_object(**self._object(key))
 
-    def _names(self, start: str) -> Iterator[tuple[str, str, int]]:
+    def _names(self, start: str) -> Iterator[tuple[str, str, int, datetime]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
         with translated(start):
             for page in pages:
                 for found in page.get("Contents", ()):
-                    yield found["Key"].partition(LONG_MARK)[0], found["Key"], found["Size"]
+                    yield found["Key"].partition(LONG_MARK)[0], found["Key"], found["Size"], found["LastModified"]
 
-    def _info(self, name: str, size: int) -> BlobInfo | None:
+    def _info(self, name: str, size: int, changed_at: datetime) -> BlobInfo | None:
         head, _, digest = name.removeprefix(self._prefix).partition(LONG_MARK)
         key = head.removeprefix("_").replace("/_", "/")
         if not digest:
-            return BlobInfo(key, size)
+            return BlobInfo(key, size, changed_at)
         try:
             with translated(key):
                 found = self._client.head_object(Bucket=self._bucket, Key=name)
         except BlobMissing:
             return None  # deleted since the page was made
-        return BlobInfo(key + base64.urlsafe_b64decode(found["Metadata"][TAIL]).decode(), found["ContentLength"])
+        tail = base64.urlsafe_b64decode(found["Metadata"][TAIL]).decode()
+        return BlobInfo(key + tail, found["ContentLength"], found["LastModified"])
 
     def _chunks(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
         if stop is not None and stop <= start:

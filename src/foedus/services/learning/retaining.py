@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from foedus.core.options import construct
 from foedus.core.retention import Retention
@@ -35,6 +36,16 @@ def promise_retention(ports: Ports, project: Project, now: datetime) -> None:
     """Have what the project need not keep dropped, by a job of the caller's transaction."""
     if project.face == NATIVE:
         jobs.enqueue(ports, RETAIN_JOB, str(project.pk), now, after_s=SOON_S, project=project.pk)
+
+
+def promise_all_retention(ports: Ports, now: datetime) -> None:
+    """The same for every project that may have something to drop: what time alone makes superfluous, for one."""
+    with_updates = Project.objects.filter(face=NATIVE).filter(
+        Exists(Update.objects.filter(round__project=OuterRef("pk")).exclude(blob=""))
+    )
+    with_rules = Project.objects.filter(face=NATIVE, retention__isnull=False)
+    for project in with_updates.union(with_rules).iterator():
+        promise_retention(ports, project, now)
 
 
 def retain(ports: Ports, job: Job, *, now: datetime) -> None:

@@ -1,0 +1,97 @@
+"""Blobs that nothing names: left by processes that were killed between storing and committing, or before deleting.
+
+Mark and sweep with a guard: only blobs below our own folders, older than an age that no body on its way reaches, and
+named by no row *after* they were listed, are removed. Every other way to name a blob is fresh: keys carry a random
+part, but for those of a round that is being combined, which are left alone. So it may run beside any number of webs
+and workers, itself included.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+import structlog
+from django.db.models import Model
+
+from foedus.core.rounds import Phase
+from foedus.ports import Ports
+from foedus.ports.blobs import BlobInfo
+from foedus.records.aggregation.models import ModelArtifact, ModelUpdate
+from foedus.records.fleet.models import Submission, TrainingResult
+from foedus.records.learning.models import Checkpoint, Round, Update, Upload
+from foedus.records.shell.models import Job
+from foedus.services.shell import jobs
+
+log = structlog.get_logger()
+
+COLLECT_JOB = "collect-garbage"
+MIN_AGE = timedelta(days=1)  # uploads live for as long
+_BATCH = 2000  # keys that are asked for in one statement, and held at once
+_OURS = re.compile(r"projects/([0-9]+)/(?:checkpoints|updates|documents|submissions|results)/.+")
+_PART = re.compile(r"uploads/([0-9a-f]{32})/.+")
+_NAMES: Mapping[type[Model], tuple[str, ...]] = {
+    Checkpoint: ("blob", "state_blob"),
+    Update: ("blob",),
+    Submission: ("blob",),
+    TrainingResult: ("blob",),
+    ModelArtifact: ("document",),
+    ModelUpdate: ("document", "tensors"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What was removed, or would be."""
+
+    blobs: int = 0
+    size_bytes: int = 0
+
+
+def promise_collection(ports: Ports, now: datetime) -> None:
+    """Have garbage collected by a job; one that is due already stays alone."""
+    jobs.enqueue(ports, COLLECT_JOB, "blobs", now)
+
+
+def do_collection(ports: Ports, job: Job, *, now: datetime) -> None:
+    """Do a "collect-garbage" job. Who takes it over half-way finds less to do."""
+    found = Collected()
+    for blob in garbage(ports, now - MIN_AGE):
+        ports.blobs.delete(blob.key)
+        found = Collected(blobs=found.blobs + 1, size_bytes=found.size_bytes + blob.size_bytes)
+    if found.blobs:
+        log.info("garbage.collected", blobs=found.blobs, size_bytes=found.size_bytes)
+    jobs.complete(job)
+
+
+def garbage(ports: Ports, older_than: datetime) -> Iterator[BlobInfo]:
+    """The blobs that nothing names and that nobody changed since ``older_than``."""
+    for prefix in ("projects/", "uploads/"):
+        old = (b for b in ports.blobs.list(prefix) if b.changed_at is not None and b.changed_at < older_than)
+        while batch := list(islice(old, _BATCH)):
+            yield from _unnamed(batch)
+
+
+def _unnamed(batch: list[BlobInfo]) -> Iterator[BlobInfo]:
+    """Those of the batch that no row names now, a moment after they were listed."""
+    named = _named(blob.key for blob in batch)
+    uploads = {part[1] for blob in batch if (part := _PART.fullmatch(blob.key))}
+    open_uploads = set(Upload.objects.filter(pk__in=uploads, update=None).values_list("pk", flat=True))
+    combining = set(Round.objects.filter(phase=Phase.COMBINING).values_list("project_id", flat=True))
+    for blob in batch:
+        part, ours = _PART.fullmatch(blob.key), _OURS.fullmatch(blob.key)
+        if part is not None and part[1] not in open_uploads:
+            yield blob
+        if ours is not None and blob.key not in named and int(ours[1]) not in combining:
+            yield blob
+
+
+def _named(keys: Iterable[str]) -> set[str]:
+    wanted = list(keys)
+    named: set[str] = set()
+    for table, columns in _NAMES.items():
+        for column in columns:
+            rows = table._default_manager.filter(**{f"{column}__in": wanted})  # noqa: SLF001 - Django's public name
+            named |= set(rows.values_list(column, flat=True))
+    return named
