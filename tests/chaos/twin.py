@@ -257,8 +257,16 @@ class Twin:
 
     def _open(self, now: datetime) -> Round:
         self.rounds.append(Round(len(self.rounds) + 1, len(self.checkpoints) - 1, now))
+        self._close_others(self.rounds[-1])
         self._emit("round.opened", len(self.rounds))
         return self.rounds[-1]
+
+    def _close_others(self, current: Round) -> None:
+        """Tasks whose updates the new round could not count any more are over."""
+        bound = getattr(self.policy, "max_staleness", None)
+        for invitation in self.invitations:
+            if invitation.state == "open" and bound is not None and invitation.round.base < current.base - bound:
+                invitation.state = "closed"
 
     def _invite(self, current: Round, decision: Invite, now: datetime) -> None:
         again = {i.member.key: i for i in self.invitations if i.round is current}
