@@ -17,7 +17,7 @@ from foedus.ports import Ports
 pytest_plugins = ["tests.servers.fixtures"]
 
 TESTS = Path(__file__).parent
-WITH_SOCKETS = tuple(TESTS / name for name in ("connectors", "e2e", "docs", "examples", "sdk"))
+WITH_SOCKETS = tuple(TESTS / name for name in ("chaos", "connectors", "e2e", "docs", "examples", "sdk"))
 
 
 def pytest_runtest_setup(item):

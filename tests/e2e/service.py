@@ -17,7 +17,7 @@ import psutil
 
 # Dies with the test run even when that is killed; the kernel takes care, where setpriv can ask it to.
 GUARD = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
-START_S = 60.0  # on a machine that has other things to do
+START_S = 150.0  # on a machine that has other things to do
 
 
 class DiedError(RuntimeError):
@@ -27,12 +27,12 @@ class DiedError(RuntimeError):
 class Program:
     """One running ``foedus`` command, and what it has said so far."""
 
-    def __init__(self, *arguments, data, ready, environment):
+    def __init__(self, *arguments, data, ready, environment, prefix=()):
         self.lines = []
         self._news = threading.Condition()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FOEDUS_")}
         self.process = subprocess.Popen(
-            [*GUARD, sys.executable, "-m", "foedus", *arguments],
+            [*GUARD, *prefix, sys.executable, "-m", "foedus", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -96,6 +96,8 @@ class Program:
 class Service:
     """What every way of running it has in common: an address, a data folder, and roles that can be killed."""
 
+    prefix = ()  # of every process's command line
+
     def __init__(self, data, **environment):
         self.data = Path(data)
         self.port = free_port()
@@ -128,7 +130,7 @@ class Service:
         self.stop()
 
     def _run(self, *arguments, ready):
-        return Program(*arguments, data=self.data, ready=ready, environment=self.environment)
+        return Program(*arguments, data=self.data, ready=ready, environment=self.environment, prefix=self.prefix)
 
 
 class Serve(Service):
