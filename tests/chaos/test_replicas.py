@@ -1,0 +1,81 @@
+"""Two web replicas and two workers on PostgreSQL: either may be killed in mid-round, and no caller comes away empty."""
+
+import threading
+import time
+
+import pytest
+from tests.chaos.players import NAMES, endless
+from tests.chaos.storm import in_peace
+from tests.e2e.driver import Api
+from tests.e2e.service import Apart, until
+from tests.servers.proxy import proxy
+
+from foedus.sdk import Operator
+
+GAP_S = 5.0  # without an answer, the client's own repetitions included
+
+
+@pytest.fixture(autouse=True)
+def _connections():
+    yield
+    Api.close_all()
+
+
+class Caller(threading.Thread):
+    """Somebody who asks all the time, through the client library; how long the longest answer took, and what failed."""
+
+    def __init__(self, url, token, key):
+        super().__init__(daemon=True)
+        self._operator, self._key = Operator(url, token=token), key
+        self._over = threading.Event()
+        self.longest_s, self.answers, self.failures = 0.0, 0, []
+
+    def run(self):
+        while not self._over.is_set():
+            began = time.monotonic()
+            try:
+                self._operator.project(self._key)
+            except Exception as exc:  # noqa: BLE001 - each of them is one too many
+                self.failures.append(repr(exc))
+            self.longest_s = max(self.longest_s, time.monotonic() - began)
+            self.answers += 1
+
+    def end(self):
+        self._over.set()
+        self.join()
+        self._operator.close()
+
+
+def half_a_round(parties, number):
+    for party in parties:
+        party.next()
+    tasks = [(party, party.task()) for party in parties]
+    for party, task in tasks[:-1]:
+        assert party.hand_in(number, party.trained(task)).status_code == 201
+    return lambda: tasks[-1][0].hand_in(number, tasks[-1][0].trained(tasks[-1][1])).status_code
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_either_replica_may_die_in_mid_round_and_no_call_fails(tmp_path, postgresql_database):
+    service = Apart(tmp_path / "data", webs=2, workers=2, FOEDUS_DATABASE_URL=postgresql_database)
+    with service, proxy(*service.ports) as balancer:
+        url = f"http://127.0.0.1:{balancer.port}"
+        study = endless(service, "study", [url], rounds=4)
+        parties = [study.join(name) for name in NAMES]
+        caller = Caller(url, service.token, "study")
+        caller.start()
+        for number, (role, index) in enumerate([("web", 0), ("web", 1), ("worker", 0), ("worker", 1)], 1):
+            hand_in_the_last = half_a_round(parties, number)
+
+            service.kill(role, index)
+
+            assert hand_in_the_last() == 201
+            until(lambda n=number: study.round(n)["phase"] == "complete", within_s=30, what=f"round {number}")
+            service.begin(role, index)
+        caller.end()
+
+        assert caller.failures == []
+        assert caller.answers > 10
+        assert caller.longest_s < GAP_S
+        assert study.digests() == in_peace(4)
