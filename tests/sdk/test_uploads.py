@@ -21,7 +21,7 @@ from foedus.sdk import Update
 UPLOADS = "/projects/digits/uploads"
 UPLOAD = f"{UPLOADS}/u1"
 UPDATE = "/projects/digits/rounds/3/update"
-SENT = safetensors.encode(Arrays({name: array + 1 for name, array in MODEL.items()}))
+SENT = safetensors.encode(Arrays({name: array + 1 for name, array in MODEL.items()}), {"foedus.kind": "weights"})
 DIGEST = sha256(SENT)
 TOTAL = len(SENT)
 RECEIPT = {"id": 1, "round": 3, "digest": DIGEST}

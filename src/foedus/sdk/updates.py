@@ -37,13 +37,13 @@ def packed(update: Update, model: Arrays, task: Task, folder: Folder, memory: Me
         raise Invalid(f"the project wants {task.update_kind!r} as updates, which needs a newer foedus")
     extras = _extras(update, model, task)
     left = {group: Arrays(dict(kept)) for group, kept in update.memory.items()}
-    parts, metadata = arrays, {}
+    parts, metadata = arrays, {form.KIND: task.update_kind}
     encoding = _encoding(update, task)
     if isinstance(encoding, packing.TopK):
-        metadata = dict(form.METADATA)
+        metadata |= form.METADATA
         parts, left[RESIDUAL] = packing.sparsified(_with_residual(arrays, memory, since), encoding, extras)
     elif encoding != "plain" or extras:
-        metadata = dict(form.METADATA)
+        metadata |= form.METADATA
         parts = packing.packed(arrays, encoding, extras)
     memory.propose(left, since)
     pending = Pending(task.round, task.checkpoint.digest, update.examples, update.metrics)

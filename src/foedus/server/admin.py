@@ -111,9 +111,9 @@ class ProjectAdmin(Page):
     search_fields = ("key", "title")
     fields = (
         "key", "organisation", "state", "title", "settings", "evaluate_every", *COURSE,
-        "strategy", "policy", "created_at",
+        "strategy", "policy", "update_kind", "created_at",
     )  # fmt: skip
-    readonly_fields = ("key", "organisation", "state", "strategy", "policy", "created_at")
+    readonly_fields = ("key", "organisation", "state", "strategy", "policy", "update_kind", "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False

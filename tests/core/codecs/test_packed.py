@@ -194,6 +194,15 @@ def test_sparse_weights_are_refused():
         opened(sparse([1], [1]), Wanted(W.layout))
 
 
+@pytest.mark.parametrize("metadata", [{}, METADATA])
+def test_an_update_that_says_it_is_of_the_other_kind_is_refused(metadata):
+    parts = packed(W, "plain", {}) if metadata else W
+
+    with pytest.raises(Invalid, match="says that it is 'weights', and this project wants 'delta'"):
+        opened(parts, metadata={**metadata, "foedus.kind": "weights"})
+    opened(parts, metadata={**metadata, "foedus.kind": "delta"})
+
+
 def test_another_version_is_refused():
     with pytest.raises(Invalid, match="version"):
         opened({}, metadata={"foedus.update": "2"})

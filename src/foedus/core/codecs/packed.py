@@ -8,7 +8,8 @@ Its metadata has ``foedus.update`` = ``1``; then every tensor's name begins with
     indices/<tensor> with values/<tensor>    all is zero but these elements, flat, in ascending order; deltas only
     extras/<group>/<tensor>              what else the strategy wants back, as ``plain``
 
-A file without that metadata is a plain model, and is read as one. Values are decoded block by
+A file without that metadata is a plain model, and is read as one. Either may say in ``foedus.kind`` whether it is
+``weights`` or ``delta``, and is refused where the other is wanted. Values are decoded block by
 block, while they are read.
 """
 
@@ -27,6 +28,7 @@ from foedus.core.errors import Invalid
 from foedus.core.folding import Kind
 
 MARK = "foedus.update"
+KIND = "foedus.kind"
 VERSION = "1"
 METADATA: Mapping[str, str] = {MARK: VERSION}
 ENCODINGS = ("plain", "float16", "bfloat16", "int8", "sparse")
@@ -93,10 +95,18 @@ def open_update(where: Path | Data, wanted: Wanted, *, limits: Limits = DEFAULT)
     """
     file = safetensors.open_source(where, limits=limits)
     try:
+        _check_kind(file, wanted.kind)
         return _packed(file, wanted) if _is_packed(file) else _plain(file, wanted)
     except BaseException:
         file.close()
         raise
+
+
+def _check_kind(file: PlacedSource, wanted: Kind) -> None:
+    """Nothing else in a file tells deltas from weights, and one taken for the other ruins a model."""
+    kind = file.metadata.get(KIND, wanted)
+    if kind != wanted:
+        raise Invalid(f"this update says that it is {kind[:20]!r}, and this project wants {wanted.value!r}")
 
 
 def _is_packed(file: PlacedSource) -> bool:
