@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from foedus.core.statistics import MEDIA_TYPE, encode
 from foedus.faces.native.answers.statistics import ContributionOut
 from foedus.faces.native.streaming.bodies import Body, digest_in
-from foedus.faces.native.streaming.calls import actor_of, answering, in_thread, now, ports_of
+from foedus.faces.native.streaming.calls import answering, as_actor, now, ports_of
 from foedus.services.shell.staging import Staging
 from foedus.services.statistics.contributing import (
     MAX_BYTES,
@@ -21,10 +21,11 @@ from foedus.services.statistics.contributing import (
 @answering
 async def put_contribution_view(request: Request) -> Response:
     """What a site computed of its rows; under the same key it counts once."""
-    actor = await actor_of(request)
     ports = ports_of(request)
     part = request.path_params
-    project = await in_thread(expect_contribution, actor, part["customer"], part["name"])
+    actor, project = await as_actor(
+        request, lambda actor: (actor, expect_contribution(actor, part["customer"], part["name"]))
+    )
     body = Body(request, MEDIA_TYPE, MAX_BYTES)
     row, is_new = await body.then(
         partial(Staging, ports.scratch, MAX_BYTES),
@@ -37,7 +38,8 @@ async def put_contribution_view(request: Request) -> Response:
 @answering
 async def get_statistics_view(request: Request) -> Response:
     """All that a project keeps."""
-    actor = await actor_of(request)
     part = request.path_params
-    data = await in_thread(lambda: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"])))
+    data = await as_actor(
+        request, lambda actor: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"]))
+    )
     return Response(data, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-cache"})
