@@ -56,13 +56,15 @@ def decode(data: bytes, *, foreign: bool = True, limits: Limits = DEFAULT_LIMITS
     text = bytes(data[_PREFIX.size : _PREFIX.size + header_bytes])
     if len(text) < header_bytes:
         raise Invalid("these statistics are cut short")
-    statistics = read(strict_json.parse(text, max_depth=6), memoryview(data)[_PREFIX.size + header_bytes :])
-    if version == VERSION and encode(statistics) != data:
-        raise Invalid("these statistics are not written as we would write them")
-    if foreign:
-        for summary in (statistics.total, *statistics.parts.values()):
-            check_summary(summary, statistics.schema)
-        _check_parts(statistics)
+    document, arrays = strict_json.parse(text, max_depth=6), memoryview(data)[_PREFIX.size + header_bytes :]
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite on the way is found and refused
+        statistics = read(document, arrays)
+        if version == VERSION and encode(statistics) != data:
+            raise Invalid("these statistics are not written as we would write them")
+        if foreign:
+            for summary in (statistics.total, *statistics.parts.values()):
+                check_summary(summary, statistics.schema)
+            _check_parts(statistics)
     return statistics
 
 
@@ -161,8 +163,7 @@ def _summary(arrays: "_Arrays", part: SummaryHeader, header: Header) -> Summary:
         square=arrays.take("<f8", c, d if products else d - c),
         product=_symmetric(arrays.take("<f8", c * (c + 1) // 2), c, 0) if products else np.zeros((0, 0)),
     )
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below or by soundness
-        moments = settled(moments)
+    moments = settled(moments)
     least, most = arrays.take("<f8", c), arrays.take("<f8", c)
     sketches = tuple(_sketch(arrays, coarseness, bins, whole) for coarseness, bins in part.sketches)
     return Summary(rows=part.rows, moments=moments, least=least, most=most, sketches=sketches)
