@@ -35,7 +35,7 @@ def train(model, settings):
 def _every_update_is_large(monkeypatch):
     monkeypatch.setattr("foedus.sdk.uploads.ONE_CALL_BYTES", 8)
     monkeypatch.setattr("foedus.sdk.updates.ONE_CALL_BYTES", 8)
-    monkeypatch.setattr("foedus.sdk.uploads.PIECE_BYTES", 100)
+    monkeypatch.setattr("foedus.sdk.uploads.PIECE_BYTES", 120)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_an_upload_goes_on_from_what_the_server_holds_after_a_cut(wire):
 
     assert upload.held == SENT
     offsets = [int(r.headers["upload-offset"]) for r in wire.calls("PATCH", UPLOAD)]
-    assert offsets == [0, 100, 100 + (TOTAL - 100) // 2]
+    assert offsets == [0, 120, 120 + (TOTAL - 120) // 2]
 
 
 def test_the_offset_in_a_conflict_is_the_one_to_go_on_from(wire):
