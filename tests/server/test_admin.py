@@ -74,9 +74,9 @@ def test_no_page_shows_the_hash_of_a_token(root):
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"is_staff": True}, {"is_staff": True, "is_superuser": True, "is_active": False}]
+    "fields", [{}, {"is_staff": True, "is_active": False}, {"is_staff": True, "is_superuser": True, "is_active": False}]
 )
-def test_only_superusers_get_in(world, fields):
+def test_only_active_staff_and_superusers_get_in(world, fields):
     browser = Client()
     browser.force_login(User.objects.create(username="x", **fields))
 

@@ -49,6 +49,7 @@ export interface Model {
   readonly last_modified: string;
   readonly current_artifact: number | null;
   readonly score_rule?: ScoreRule;
+  readonly aggregator_options?: { readonly [name: string]: unknown };
 }
 
 export interface ModelIn {
@@ -63,6 +64,7 @@ export interface ModelIn {
   readonly furthest_base_agg?: number | null;
   readonly clients?: readonly string[];
   readonly score_rule?: ScoreRule | null;
+  readonly aggregator_options?: { readonly [name: string]: unknown } | null;
 }
 
 export interface ModelPatch {
@@ -77,6 +79,7 @@ export interface ModelPatch {
   readonly furthest_base_agg?: number | null;
   readonly clients?: readonly string[];
   readonly score_rule?: ScoreRule | null;
+  readonly aggregator_options?: { readonly [name: string]: unknown } | null;
 }
 
 export interface NewModel {
@@ -91,6 +94,7 @@ export interface NewModel {
   readonly furthest_base_agg?: number | null;
   readonly clients?: readonly string[];
   readonly score_rule?: ScoreRule | null;
+  readonly aggregator_options?: { readonly [name: string]: unknown } | null;
   readonly initial_model?: unknown;
 }
 
@@ -111,6 +115,8 @@ export interface UpdateIn {
   readonly data: Weights;
   readonly base_aggregate?: number | null;
   readonly client?: string;
+  readonly examples?: number | null;
+  readonly metrics?: { readonly [name: string]: number } | null;
 }
 
 export interface UpdatePatch {
@@ -118,6 +124,8 @@ export interface UpdatePatch {
   readonly data?: Weights;
   readonly base_aggregate?: number | null;
   readonly client?: string;
+  readonly examples?: number | null;
+  readonly metrics?: { readonly [name: string]: number } | null;
 }
 
 export interface Aggregate {

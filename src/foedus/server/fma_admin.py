@@ -1,4 +1,4 @@
-"""Admin pages of federated models. What has consequences goes through the services, as on the other pages."""
+"""Admin pages of federated models, for staff as well. What has consequences goes through the services."""
 
 from typing import Any, cast
 
@@ -20,18 +20,47 @@ from foedus.records.aggregation.models import (
     ModelUpdate,
 )
 from foedus.server.admin import LookAdmin, _for_each
-from foedus.services.aggregation.access import Caller
+from foedus.services.aggregation.access import Caller, looks_after_all, reach
 from foedus.services.aggregation.models import Wanted, change_model, delete_model
 
 _STEP_EM = 1.5
 
 
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
 def _caller(request: HttpRequest) -> Caller:
-    return Caller(user=cast(User, request.user))
+    return Caller(user=_user(request))
+
+
+class FmaPage(LookAdmin):
+    """Staff sees what it may read through the API, too. ``path`` leads from a row to its model."""
+
+    path = "federated_model__"
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's
+        user = request.user
+        return isinstance(user, User) and user.is_active and (user.is_staff or user.is_superuser)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        user = _user(request)
+        return rows if looks_after_all(user) else rows.filter(reach(user, self.path)).distinct()
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Filters by model would name the models of others."""
+        filters = super().get_list_filter(request)
+        if looks_after_all(_user(request)):
+            return filters
+        return [name for name in filters if not str(name).endswith("federated_model")]
 
 
 @admin.register(FederatedModel)
-class FederatedModelAdmin(LookAdmin):
+class FederatedModelAdmin(FmaPage):
     """Models are made through the API; here they are paused, let go on, closed to strangers, and deleted."""
 
     list_display = (
@@ -40,16 +69,26 @@ class FederatedModelAdmin(LookAdmin):
         "developer",
         "requirement",
         "allow_aggregation",
+        "schedule",
         "open_registration",
         "last_modified",
     )
+    path = ""
     list_filter = ("allow_aggregation", "aggregator", "requirement")
-    list_select_related = ("developer",)
+    list_select_related = ("developer", "project")
     search_fields = ("name", "developer__username")
     actions = ("allow", "pause", "open_to_clients", "close_to_clients")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's
-        return bool(getattr(request.user, "is_superuser", False))
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request, obj)
+
+    @admin.display(description="schedule")
+    def schedule(self, row: FederatedModel) -> str:
+        """Aggregates are made when updates arrive; time alone changes something only where a check is due."""
+        if not row.allow_aggregation:
+            return "paused"
+        due = row.project.next_check_at
+        return "when updates arrive" if due is None else f"when updates arrive, and {due:%Y-%m-%d %H:%M:%S} UTC"
 
     @admin.action(description="Allow aggregation")
     def allow(self, request: HttpRequest, rows: QuerySet[FederatedModel]) -> None:
@@ -87,14 +126,17 @@ class FederatedModelAdmin(LookAdmin):
 
 
 @admin.register(Client)
-class ClientAdmin(LookAdmin):
+class ClientAdmin(FmaPage):
+    """UUIDs are all that clients prove themselves by, so nobody sees those of another's."""
+
+    path = "participant__memberships__project__federated_model__"
     list_display = ("uuid", "participant")
     list_select_related = ("participant",)
     search_fields = ("uuid",)
 
 
 @admin.register(ModelUpdate)
-class ModelUpdateAdmin(LookAdmin):
+class ModelUpdateAdmin(FmaPage):
     list_display = ("id", "federated_model", "client", "status", "reason", "applied_aggregate", "created_on")
     list_filter = ("status", "federated_model")
     list_select_related = ("federated_model", "applied_aggregate")
@@ -103,18 +145,18 @@ class ModelUpdateAdmin(LookAdmin):
 
 
 @admin.register(ModelAggregate)
-class ModelAggregateAdmin(LookAdmin):
+class ModelAggregateAdmin(FmaPage):
     """As a tree: each aggregate stands below its parent, further to the right."""
 
-    list_display = ("shown", "federated_model", "checkpoint", "parent", "validation_score", "created_on")
+    list_display = ("shown", "federated_model", "validation_score", "created_on")
     list_filter = ("federated_model",)
-    list_select_related = ("federated_model", "checkpoint", "parent")
+    list_select_related = ("federated_model",)
     ordering = ("federated_model", "pk")
 
     @admin.display(description="aggregate")
     def shown(self, row: ModelAggregate) -> SafeString:
         return format_html(
-            '<span style="padding-inline-start: {}em">{}{}</span>',
+            '<span style="padding-inline-start: {}em; white-space: nowrap">{}{}</span>',
             row.level * _STEP_EM,
             "└ " if row.level else "",
             row.pk,
@@ -122,13 +164,14 @@ class ModelAggregateAdmin(LookAdmin):
 
 
 @admin.register(ModelArtifact)
-class ModelArtifactAdmin(LookAdmin):
+class ModelArtifactAdmin(FmaPage):
     list_display = ("id", "federated_model", "version", "created_on")
     list_select_related = ("federated_model",)
     search_fields = ("version",)
 
 
 @admin.register(ClientAggregateScore)
-class ClientAggregateScoreAdmin(LookAdmin):
+class ClientAggregateScoreAdmin(FmaPage):
+    path = "aggregate__federated_model__"
     list_display = ("id", "aggregate", "client", "validation_results", "created_on")
     list_filter = ("aggregate__federated_model",)

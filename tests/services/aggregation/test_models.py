@@ -3,6 +3,7 @@
 import pytest
 
 from foedus.core.errors import Forbidden, NotFound, Unauthenticated
+from foedus.records.accounts.models import Organisation
 from foedus.records.aggregation.models import FederatedModel, ModelArtifact
 from foedus.records.learning.models import Project
 from foedus.records.shell.models import AuditEntry, Event
@@ -139,3 +140,19 @@ def test_deleting_a_model_deletes_its_files(bench, ports):
     assert not list(ports.blobs.list())
     assert not FederatedModel.objects.exists()
     assert not Project.objects.exists()
+
+
+def test_staff_of_an_organisation_looks_after_its_models_only(bench):
+    ours, theirs = (Organisation.objects.create(name=name, created_at=bench.clock()) for name in ("ours", "theirs"))
+    model = bench.model([0.0], by=bench.user("a", organisation=ours))
+    staff, stranger = (bench.user(str(o), is_staff=True, organisation=o) for o in (ours, theirs))
+
+    bench.change(model, by=staff, name="new")
+    assert bench.upload(model, [1.0], by=staff).federated_model == model
+    with pytest.raises(NotFound):
+        bench.change(model, by=stranger, name="newer")
+    with pytest.raises(Forbidden):
+        bench.upload(model, [1.0], by=stranger)
+    with pytest.raises(FieldInvalid, match="Only staff"):
+        bench.model(by=stranger, developer=model.developer)
+    assert bench.model(by=staff, developer=model.developer).developer == model.developer

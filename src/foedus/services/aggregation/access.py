@@ -1,14 +1,15 @@
 """Who may do what with federated models: one table, asked by every use case.
 
-A developer has what belongs to models that are its own, staff has everything, a client what belongs to itself and to
-the models that it is registered to. What somebody may not see does not exist for them.
+A developer has what belongs to models that are its own, staff of an organisation what belongs to that, superusers and
+staff of no organisation have everything, a client what belongs to itself and to the models that it is registered to.
+What somebody may not see does not exist for them.
 """
 
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from foedus.core.errors import Forbidden, NotFound, Unauthenticated
 from foedus.records.accounts.models import User
@@ -33,10 +34,6 @@ class Caller:
 
     user: User | None = None
     client: Client | None = None
-
-    @property
-    def is_staff(self) -> bool:
-        return self.user is not None and (self.user.is_staff or self.user.is_superuser)
 
     @property
     def actor(self) -> Actor:
@@ -66,11 +63,38 @@ def require_user(caller: Caller) -> User:
     return caller.user
 
 
+def reach(user: User, path: str = "") -> Q:
+    """Models that a user may change; ``path`` leads to them from other rows, and ends in two underscores."""
+    if looks_after_all(user):
+        return Q()
+    theirs = Q(**{f"{path}developer": user})
+    return theirs | Q(**{f"{path}project__organisation": user.organisation_id}) if user.is_staff else theirs
+
+
+def looks_after_all(user: User) -> bool:
+    """Superusers do, and staff that belongs to no organisation."""
+    return user.is_superuser or (user.is_staff and user.organisation_id is None)
+
+
+def may_name(user: User, developer: User) -> bool:
+    """Whether the user may give a model to that developer."""
+    if user == developer or looks_after_all(user):
+        return True
+    return user.is_staff and user.organisation_id == developer.organisation_id
+
+
 def owned_models(caller: Caller) -> QuerySet[FederatedModel]:
     """The models that the caller may change."""
     user = require_user(caller)
-    rows = FederatedModel.objects.select_related("project", "developer")
-    return rows if caller.is_staff else rows.filter(developer=user)
+    return FederatedModel.objects.select_related("project", "developer").filter(reach(user))
+
+
+def require_own(caller: Caller, model: FederatedModel) -> User:
+    """The user. Raises Unauthenticated, and Forbidden unless the model is one that the caller may change."""
+    user = require_user(caller)
+    if not owned_models(caller).filter(pk=model.pk).exists():
+        raise Forbidden
+    return user
 
 
 def readable_models(caller: Caller) -> QuerySet[FederatedModel]:
@@ -110,14 +134,12 @@ def require_registered(client: Client, model: FederatedModel) -> Membership:
 
 def readable_aggregates(caller: Caller) -> QuerySet[ModelAggregate]:
     rows = ModelAggregate.objects.select_related("checkpoint", "federated_model")
-    if caller.is_staff:
-        return rows
     return rows.filter(federated_model__in=readable_models(caller))
 
 
 def readable_artifacts(caller: Caller) -> QuerySet[ModelArtifact]:
     rows = ModelArtifact.objects.select_related("artifact__checkpoint", "federated_model")
-    return rows if caller.is_staff else rows.filter(federated_model__in=readable_models(caller))
+    return rows.filter(federated_model__in=readable_models(caller))
 
 
 def readable_updates(caller: Caller) -> QuerySet[ModelUpdate]:
@@ -125,7 +147,7 @@ def readable_updates(caller: Caller) -> QuerySet[ModelUpdate]:
     rows = ModelUpdate.objects.select_related("federated_model", "update__round")
     if caller.client is not None:
         return rows.filter(client=caller.client)
-    return rows if caller.is_staff else rows.filter(federated_model__developer=caller.user)
+    return rows.filter(reach(require_user(caller), "federated_model__"))
 
 
 def readable_scores(caller: Caller) -> QuerySet[ClientAggregateScore]:
@@ -133,7 +155,7 @@ def readable_scores(caller: Caller) -> QuerySet[ClientAggregateScore]:
     rows = ClientAggregateScore.objects.select_related("aggregate")
     if caller.client is not None:
         return rows.filter(client=caller.client)
-    return rows if caller.is_staff else rows.filter(aggregate__federated_model__developer=caller.user)
+    return rows.filter(reach(require_user(caller), "aggregate__federated_model__"))
 
 
 def owned(caller: Caller, rows: QuerySet[M], pk: int) -> M:

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from django.db import transaction
 
-from foedus.core.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
+from foedus.core.errors import Conflict, Invalid, TooLarge, Unavailable
 from foedus.core.rounds import Phase
 from foedus.ports import Ports
 from foedus.records.aggregation.models import FederatedModel, ModelAggregate, ModelArtifact, ModelUpdate
 from foedus.records.learning.models import Artifact, Checkpoint, Project, Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, find_open_round, lock_project
 from foedus.services.aggregation import layouts, placing, tree
-from foedus.services.aggregation.access import Caller, owned, readable_aggregates, require_user
+from foedus.services.aggregation.access import Caller, owned, readable_aggregates, require_own, require_user
 from foedus.services.aggregation.errors import FieldInvalid, missing_reference
 from foedus.services.aggregation.incoming import Weights, as_tensors
 from foedus.services.aggregation.updates import forget_files
@@ -36,12 +36,11 @@ def upload_aggregate(
     ports: Ports, caller: Caller, command: UploadAggregate, weights: Weights, *, now: datetime
 ) -> ModelAggregate:
     """Make a developer's own weights the model's newest aggregate. Raises FieldInvalid, Forbidden."""
-    user = require_user(caller)
+    require_user(caller)
     model = FederatedModel.objects.select_related("project").filter(pk=command.federated_model).first()
     if model is None:
         raise missing_reference("federated_model", command.federated_model)
-    if model.developer_id != user.pk and not caller.is_staff:
-        raise Forbidden
+    require_own(caller, model)
     with transaction.atomic():
         project = lock_project(model.project_id)
         model.refresh_from_db()

@@ -15,7 +15,7 @@ from foedus.records.aggregation.models import Client, FederatedModel, ModelArtif
 from foedus.records.learning.models import Artifact, Checkpoint, Project, Round
 from foedus.records.learning.queries import lock_project
 from foedus.services.aggregation import membership, schemas, score_rules
-from foedus.services.aggregation.access import Caller, get_owned_model, require_user
+from foedus.services.aggregation.access import Caller, get_owned_model, may_name, require_user
 from foedus.services.aggregation.errors import FieldInvalid
 from foedus.services.aggregation.incoming import Weights, as_tensors
 from foedus.services.aggregation.layouts import begin
@@ -110,8 +110,8 @@ def delete_model(ports: Ports, caller: Caller, pk: int, *, now: datetime) -> Non
 
 def _developer(caller: Caller, wanted: Wanted) -> User | None:
     user = require_user(caller)
-    if wanted.developer is not None and wanted.developer != user and not caller.is_staff:
-        raise FieldInvalid("developer", "Only staff may name another developer than themselves.")
+    if wanted.developer is not None and not may_name(user, wanted.developer):
+        raise FieldInvalid("developer", "Only staff may name another developer than themselves, and only of theirs.")
     return wanted.developer
 
 

@@ -18,6 +18,7 @@ from foedus.services.aggregation.access import (
     owned,
     readable_scores,
     require_known,
+    require_own,
     require_registered,
 )
 from foedus.services.aggregation.errors import CROSS_FIELD, FieldInvalid, missing_reference
@@ -88,8 +89,7 @@ def _addressed(caller: Caller, command: SubmitScore) -> tuple[ModelAggregate, Cl
         if command.client != caller.client.pk:
             raise FieldInvalid("client", "A client hands in scores of its own only.")
         return aggregate, caller.client
-    if model.developer != caller.user and not caller.is_staff:
-        raise Forbidden
+    require_own(caller, model)
     client = find_client(command.client)
     if client is None:
         raise missing_reference("client", command.client)

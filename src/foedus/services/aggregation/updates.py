@@ -24,8 +24,8 @@ from foedus.services.aggregation.access import (
     owned,
     readable_updates,
     require_known,
+    require_own,
     require_registered,
-    require_user,
 )
 from foedus.services.aggregation.errors import FieldInvalid, missing_reference
 from foedus.services.aggregation.incoming import Weights, as_tensors
@@ -133,9 +133,7 @@ def _addressed(caller: Caller, command: SubmitUpdate) -> tuple[FederatedModel, C
     if caller.client is not None:
         require_registered(caller.client, model)
         return model, caller.client
-    user = require_user(caller)
-    if model.developer_id != user.pk and not caller.is_staff:
-        raise Forbidden
+    require_own(caller, model)
     if command.client is None:
         raise FieldInvalid("client", "This field is required.")
     client = find_client(command.client)
