@@ -68,6 +68,7 @@ class Settings:
     log_level: str = "info"
     secret_key: Secret = NO_SECRET
     first_token: Secret = NO_SECRET
+    metrics_token: Secret = NO_SECRET
     database_secret: str = ""
     trusted_origins: tuple[str, ...] = ()
     page_origins: tuple[str, ...] = ()

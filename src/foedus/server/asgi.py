@@ -33,6 +33,7 @@ def application(plane: str = "both") -> Starlette:
     from foedus.faces.native.streaming.calls import refusal
     from foedus.faces.native.streaming.hub import work_of
     from foedus.faces.symetryml import routes as symetryml
+    from foedus.server.metrics import metrics
     from foedus.server.middleware import Draining, HostCheck, Summary
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
@@ -42,6 +43,7 @@ def application(plane: str = "both") -> Starlette:
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        Route("/metrics", metrics),
         *(route for face in options.faces for route in streaming.get(face, ())),
     ]
     if plane == "both":

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from foedus import bootstrap
 from foedus.faces.native.errors import MEDIA_TYPE, UnknownHost
 from foedus.faces.native.streaming.calls import answer_to
+from foedus.server.metrics import durations
 
 log = structlog.get_logger()
 
@@ -94,10 +95,12 @@ class _Answer:
 def _log_summary(scope: Scope, answer: _Answer, milliseconds: float) -> None:
     path: str = scope["path"]
     status = answer.status or 499  # nobody was there any more to be answered
-    write = log.debug if path in _PROBES and status == 200 else log.info
+    face = next((face for prefix, face in _FACES if path.startswith(prefix)), "server")
+    durations.note(face, scope["method"], status, milliseconds / 1000)
+    write = log.debug if path in (*_PROBES, "/metrics") and status == 200 else log.info
     write(
         "request.answered",
-        face=next((face for prefix, face in _FACES if path.startswith(prefix)), "server"),
+        face=face,
         method=scope["method"],
         path=path[:200],
         status=status,
