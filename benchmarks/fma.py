@@ -1,10 +1,15 @@
-"""What an update of millions of numbers costs: seconds until it is acknowledged, memory of the server, aggregation.
+"""What updates cost: how many a second, seconds until one is acknowledged and averaged, memory of the server.
 
-    python benchmarks/fma.py [--millions 1 8] [--updates 5]
+    python benchmarks/fma.py [--millions 1 8] [--updates 5] [--small 100] [--many 100]
+    python benchmarks/fma.py --original [--millions 1 8] [--updates 5]
 
-Starts a service in a temporary folder and sends updates to it as JSON over HTTP, as the published client does; the
-text is made once, so that the client's own work is not measured. Memory is the sum over the service's processes of
-what each has for itself (USS), the largest seen, less what they had before.
+``--small``: how many updates of 10 KB and of 1 MB are sent, as JSON and as safetensors. ``--many``: how many of 25 MB
+are averaged at once; 0 leaves either out. ``--original`` measures the method of the original service instead: every
+update is parsed into lists, then all are averaged.
+
+Starts a service in a temporary folder and sends updates to it over HTTP, as the published client does; the text is made
+once, so that the client's own work is not measured. Memory is the sum over the service's processes of what each has for
+itself (USS), the largest seen, less what they had before.
 """
 
 import argparse
@@ -15,12 +20,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import httpx
 import numpy as np
 import psutil
+
+from foedus.core.arrays import Arrays
+from foedus.core.codecs import safetensors
 
 PASSWORD = "correct horse battery"
 ROW = 1000
@@ -136,16 +145,102 @@ def measure(calls: httpx.Client, process: subprocess.Popen[str], millions: float
     )
 
 
+def opened(calls: httpx.Client, updates: int) -> tuple[int, dict[str, str]]:
+    """A model that makes an aggregate of so many updates, and the headers of a client."""
+    wanted = {
+        "name": "bench", "developer": 1, "aggregator": "average_layers", "allow_aggregation": True,
+        "requirement": "require_x_updates", "requirement_args": [updates],
+    }  # fmt: skip
+    model = calls.post("/api/v1/models/", json=wanted).raise_for_status().json()["id"]
+    uuid = calls.post(f"/api/v1/models/{model}/register_client/").json()["uuid"]
+    return model, {"CLIENT-UUID": uuid}
+
+
+def sent(calls: httpx.Client, model: int, client: dict[str, str], layer: np.ndarray, *, binary: bool) -> httpx.Request:
+    """A request that hands in an update of one layer."""
+    if binary:
+        content = b"".join(safetensors.chunks(Arrays({"weights": layer})))
+        headers = {**client, "Content-Type": "application/vnd.safetensors"}
+        return calls.build_request(
+            "POST", "/api/v1/model_updates/", params={"federated_model": model}, content=content, headers=headers
+        )
+    body = {"federated_model": model, "data": layer.tolist(), "base_aggregate": None}
+    return calls.build_request("POST", "/api/v1/model_updates/", json=body, headers=client)
+
+
+def rate(calls: httpx.Client, n_numbers: int, updates: int, *, binary: bool) -> None:
+    """Updates accepted in a second from one client after the other, and the time from the last one to its aggregate."""
+    model, client = opened(calls, updates)
+    request = sent(calls, model, client, np.random.default_rng(0).normal(size=n_numbers), binary=binary)
+    size_kb = len(request.content) / 1e3
+    with httpx.Client(timeout=600) as plain:
+        began = time.monotonic()
+        for _ in range(updates):
+            plain.send(request).raise_for_status()
+        seconds = time.monotonic() - began
+        last = calls.get(f"/api/v1/model_updates/?federated_model={model}&page_size=1").json()[0]
+        while not (found := calls.get(f"/api/v1/model_aggregates/?federated_model={model}").json()):
+            time.sleep(0.02)
+    waited = datetime.fromisoformat(found[0]["created_on"]) - datetime.fromisoformat(last["created_on"])
+    print(
+        f"{size_kb:.0f} KB of {'safetensors' if binary else 'JSON'}: {updates / seconds:.1f} updates/s;"
+        f" last update to aggregate of {updates}: {waited.total_seconds():.3f} s",
+        flush=True,
+    )
+
+
+def many(calls: httpx.Client, process: subprocess.Popen[str], updates: int, n_numbers: int = 3_125_000) -> None:
+    """Average so many updates of 25 MB."""
+    model, client = opened(calls, updates)
+    layer = np.random.default_rng(0).normal(size=n_numbers)
+    with httpx.Client(timeout=600) as plain, Memory(process.pid) as memory:
+        for i in range(updates):
+            plain.send(sent(calls, model, client, layer + i, binary=True)).raise_for_status()
+        began = time.monotonic()
+        while not calls.get(f"/api/v1/model_aggregates/?federated_model={model}").json():
+            time.sleep(0.05)
+    print(
+        f"{updates} updates of {n_numbers * 8 / 1e6:.0f} MB: averaged in {time.monotonic() - began:.1f} s,"
+        f" at most +{memory.added_mb:.0f} MB in all processes",
+        flush=True,
+    )
+
+
+def original(millions: float, updates: int) -> None:
+    """The method of the original: every update becomes lists of Python's numbers, and all are averaged at once."""
+    text, _ = body(1, millions, np.random.default_rng(0))
+    process, before = psutil.Process(), psutil.Process().memory_full_info().uss
+    began = time.monotonic()
+    lists = [json.loads(text)["data"] for _ in range(updates)]
+    layers = [np.mean([np.array(update[i]) for update in lists], axis=0).tolist() for i in range(2)]
+    json.dumps(layers)
+    added = (process.memory_full_info().uss - before) / 1e6
+    seconds = time.monotonic() - began
+    print(f"original's method, {updates} updates of {millions:g} M numbers: {seconds:.2f} s, +{added:.0f} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", type=float, nargs="+", default=[1.0, 8.0])
     parser.add_argument("--updates", type=int, default=5)
+    parser.add_argument("--small", type=int, default=100)
+    parser.add_argument("--many", type=int, default=100)
+    parser.add_argument("--original", action="store_true")
     options = parser.parse_args()
+    if options.original:
+        for millions in options.millions:
+            original(millions, options.updates)
+        return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         process, url = service(data)
         try:
             calls = developer(data, url)
+            for n_numbers in (500, 50_000) if options.small else ():
+                for binary in (False, True):
+                    rate(calls, n_numbers, options.small, binary=binary)
+            if options.many:
+                many(calls, process, options.many)
             for millions in options.millions:
                 measure(calls, process, millions, options.updates)
             calls.close()
