@@ -12,6 +12,7 @@ _COMMANDS = {
     "customers": "foedus.cli.customers:customers",
     "demo": "foedus.cli.demo:demo",
     "flaas-device": "foedus.cli.flaas_device:flaas_device",
+    "learn": "foedus.cli.learn:learn",
     "manage": "foedus.cli.manage:manage",
     "objects": "foedus.cli.objects:objects",
     "projects": "foedus.cli.projects:projects",

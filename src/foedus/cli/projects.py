@@ -93,9 +93,13 @@ def _show(operator: Operator, read: Read, *, as_json: bool, watching: bool) -> N
 
 
 def _operator(url: str | None, token: str | None) -> Operator:
-    options = bootstrap.settings()
+    return Operator(*server_of(url, token, bootstrap.settings()))
+
+
+def server_of(url: str | None, token: str | None, options: bootstrap.Settings) -> tuple[str, str]:
+    """Address and operator token: those given, or those of this machine's server. Raises Invalid without a token."""
     host = f"[{options.host}]" if ":" in options.host else options.host
-    return Operator(url or f"http://{host}:{options.port}", token or _token_file(options.data))
+    return url or f"http://{host}:{options.port}", token or _token_file(options.data)
 
 
 def _token_file(data: Path) -> str:
