@@ -37,7 +37,7 @@ def packed(update: Update, model: Arrays, task: Task, folder: Folder, memory: Me
         raise Invalid(f"the project wants {task.update_kind!r} as updates, which needs a newer foedus")
     extras = _extras(update, model, task)
     left = {group: Arrays(dict(kept)) for group, kept in update.memory.items()}
-    parts, metadata = arrays, {form.KIND: task.update_kind}
+    parts, metadata = arrays, {form.KIND: task.update_kind} if task.update_kind == "delta" else {}
     encoding = _encoding(update, task)
     if isinstance(encoding, packing.TopK):
         metadata |= form.METADATA

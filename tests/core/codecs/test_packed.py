@@ -98,7 +98,9 @@ def test_blocks_across_chunks_of_indices_find_their_values(monkeypatch):
     monkeypatch.setattr(forms, "CHUNK_ELEMENTS", 16)
     source = opened(sparse([0, 15, 16, 17, 100, 199], [1, 2, 3, 4, 5, 6])).source
 
+    assert source.block("w", 0, 16).tolist() == [1] + [0] * 14 + [2]
     assert source.block("w", 15, 18).tolist() == [2, 3, 4]
+    assert source.block("w", 16, 18).tolist() == [3, 4]
     assert source.block("w", 18, 100).tolist() == [0] * 82
     assert source.block("w", 190, 10**9).tolist() == [0] * 9 + [6]
     assert source.block("w", 5, 5).tolist() == []
