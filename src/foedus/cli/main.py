@@ -8,6 +8,7 @@ import click
 from foedus.core.errors import PlatformError
 
 _COMMANDS = {
+    "change": "foedus.cli.change:change",
     "clock": "foedus.cli.service:clock",
     "customers": "foedus.cli.customers:customers",
     "demo": "foedus.cli.demo:demo",

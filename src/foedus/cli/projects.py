@@ -17,13 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SHOWN = 20
 
 
-def _server_options(command: F) -> F:
-    """The options by which a command finds the server, and how it shows what it finds."""
+def server_options(command: F) -> F:
+    """The options by which a command finds the server."""
     for option in (
-        click.option(
-            "--watch", "watching", is_flag=True, help="Show it again whenever something happens, until Ctrl-C."
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line."),
         click.option(
             "--token",
             envvar="FOEDUS_OPERATOR_TOKEN",
@@ -39,11 +35,23 @@ def _server_options(command: F) -> F:
     return command
 
 
+def _looking_options(command: F) -> F:
+    """Those, and how a command shows what it finds."""
+    for option in (
+        click.option(
+            "--watch", "watching", is_flag=True, help="Show it again whenever something happens, until Ctrl-C."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line."),
+    ):
+        command = option(command)
+    return server_options(command)
+
+
 @click.command()
-@_server_options
+@_looking_options
 def projects(url: str | None, token: str | None, *, as_json: bool, watching: bool) -> None:
     """List the projects, their state and what they wait for."""
-    with _operator(url, token) as operator:
+    with operator_of(url, token) as operator:
 
         def read() -> tuple[Picture, list[str]]:
             found = list(operator.projects())
@@ -55,12 +63,12 @@ def projects(url: str | None, token: str | None, *, as_json: bool, watching: boo
 @click.command()
 @click.argument("project", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=_SHOWN, show_default=True, help="How many a project.")
-@_server_options
+@_looking_options
 def rounds(
     project: str | None, limit: int, url: str | None, token: str | None, *, as_json: bool, watching: bool
 ) -> None:
     """List the rounds of a project, or of all, newest first."""
-    with _operator(url, token) as operator:
+    with operator_of(url, token) as operator:
 
         def read() -> tuple[Picture, list[str]]:
             keys = [project] if project else [each.key for each in operator.projects()]
@@ -71,10 +79,10 @@ def rounds(
 
 @click.command()
 @click.argument("project", required=False)
-@_server_options
+@_looking_options
 def status(project: str | None, url: str | None, token: str | None, *, as_json: bool, watching: bool) -> None:
     """Say in sentences where a project stands, or all of them, and what it waits for."""
-    with _operator(url, token) as operator:
+    with operator_of(url, token) as operator:
 
         def read() -> tuple[Picture, list[str]]:
             found = [operator.project(project)] if project else list(operator.projects())
@@ -92,7 +100,8 @@ def _show(operator: Operator, read: Read, *, as_json: bool, watching: bool) -> N
     picture.show(as_json=as_json)
 
 
-def _operator(url: str | None, token: str | None) -> Operator:
+def operator_of(url: str | None, token: str | None) -> Operator:
+    """An operator at the server that the options, the environment or the settings name."""
     return Operator(*server_of(url, token, bootstrap.settings()))
 
 

@@ -16,6 +16,7 @@ from foedus.records.learning.queries import lock_project
 from foedus.records.shell.models import Job
 from foedus.services.learning.evaluator_process import run_evaluator
 from foedus.services.learning.measuring import DONE, FAILED, PENDING, evaluation_of, reason_to_stop
+from foedus.services.learning.retaining import promise_retention
 from foedus.services.learning.rounds import advance, stop_early
 from foedus.services.learning.waiting import reason_json
 from foedus.services.shell import jobs
@@ -78,6 +79,7 @@ def _conclude(ports: Ports, job: Job | None, checkpoint: Checkpoint, found: dict
         else:
             log.warning("checkpoint.not_evaluated", project=project.key, checkpoint=checkpoint.number)
             emit(ports, project, "checkpoint.not_evaluated", now, checkpoint=checkpoint.number, reason=found["reason"])
+        promise_retention(ports, project, now)  # until now the checkpoint had to stay
         reason = reason_to_stop(project, EVALUATOR)
         if reason is not None and project.state == Project.State.RUNNING:
             stop_early(ports, project, reason, now)

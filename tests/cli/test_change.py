@@ -1,0 +1,32 @@
+import pytest
+from click.testing import CliRunner
+
+from foedus.cli.change import _read, change
+from foedus.core.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    ("text", "ruled", "read"),
+    [
+        ("buffered buffer=4 rounds=null", True, {"name": "buffered", "options": {"buffer": 4, "rounds": None}}),
+        ("quorum", True, {"name": "quorum", "options": {}}),
+        ("metric=accuracy patience=3", False, {"metric": "accuracy", "patience": 3}),
+        ('name=spread options={"scale":2.5}', False, {"name": "spread", "options": {"scale": 2.5}}),
+        ("none", False, {}),
+    ],
+)
+def test_options_are_json_or_text(text, ruled, read):
+    assert _read("policy", text, ruled=ruled) == read
+
+
+@pytest.mark.parametrize(("text", "ruled"), [("buffer=4", True), ("", True), ("patience", False), ("=3", False)])
+def test_what_is_no_option_is_refused(text, ruled):
+    with pytest.raises(Invalid):
+        _read("early_stopping", text, ruled=ruled)
+
+
+def test_nothing_to_change_is_said_before_anybody_is_asked():
+    told = CliRunner().invoke(change, ["study", "--url", "http://nowhere.invalid", "--token", "x"])
+
+    assert isinstance(told.exception, Invalid)
+    assert "say what to change" in told.exception.message
