@@ -1,5 +1,9 @@
-"""Memory of the whole server, idle and while two participants train a large model."""
+"""Memory of the whole server, idle and while 2, 8 or 64 participants train a large model.
 
+``python benchmarks/run.py memory -- 2 8`` measures those numbers of participants only.
+"""
+
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -9,7 +13,7 @@ from benchmarks.machine import described
 from benchmarks.service import Participant, model, serving
 
 MODEL_BYTES = 100_000_000
-PARTICIPANTS = 2
+PARTICIPANTS = (2, 8, 64)
 ROUNDS = 2
 SAMPLE_S = 0.05
 FIELDS = ("Rss", "Pss", "Pss_Anon")
@@ -21,19 +25,25 @@ def main():
     with serving() as server:
         idle = measured(server.pid)
         print(f"idle:                                  {shown(idle)}")
-        tokens = server.project("memory", model(MODEL_BYTES), PARTICIPANTS, ROUNDS)
-        people = [
-            Participant(server, "memory", token, model(MODEL_BYTES, seed)) for seed, token in enumerate(tokens, 1)
-        ]
-        with Sampler(server.pid) as sampler:
-            for person in people:
-                person.start()
-            for person in people:
-                person.join()
-        peak = sampler.peak
-        print(f"peak, {PARTICIPANTS} participants x {MODEL_BYTES / 1e6:g} MB:         {shown(peak)}")
-        models = (peak["Pss_Anon"] - idle["Pss_Anon"]) / MODEL_BYTES
-        print(f"memory beyond idle without mapped files: {models:.2f} models")
+        for participants in map(int, sys.argv[1:] or PARTICIPANTS):
+            peak = peak_of(server, participants)
+            models = (peak["Pss_Anon"] - idle["Pss_Anon"]) / MODEL_BYTES
+            print(f"peak, {participants:2} participants x {MODEL_BYTES / 1e6:g} MB:        {shown(peak)}")
+            print(f"  beyond idle without mapped files: {models:.2f} models", flush=True)
+
+
+def peak_of(server, participants):
+    """The most that the server took while so many trained."""
+    key = f"memory-{participants}"
+    tokens = server.project(key, model(MODEL_BYTES), participants, ROUNDS)
+    bodies = [model(MODEL_BYTES, seed) for seed in (1, 2)]  # a participant's own would fill this machine's memory
+    people = [Participant(server, key, token, bodies[i % 2]) for i, token in enumerate(tokens)]
+    with Sampler(server.pid) as sampler:
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+    return sampler.peak
 
 
 class Sampler(threading.Thread):

@@ -44,6 +44,14 @@ class Caller:
     def json(self, method, path, body=None):
         return json.loads(self.call(method, path, body) or "null")
 
+    def download(self, path):
+        """Read an answer to its end and forget it piece by piece: many do so at once, and memory is short."""
+        with self.stream(path) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"GET {path}: {answer.status}")
+            while answer.read(1 << 20):
+                pass
+
     @contextlib.contextmanager
     def stream(self, path):
         """The answer as it comes, line by line."""
@@ -95,7 +103,7 @@ class Participant(threading.Thread):
         while (task := self._caller.json("GET", f"{self._path}/next?wait=30"))["task"] != "finished":
             if task["task"] == "train":
                 self._on_task()
-                self._caller.call("GET", task["checkpoint"]["href"].removeprefix("/foedus/v1"))
+                self._caller.download(task["checkpoint"]["href"].removeprefix("/foedus/v1"))
                 where = f"{self._path}/rounds/{task['round']}/update?examples=1"
                 self._caller.call("PUT", where, self._body, **self._headers)
 
