@@ -1,4 +1,4 @@
-"""Frozen dataclasses out of JSON: the options of strategies, policies and connectors."""
+"""Frozen dataclasses out of JSON: the options of strategies, policies, connectors and models; models themselves."""
 
 import types
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,12 @@ from enum import Enum
 from math import isfinite
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
+
 from foedus.core.errors import Invalid
 
+_MOST_DIMENSIONS = 4  # of an array
 _WANTED = {bool: "true or false", int: "an integer", float: "a finite number", str: "text", type(None): "null"}
 _MOST = 10**308  # integers from here on may not fit a float
 
@@ -46,11 +50,19 @@ def _fitted(value: Any, hint: Any, where: str) -> Any:
         return _chosen(value, {choice: choice for choice in arguments}, where)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _chosen(value, {member.value: member for member in hint}, where)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _fitted_mapping(value, arguments, where)
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return _fitted_sequence(value, origin, arguments, where)
+    if isinstance(origin, type):
+        return _fitted_collection(value, origin, arguments, where)
     return _fitted_scalar(value, hint, where)
+
+
+def _fitted_collection(value: Any, origin: type, arguments: Sequence[Any], where: str) -> Any:
+    if issubclass(origin, np.ndarray):
+        return _fitted_array(value, where)
+    if issubclass(origin, Mapping):
+        return _fitted_mapping(value, arguments, where)
+    if issubclass(origin, Sequence):
+        return _fitted_sequence(value, origin, arguments, where)
+    raise TypeError(f"{where}: options of type {origin} cannot be read from JSON")
 
 
 def _chosen(value: Any, choices: Mapping[Any, Any], where: str) -> Any:
@@ -101,6 +113,27 @@ def _fitted_sequence(value: Any, origin: type, arguments: Sequence[Any], where: 
             raise Invalid(f"{where} must have {len(hints)} entries, not {len(value)}")
     items = [_fitted(item, hint, f"{where}[{i}]") for i, (item, hint) in enumerate(zip(value, hints, strict=True))]
     return items if origin is list else tuple(items)
+
+
+def _fitted_array(value: Any, where: str) -> NDArray[np.float64]:
+    """Nested lists of finite numbers, all of one length at each depth."""
+    depth, inner = 0, value
+    while isinstance(inner, list | tuple):
+        depth, inner = depth + 1, inner[0] if inner else 0.0
+    flat = value
+    for _ in range(depth - 1):
+        if not all(isinstance(row, list | tuple) for row in flat):
+            raise Invalid(f"{where} must be numbers in lists of equal depth")
+        flat = [item for row in flat for item in row]
+    if not depth or depth > _MOST_DIMENSIONS or not all(type(item) in (int, float) for item in flat):
+        raise Invalid(f"{where} must be lists of numbers, at most {_MOST_DIMENSIONS} deep")
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (ValueError, OverflowError) as exc:
+        raise Invalid(f"{where} must be numbers in lists of equal length") from exc
+    if not np.isfinite(array).all():
+        raise Invalid(f"{where} must be finite numbers")
+    return array
 
 
 def _shown(value: Any) -> str:
