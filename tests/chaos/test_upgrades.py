@@ -12,7 +12,7 @@ from tests.e2e.driver import Api
 from tests.e2e.service import Apart, Serve, until
 
 ROUNDS = 3
-FINISHED_S = 90.0
+FINISHED_S = 180.0
 
 
 @pytest.fixture(autouse=True)

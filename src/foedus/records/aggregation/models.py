@@ -111,8 +111,10 @@ class ModelUpdate(models.Model):
     federated_model = models.ForeignKey(FederatedModel, on_delete=models.CASCADE, related_name="updates")
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="updates")
     update = models.OneToOneField(Update, on_delete=models.SET_NULL, null=True, related_name="fma")
-    examples = models.FloatField(default=1.0, help_text="Its weight, for aggregators that weigh.")
-    metrics = models.JSONField(default=dict, help_text="Finite numbers by name, for aggregators that need some.")
+    examples = models.FloatField(default=1.0, db_default=1.0, help_text="Its weight, for aggregators that weigh.")
+    metrics = models.JSONField(
+        default=dict, db_default={}, help_text="Finite numbers by name, for aggregators that need some."
+    )
     base_aggregate = models.ForeignKey(ModelAggregate, on_delete=models.SET_NULL, null=True, related_name="updates_on")
     applied_aggregate = models.ForeignKey(ModelAggregate, on_delete=models.CASCADE, null=True, related_name="made_of")
     status = models.PositiveSmallIntegerField(choices=Status, default=Status.PENDING)

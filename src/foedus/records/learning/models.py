@@ -37,7 +37,9 @@ class Project(models.Model):
     early_stopping = models.JSONField(null=True, blank=True)
     best = models.JSONField(null=True, blank=True)
     retention = models.JSONField(null=True, blank=True)
-    patience_from = models.PositiveIntegerField(default=0)  # checkpoints before this one exhaust no patience
+    patience_from = models.PositiveIntegerField(
+        default=0, db_default=0
+    )  # checkpoints before this one exhaust no patience
     seed = models.BigIntegerField(default=0)
     layout = models.JSONField(null=True)
     finish_reason = models.JSONField(null=True)
