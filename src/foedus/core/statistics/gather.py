@@ -186,7 +186,7 @@ class _Sums:
             return lacking, np.empty((0, u.shape[1]))
         values = u[lacking]
         gaps = np.isnan(values)
-        values[gaps] = 0.0
+        np.copyto(values, 0.0, where=gaps)
         u[lacking] = values
         s1[lacking] = values.sum(axis=1)
         for column in lacking[self.groups[lacking] == 0]:

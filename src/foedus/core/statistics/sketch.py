@@ -20,6 +20,7 @@ from foedus.core.statistics.moments import Floats, Integers
 MAX_BINS = 1024
 MAX_COARSENESS = 54  # numbers up to 1e70 have fewer than MAX_BINS bins then
 _TABLE = 1 << 12  # keys that span no more are counted in a table, which is many times faster than sorting
+_SAMPLE = 4 * MAX_BINS
 _SIGN = np.int64(np.iinfo(np.int64).max)
 
 
@@ -45,8 +46,9 @@ class Sketch:
 
     def added(self, values: Floats) -> "Sketch":
         """With these values too; NaN are passed over."""
-        keys = _lattice(values[~np.isnan(values)]) >> self.coarseness
-        return self if not len(keys) else _joined(self, Sketch(self.coarseness, *_counted(keys)))
+        keys = _lattice(values[~np.isnan(values)])
+        # Some of the values tell how coarse all of them will be at least, which spares sorting the others.
+        return _with_keys(_with_keys(self, keys[:_SAMPLE]), keys[_SAMPLE:])
 
     def merged(self, other: "Sketch") -> "Sketch":
         coarse = max(self.coarseness, other.coarseness)
@@ -91,6 +93,12 @@ class Sketch:
         within = 1.0 - (upto[at] - target) / self.counts[at]
         values: Floats = low[at] + within * (high[at] - low[at])
         return values
+
+
+def _with_keys(sketch: Sketch, lattice: Integers) -> Sketch:
+    if not len(lattice):
+        return sketch
+    return _joined(sketch, Sketch(sketch.coarseness, *_counted(lattice >> sketch.coarseness)))
 
 
 def _joined(a: Sketch, b: Sketch) -> Sketch:
