@@ -11,7 +11,7 @@ from foedus.ports import Ports
 from foedus.records.learning.models import Artifact, Checkpoint, Project, Score
 from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
 from foedus.services.learning.measuring import find_model
-from foedus.services.learning.metrics import check_metrics
+from foedus.services.learning.metrics import check_metrics, numbers
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, membership_of, require
 from foedus.services.shell.events import emit
@@ -61,7 +61,7 @@ def report_score(
             **author,
             defaults={"metrics": dict(metrics), "examples": examples, "reported_at": now},
         )
-        if not is_new and (score.metrics != dict(metrics) or score.examples != examples):
+        if not is_new and (numbers(score.metrics) != numbers(metrics) or score.examples != examples):
             raise Conflict(f"you scored checkpoint {number} before with other numbers", checkpoint=number)
         if is_new:
             emit(

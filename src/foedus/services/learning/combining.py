@@ -62,7 +62,7 @@ def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
 def metrics_of(updates: list[Update]) -> dict[str, float]:
     """Means of the updates' metrics, weighted by examples; each over the updates that report it."""
     names = sorted({name for update in updates for name in update.metrics})
-    return {name: _mean([(u.metrics[name], u.examples) for u in updates if name in u.metrics]) for name in names}
+    return {name: _mean([(float(u.metrics[name]), u.examples) for u in updates if name in u.metrics]) for name in names}
 
 
 def _mean(weighted: list[tuple[float, float]]) -> float:

@@ -21,6 +21,11 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
             raise Invalid(f"metric {name!r} must be a finite number", field="metrics")
 
 
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as they were handed in: PostgreSQL gives large ones back as integers of three hundred digits."""
+    return {name: float(value) for name, value in metrics.items()}
+
+
 def _is_finite(value: float) -> bool:
     try:
         return isfinite(value)

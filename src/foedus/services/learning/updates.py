@@ -19,7 +19,7 @@ from foedus.records.learning.queries import (
     find_update_of_content,
 )
 from foedus.services.learning.admission import admission, admit
-from foedus.services.learning.metrics import check_metrics
+from foedus.services.learning.metrics import check_metrics, numbers
 from foedus.services.learning.rounds import advance, open_round
 from foedus.services.learning.rules import policy_of
 from foedus.services.shell.events import emit
@@ -148,7 +148,7 @@ def find_same(membership: Membership, command: SubmitUpdate, digest: str) -> Upd
 
 def check_same(known: Update, command: SubmitUpdate) -> None:
     """Raise Replayed unless ``command`` says of the update what was said of it when it was accepted."""
-    if known.examples != command.examples or known.metrics != dict(command.metrics):
+    if known.examples != command.examples or numbers(known.metrics) != numbers(command.metrics):
         raise Replayed(
             f"you handed in this update for round {known.task_round} before, with other examples or metrics;"
             " it stays as it was",
