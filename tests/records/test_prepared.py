@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 from django.forms.models import model_to_dict
 
 from foedus.records.accounts.models import Organisation, Participant
@@ -87,3 +89,12 @@ def test_a_prepared_row_is_what_create_would_have_made():
     made[0].kind = "changed"
     made[0].save()  # updates, instead of adding another one
     assert sorted(Event.objects.values_list("kind", flat=True)) == ["changed", "k"]
+
+
+def test_what_the_database_works_out_is_left_to_it():
+    add = PreparedInsert(Event)
+
+    for name, expected in ((Lower(Value("S")), "s"), ("T", "T"), (Lower(Value("U")), "u")):
+        made = add(stream=name, seq=1, kind="k", data={}, at=THEN)
+
+        assert Event.objects.get(pk=made.pk).stream == expected

@@ -86,6 +86,10 @@ class PreparedInsert(Generic[M]):
         row = self._model(**values)
         meta = self._model._meta  # noqa: SLF001 - Django documents it
         fields = [f for f in meta.concrete_fields if f is not meta.pk]
+        given = [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields]
+        if any(hasattr(value, "as_sql") for value in given):  # what the database works out has a text of its own
+            row.save(force_insert=True)
+            return row
         text = self._written.get(connection.vendor)
         if text is None:
             query = sql.InsertQuery(self._model)
@@ -95,7 +99,7 @@ class PreparedInsert(Generic[M]):
             ((text, _),) = compiler.as_sql()
             self._written[connection.vendor] = text
         with connection.cursor() as cursor:
-            cursor.execute(text, [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields])
+            cursor.execute(text, given)
             (row.pk,) = cursor.fetchone()
         row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Model.save leaves them
         return row
