@@ -1,11 +1,11 @@
 """The dialect's objects on their way in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid
+from foedus.core.exploration import Query
 from foedus.services.statistics.keeping import Columns
 
 MAX_DEPTH = 20
@@ -17,37 +17,28 @@ def parsed(body: bytes) -> Any:
     return strict_json.parse(body, max_depth=MAX_DEPTH, constant=float)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """An MLContext, with the names of its attributes."""
-
-    inputs: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, value: Any, columns: Columns) -> "Context":
-        """``columns`` are the project's, in the order of their indices. Raises Invalid."""
-        if not isinstance(value, dict):
-            raise Invalid("an MLContext is an object of targets, inputAttributes and extraParameters")
-        names = [name for name, _ in columns]
-        return cls(
-            _attributes(value, "inputAttributes", "inputAttributeNames", names),
-            _attributes(value, "targets", "targetAttributeNames", names),
-            flat_map(value.get("extraParameters") or {}),
-        )
+def query_of(value: Any, columns: Columns) -> Query:
+    """An MLContext; ``columns`` are the project's, in the order of their indices. Raises Invalid."""
+    if not isinstance(value, dict):
+        raise Invalid("an MLContext is an object of targets, inputAttributes and extraParameters")
+    names = [name for name, _ in columns]
+    return Query(
+        _attributes(value, "inputAttributes", "inputAttributeNames", names),
+        _attributes(value, "targets", "targetAttributeNames", names),
+        flat_map(value.get("extraParameters") or {}),
+    )
 
 
-def contexts(value: Any, columns: Columns) -> list[Context]:
+def queries_of(value: Any, columns: Columns) -> list[Query]:
     """The contexts of an ExploreContext; a single MLContext counts as one. Raises Invalid."""
     if isinstance(value, dict) and "values" not in value:
-        return [Context.of(value, columns)]
+        return [query_of(value, columns)]
     found = value.get("values") if isinstance(value, dict) else value
     if not isinstance(found, list) or not found:
         raise Invalid('an ExploreContext is {"values":[MLContext,...]}')
     if len(found) > MAX_CONTEXTS:
         raise Invalid(f"an ExploreContext has at most {MAX_CONTEXTS} MLContexts")
-    return [Context.of(each, columns) for each in found]
+    return [query_of(each, columns) for each in found]
 
 
 def flat_map(value: Any) -> dict[str, str]:

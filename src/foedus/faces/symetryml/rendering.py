@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from foedus.records.statistics.models import StatisticsJob, StatisticsModel
+from foedus.records.statistics.models import StatisticsJob
 from foedus.services.statistics.reading import ProjectDescription
 
 _State = StatisticsJob.State
@@ -41,28 +41,6 @@ def project_info(about: ProjectDescription) -> dict[str, Any]:
         "partitionColumn": row.params.get("partitionSplit"),
         "streams": [],
         "count": about.rows,
-    }
-
-
-def model_info(row: StatisticsModel, columns: list[tuple[str, str]], fitted: dict[str, Any]) -> dict[str, Any]:
-    """A ModelInfo."""
-    index = {name: place for place, (name, _) in enumerate(columns)}
-    letters = dict(columns)
-    return {
-        "modelId": row.name,
-        "modelType": row.algorithm,
-        "modelBuilt": 1,
-        "buildTime": round(row.build_s * 1000, 3),
-        "attributeNames": row.inputs,
-        "attributeIndexes": [index.get(name, -1) for name in row.inputs],
-        "attributeTypes": [letters.get(name, "C") for name in row.inputs],
-        "targetNames": row.targets,
-        "targetindexes": [index.get(name, -1) for name in row.targets],
-        "predictInfo": fitted.get("predicts", ["res"]),
-        "scoreInfo": fitted.get("predicts", ["res"]),
-        "info": fitted.get("info", {}),
-        "creationDate": milliseconds(row.created_at),
-        "extra": fitted.get("extra", {}),
     }
 
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from foedus.faces.symetryml.calls import View, endpoint, response_of
 from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.sockets import talk
-from foedus.faces.symetryml.views import encoders, jobs, learning, projects
+from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects
 
 _BASE = "/symetry/rest/{cid}"
 _PROJECT = f"{_BASE}/projects/{{pid}}"
@@ -52,6 +52,20 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_PROJECT}/learn", _POST, learning.learn, changes=True),
     _route(f"{_PROJECT}/forget", _POST, learning.forget, changes=True),
     _route(f"{_PROJECT}/transform", _POST, learning.transform),
+    _route(f"{_PROJECT}/build", _POST, models.build, changes=True),
+    _route(f"{_PROJECT}/models/{{model}}", _GET, models.info),
+    _route(f"{_PROJECT}/models/{{model}}", _DELETE, models.delete, changes=True),
+    _route(f"{_PROJECT}/model/export", _GET, models.export),
+    _route(f"{_PROJECT}/model/import", _POST, models.import_, changes=True),
+    _route(f"{_PROJECT}/predict/{{model}}", _POST, models.predict),
+    _route(f"{_PROJECT}/learnpredict/{{model}}", _POST, models.learn_and_predict, changes=True),
+    _route(f"{_PROJECT}/explore", _POST, exploring.explore),
+    _route(f"{_PROJECT}/vif", _POST, exploring.vif),
+    _route(f"{_PROJECT}/explorepca", _POST, exploring.pca),
+    _route(f"{_PROJECT}/exploresvd", _POST, exploring.svd),
+    _route(f"{_PROJECT}/exploresvdfs", _POST, exploring.svd_selection),
+    _route(f"{_PROJECT}/densityEstimate", _POST, exploring.density),
+    _route(f"{_PROJECT}/conditionalDensityEstimate", _POST, exploring.conditional_density),
     _route(f"{_BASE}/jobs", _GET, jobs.list_all),
     _route(f"{_BASE}/jobs/{{job}}", _GET, jobs.get),
     _route(f"{_BASE}/jobs/{{job}}", _DELETE, jobs.kill, changes=True),

@@ -15,7 +15,7 @@ from foedus.faces.symetryml.calls import PREFIX, Call, View, in_thread, now
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import BodyTooLarge, answer_to
 from foedus.faces.symetryml.limits import LIMITS
-from foedus.faces.symetryml.views import learning
+from foedus.faces.symetryml.views import learning, models
 from foedus.ports import Ports
 from foedus.services.customers.requests import Caller, Proof, authenticate, check_headers, known_customer, take_once
 
@@ -26,6 +26,7 @@ _WEB_SCHEMES = {"ws": "http", "wss": "https"}
 _CALLS: Mapping[str, tuple[View, tuple[str, ...], bool]] = {
     "learn": (learning.learn, ("pid",), True),
     "forget": (learning.forget, ("pid",), True),
+    "predict": (models.predict, ("pid", "model"), False),
 }
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
+from foedus.core.exploration import Query
 from foedus.ports import Ports
 from foedus.records.shell.models import Job
-from foedus.services.statistics import jobs, learning
+from foedus.services.statistics import exploring, jobs, learning
+from foedus.services.statistics.building import build
 from foedus.services.statistics.jobs import Runner, Running
 
 
@@ -28,11 +31,42 @@ def _forget(job: Running) -> None:
 
 def _nothing(job: Running) -> None:
     """What the job is about is read when its result is."""
+    _finish(job)
+
+
+def _explore(job: Running) -> None:
+    queries = [_query(each) for each in job.row.payload["queries"]]
+    _finish(job, answers=exploring.explored(job.ports, job.project, job.row.payload["metric"], queries))
+
+
+def _vif(job: Running) -> None:
+    queries = [_query(each) for each in job.row.payload["queries"]]
+    _finish(job, answers=exploring.inflated(job.ports, job.project, queries))
+
+
+def _pca(job: Running) -> None:
+    explained = float(job.row.payload["explained"])
+    _finish(job, **exploring.components(job.ports, job.project, _query(job.row.payload["queries"][0]), explained))
+
+
+def _svd(job: Running) -> None:
+    query = _query(job.row.payload["queries"][0])
+    _finish(job, answers=exploring.singular(job.ports, job.project, query, drop=job.row.kind == "svdfs"))
+
+
+def _finish(job: Running, **result: Any) -> None:
     with transaction.atomic():
-        job.done()
+        job.done(**result)
 
 
-RUNNERS: Mapping[str, Runner] = {"learn": _learn, "forget": _forget, "projects": _nothing}
+def _query(fields: Mapping[str, Any]) -> Query:
+    return Query(tuple(fields["inputs"]), tuple(fields["targets"]), fields["options"])
+
+
+RUNNERS: Mapping[str, Runner] = {
+    "learn": _learn, "forget": _forget, "projects": _nothing, "explore": _explore, "vif": _vif, "pca": _pca,
+    "svd": _svd, "svdfs": _svd, "build": build,
+}  # fmt: skip
 
 
 def run_statistics_job(ports: Ports, job: Job, *, now: datetime) -> None:

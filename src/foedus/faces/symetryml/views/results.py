@@ -29,6 +29,43 @@ def _project_of(call: Call, row: StatisticsJob, result: Result) -> Result:  # no
     return {"smlInfo": project_info(reading.describe(call.ports, row.project))} if row.project else {}
 
 
+def explored(call: Call, row: StatisticsJob | None, result: Result) -> Result:
+    """What a metric gave, and the project as it is now unless nobody wants it."""
+    project = row.project if row is not None else call.project()
+    values: Result = {"KSVDMap": {"values": result["answers"]}}
+    if project is not None and call.flag("returnProjectInfo", default=True):
+        values["smlInfo"] = project_info(reading.describe(call.ports, project))
+    return values
+
+
+def _texts(call: Call, row: StatisticsJob, result: Result) -> Result:  # noqa: ARG001 - it is all in the result
+    answers = [{name: _text(value) for name, value in answer.items()} for answer in result["answers"]]
+    return {"KSVSMap": {"values": answers}}
+
+
+def _components(call: Call, row: StatisticsJob, result: Result) -> Result:  # noqa: ARG001
+    names = [f"pc{number}" for number in range(1, len(result["values"]) + 1)]
+    vectors = [[repr(value) for value in vector] for vector in result["vectors"]]
+    return {
+        "pcaVectors": _frame(result["columns"], vectors),
+        "pcaValues": _frame(names, [[repr(value) for value in result["values"]]]),
+        "pcaSumValues": result["total"],
+    }
+
+
+def _frame(names: list[str], rows: list[list[str]]) -> Result:
+    return {"attributeNames": names, "attributeTypes": ["C"] * len(names), "data": rows}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
 _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "projects": lambda call, _, __: project_infos(call),
+    "explore": explored,
+    "vif": _texts,
+    "svd": _texts,
+    "svdfs": _texts,
+    "pca": _components,
 }

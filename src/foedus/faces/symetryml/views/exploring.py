@@ -1,0 +1,67 @@
+"""Exploration: metrics, components, and densities."""
+
+from dataclasses import asdict
+from typing import Any
+
+from foedus.core.errors import Invalid
+from foedus.core.exploration import Query
+from foedus.faces.symetryml.calls import Call
+from foedus.faces.symetryml.envelope import Answer
+from foedus.faces.symetryml.parsing import queries_of
+from foedus.faces.symetryml.views.jobs import accepted
+from foedus.faces.symetryml.views.results import explored
+from foedus.records.statistics.models import StatisticsProject
+from foedus.services.statistics import exploring, reading
+
+
+def explore(call: Call) -> Answer:
+    project, metric = call.project(), call.word("metric")
+    queries = _queries(call, project)
+    if call.flag("async"):
+        return accepted(call, "explore", project, {"metric": metric, **_payload(queries)})
+    answers = exploring.explored(call.ports, project, metric, queries)
+    return Answer(explored(call, None, {"answers": answers}))
+
+
+def vif(call: Call) -> Answer:
+    project = call.project()
+    return accepted(call, "vif", project, _payload(_queries(call, project)))
+
+
+def pca(call: Call) -> Answer:
+    project = call.project()
+    try:
+        explained = float(call.query.get("explainedCovariance") or 1)
+    except ValueError:
+        raise Invalid("the query parameter explainedCovariance is a number") from None
+    return accepted(call, "pca", project, {"explained": explained, **_payload(_queries(call, project))})
+
+
+def svd(call: Call) -> Answer:
+    project = call.project()
+    return accepted(call, "svd", project, _payload(_queries(call, project)))
+
+
+def svd_selection(call: Call) -> Answer:
+    project = call.project()
+    return accepted(call, "svdfs", project, _payload(_queries(call, project)))
+
+
+def density(call: Call) -> Answer:
+    project = call.project()
+    found = exploring.density_list(call.ports, project, _queries(call, project))
+    return Answer({"densityList": {"values": found}})
+
+
+def conditional_density(call: Call) -> Answer:
+    project = call.project()
+    found = exploring.conditional_density_list(call.ports, project, _queries(call, project))
+    return Answer({"densityList": {"values": found}})
+
+
+def _queries(call: Call, project: StatisticsProject) -> list[Query]:
+    return queries_of(call.json(), reading.describe(call.ports, project).columns)
+
+
+def _payload(queries: list[Query]) -> dict[str, Any]:
+    return {"queries": [asdict(query) for query in queries]}

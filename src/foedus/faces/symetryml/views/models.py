@@ -1,0 +1,73 @@
+"""Models: built by a job, described, exported, imported, removed, and asked."""
+
+from dataclasses import asdict
+from typing import Any
+
+from foedus.core.models import Task
+from foedus.faces.symetryml.calls import Call
+from foedus.faces.symetryml.envelope import Answer
+from foedus.faces.symetryml.model_info import model_info
+from foedus.faces.symetryml.parsing import query_of
+from foedus.faces.symetryml.views.jobs import accepted
+from foedus.services.shell.authorisation import Verb
+from foedus.services.statistics import learning, modelling, predicting, reading
+from foedus.services.statistics.building import rebuild
+from foedus.services.statistics.modelling import check_algorithm
+from foedus.services.statistics.projects import check_name
+
+
+def build(call: Call) -> Answer:
+    project = call.project(Verb.CHANGE)
+    name, algorithm = call.word("modelid"), check_algorithm(call.word("algo"))
+    check_name(name)
+    query = query_of(call.json(), reading.describe(call.ports, project).columns)
+    task = asdict(Task(query.inputs, query.targets))
+    return accepted(
+        call, "build", project,
+        {"model": name, "algorithm": algorithm, "task": task, "options": dict(query.options)},
+    )  # fmt: skip
+
+
+def info(call: Call) -> Answer:
+    project = call.project()
+    row = modelling.find_model(project, call.path["model"])
+    columns = reading.describe(call.ports, project).columns
+    return Answer({"modelInfo": model_info(row, columns, modelling.fitted(row))})
+
+
+def delete(call: Call) -> Answer:
+    modelling.delete_model(call.actor, call.project(Verb.CHANGE), call.path["model"])
+    return Answer()
+
+
+def export(call: Call) -> Answer:
+    return Answer({"string": modelling.export_model(call.project(), call.word("modelid"))})
+
+
+def import_(call: Call) -> Answer:
+    project = call.project(Verb.CHANGE)
+    modelling.import_model(call.actor, project, call.word("modelid"), call.body, now=call.now)
+    return Answer()
+
+
+def predict(call: Call) -> Answer:
+    return Answer(_predicted(call))
+
+
+def learn_and_predict(call: Call) -> Answer:
+    """Predict rows and learn them; in the other order by ``predictBeforeLearn=false``."""
+    project, name = call.project(Verb.CHANGE), call.path["model"]
+    modelling.find_model(project, name)
+    before = call.flag("predictBeforeLearn", default=True)
+    values = _predicted(call) if before else {}
+    learning.learn(call.ports, call.actor, project, call.json(), client=call.client, now=call.now)
+    if call.flag("rebuildModel"):
+        rebuild(call.ports, call.actor, project, name, now=call.now)
+    return Answer(values or _predicted(call))
+
+
+def _predicted(call: Call) -> dict[str, Any]:
+    found = predicting.predictions(
+        call.ports, call.project(), call.path["model"], call.json(), impute=call.flag("impute")
+    )
+    return {"KSVSMap": {"values": [{name: str(value) for name, value in row.items()} for row in found]}}

@@ -1,0 +1,154 @@
+"""Models of a project: built from its statistics, kept as documents, and asked for predictions."""
+
+import base64
+import binascii
+import time
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from foedus.core import registry
+from foedus.core.errors import Invalid
+from foedus.core.models import Task, document
+from foedus.core.models.model import GROUP
+from foedus.ports import Ports
+from foedus.records.statistics.models import StatisticsModel, StatisticsProject
+from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.statistics.errors import ModelMissing
+from foedus.services.statistics.keeping import KEEPER
+from foedus.services.statistics.projects import check_name
+
+MAX_MODELS = 10_000  # of one project
+# What the dialect calls options; others go by the recipe's own names.
+_DIALECT = {
+    "sml_rcond_tolerance": "rcond", "matrix_use_pseudoinv": "pseudo_inverse",
+    "clip_negative_predictions": "clip_negative", "sml_model_svm_nu": "nu", "laplace_factor": "laplace",
+    "maxiter": "max_iterations", "centerY": "centre_target",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model with how it came about: from the statistics at ``version``, in ``seconds``."""
+
+    algorithm: str
+    model: Any
+    options: Mapping[str, str]
+    version: int
+    seconds: float
+
+
+def check_algorithm(algorithm: str) -> str:
+    """Raises Invalid, with those that there are."""
+    known = registry.names(GROUP)
+    if algorithm not in known:
+        raise Invalid(f"there is no algorithm {algorithm[:40]!r}; there are {', '.join(known)}")
+    return algorithm
+
+
+def fit(ports: Ports, project: StatisticsProject, algorithm: str, task: Task, options: Mapping[str, str]) -> Built:
+    """A model of the statistics as they are now. Raises Invalid, NotFound."""
+    recipe_class = registry.load(GROUP, check_algorithm(algorithm))
+    recipe = registry.build(GROUP, algorithm, recipe_options(recipe_class, options))
+    kept = KEEPER.read(ports, project)
+    began = time.perf_counter()
+    model = recipe.fit(kept.value, task)
+    return Built(algorithm, model, options, kept.version, time.perf_counter() - began)
+
+
+def keep(actor: Actor, project: StatisticsProject, name: str, built: Built, *, now: datetime) -> StatisticsModel:
+    """Keep a model in the caller's transaction, in place of one of the same name. Raises Invalid, NotFound."""
+    require(actor, Verb.CHANGE, project)
+    check_name(name)
+    if StatisticsModel.objects.filter(project=project).count() >= MAX_MODELS:
+        raise Invalid(f"a project has at most {MAX_MODELS} models")
+    row, _ = StatisticsModel.objects.update_or_create(
+        project=project, name=name,
+        defaults={
+            "algorithm": built.algorithm, "inputs": list(built.model.inputs), "targets": list(built.model.targets),
+            "options": dict(built.options), "fitted": document.encode(built.algorithm, built.model).decode(),
+            "version": built.version, "build_s": built.seconds, "created_at": now,
+        },
+    )  # fmt: skip
+    return row
+
+
+def find_model(project: StatisticsProject, name: str) -> StatisticsModel:
+    """Raises ModelMissing."""
+    row = StatisticsModel.objects.filter(project=project, name=name).first()
+    if row is None:
+        raise ModelMissing(model=name[:200])
+    return row
+
+
+def fitted(row: StatisticsModel) -> Any:
+    """The model itself."""
+    _, model = document.decode(row.fitted.encode())
+    return model
+
+
+def list_models(project: StatisticsProject) -> QuerySet[StatisticsModel]:
+    return StatisticsModel.objects.filter(project=project).order_by("name")
+
+
+def delete_model(actor: Actor, project: StatisticsProject, name: str) -> None:
+    """Raises ModelMissing."""
+    require(actor, Verb.CHANGE, project)
+    find_model(project, name).delete()
+
+
+def export_model(project: StatisticsProject, name: str) -> str:
+    """Base64 of the model's document. Raises ModelMissing."""
+    return base64.b64encode(find_model(project, name).fitted.encode()).decode()
+
+
+def import_model(actor: Actor, project: StatisticsProject, name: str, text: bytes, *, now: datetime) -> None:
+    """What ``export_model`` gave, here or elsewhere. Raises Invalid."""
+    try:
+        data = base64.b64decode(text.strip().strip(b'"'), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("this is no export of a model") from None
+    algorithm, model = document.decode(data)
+    with transaction.atomic():
+        keep(actor, project, name, Built(algorithm, model, {}, project.version, 0.0), now=now)
+
+
+def recipe_options(recipe: type, texts: Mapping[str, str]) -> dict[str, Any]:
+    """A recipe's options out of texts, those of other recipes left out. Raises Invalid for one of another type."""
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(recipe)}
+    found = {}
+    for name, text in texts.items():
+        own = _DIALECT.get(name, name)
+        field = known.get(own) or known.get(f"{own}_")
+        if field is not None:
+            found[field.name] = _typed(name, text, field)
+    return found
+
+
+def _typed(name: str, text: str, field: Field[Any]) -> Any:
+    example = None if field.default is MISSING else field.default
+    try:
+        match example:
+            case bool():
+                return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+            case int():
+                return int(text)
+            case float():
+                return float(text)
+            case None:
+                return _guessed(text)
+    except (ValueError, KeyError):
+        raise Invalid(f"the parameter {name[:80]!r} is not {str(text)[:40]!r}: it is like {example}") from None
+    return text
+
+
+def _guessed(text: str) -> Any:
+    """A number if it looks like one: the default says nothing."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
