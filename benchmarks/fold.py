@@ -61,8 +61,9 @@ def ours(models):
 def theirs(programs, case):
     """Flower's ``aggregate`` in its own environment, with this file as its only program."""
     done = subprocess.run(
-        [programs / "python", Path(__file__), *map(str, case)], check=True, capture_output=True, text=True
-    )
+        [programs / "python", "-m", "benchmarks.fold", *map(str, case)],
+        check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -13,7 +13,7 @@ from foedus.core.codecs import safetensors
 from foedus.core.folding import Kind, Update
 from foedus.core.strategies.fedavg import FedAvg
 
-CASES = ((2, 1_000_000, 40), (8, 1_000_000, 20))
+CASES = ((2, 1_000_000, 40), (8, 1_000_000, 20), (64, 1_000_000, 9), (2, 100_000_000, 9))
 WARM_UP = 3
 
 
