@@ -43,3 +43,5 @@ class AdminConfig(DjangoAdminConfig):
             autodiscover_modules("fleet_admin")
         if "fma" in bootstrap.settings().faces:
             autodiscover_modules("fma_admin")
+        if "symetryml" in bootstrap.settings().faces:
+            autodiscover_modules("symetryml_admin")
