@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from tests.core.exploration.irises import COLUMNS, LENGTHS, SPECIES, iris, rows
+from tests.core.exploration.irises import COLUMNS, HALVES, LENGTHS, SPECIES, iris, rows
 
 from foedus.core.statistics import Batch, Column, Kind, Plan, Statistics
 
-__all__ = ["COLUMNS", "LENGTHS", "SPECIES", "cancer", "diabetes", "iris", "learned", "rows"]
+__all__ = ["COLUMNS", "HALVES", "LENGTHS", "SPECIES", "cancer", "diabetes", "iris", "learned", "rows"]
 
 
 def learned(table, names, *, binary=(), plan=None):
