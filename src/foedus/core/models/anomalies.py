@@ -134,15 +134,17 @@ class HistogramAnomaly:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Tails:
-    """``points`` and ``shares`` (inputs, grid): how much of each input is at or below points, ascending. ``left``
-    (inputs,) is 1 where the left tail is the one that counts. res is 1 where ecodscore is above ``threshold``.
+    """``points`` (inputs, grid) ascend; ``at_most`` and ``under``, of that shape too, are the shares of rows up to each
+    and below it. ``left`` (inputs,) is 1 where the left tail is the one that counts. res is 1 where ecodscore is above
+    ``threshold``.
     """
 
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     means: Floats
     points: Floats
-    shares: Floats
+    at_most: Floats
+    under: Floats
     left: Floats
     rows: int
     threshold: float
@@ -154,16 +156,20 @@ class Tails:
             raise Invalid("points of a model are a table, of at least one row that was learned")
         shape = (k, self.points.shape[1])
         check_shapes(
-            means=(self.means, (k,)), points=(self.points, shape), shares=(self.shares, shape), left=(self.left, (k,))
+            means=(self.means, (k,)),
+            points=(self.points, shape),
+            at_most=(self.at_most, shape),
+            under=(self.under, shape),
+            left=(self.left, (k,)),
         )
 
     def predict(self, values: Floats) -> Outputs:
         least = 1.0 / self.rows
         low, high = np.zeros(values.shape), np.zeros(values.shape)
         for j in range(len(self.inputs)):
-            share = np.interp(values[:, j], self.points[j], self.shares[j], left=0.0)
-            low[:, j] = -np.log(np.clip(share, least, 1.0))
-            high[:, j] = -np.log(np.clip(1.0 - share + least, least, 1.0))
+            column, points = values[:, j], self.points[j]
+            low[:, j] = -np.log(np.clip(np.interp(column, points, self.at_most[j], left=0.0), least, 1.0))
+            high[:, j] = -np.log(np.clip(1.0 - np.interp(column, points, self.under[j], right=1.0), least, 1.0))
         chosen = np.where(self.left > 0, low, high)
         score = np.maximum.reduce([low.sum(axis=1), high.sum(axis=1), chosen.sum(axis=1)])
         return {"res": (score > self.threshold).astype(np.float64), "ecodscore": score}
@@ -190,10 +196,11 @@ class EmpiricalTails:
         inputs, targets = columns_of(statistics, task, targets=0)
         view = statistics.view(inputs)
         _check_values(view)
-        points, shares = np.empty((len(inputs), self.grid)), np.empty((len(inputs), self.grid))
+        points, at_most, under = (np.empty((len(inputs), self.grid)) for _ in range(3))
         for j in range(len(inputs)):
             points[j] = self._points(view, j)
-            shares[j] = below(view, j, points[j], closed=True)
+            at_most[j] = below(view, j, np.nextafter(points[j], inf), closed=True)
+            under[j] = below(view, j, points[j], closed=False)
         variance = view.variance()
         lean = [skewness(int(n), float(c), float(v)) for n, c, v in zip(view.count, view.cube, variance, strict=True)]
         left = np.array([float(self.use_skewness and s < 0) for s in lean])
@@ -202,7 +209,8 @@ class EmpiricalTails:
             targets=targets,
             means=view.mean,
             points=points,
-            shares=shares,
+            at_most=at_most,
+            under=under,
             left=left,
             rows=int(view.count.max()),
             threshold=self.threshold,
