@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from foedus.core import registry
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid, TooLarge
-from foedus.core.models.model import GROUP
+from foedus.core.models.model import GROUP, SUMMARIES
 from foedus.core.options import construct
 
 FORMAT = "foedus-model"
@@ -39,8 +40,8 @@ def decode(data: bytes) -> tuple[str, Any]:
                 raise Invalid(f"this model has version {str(version)[:20]}, version {VERSION} can be read")
             if len(document) != 4:
                 raise Invalid("this is not a model: it has fields that no model has")
-            fitted = registry.load(GROUP, algorithm).fitted
-            return algorithm, construct(fitted, values, algorithm)
+            group = SUMMARIES if algorithm in registry.names(SUMMARIES) else GROUP
+            return algorithm, construct(registry.load(group, algorithm).fitted, values, algorithm)
     raise Invalid("this is not a model: format, version, algorithm or model is missing")
 
 
@@ -50,6 +51,8 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):

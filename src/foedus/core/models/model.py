@@ -12,6 +12,7 @@ from foedus.core.statistics import Kind, Statistics
 from foedus.core.statistics.moments import Floats
 
 GROUP = "foedus.models"
+SUMMARIES = "foedus.models.summaries"  # recipes whose ``fit`` takes a summary of its own, not statistics
 Outputs = Mapping[str, NDArray[Any]]  # by name, each (rows,): numbers or texts
 MAX_NAMES = 25_000
 
