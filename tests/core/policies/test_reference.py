@@ -29,7 +29,9 @@ def test_the_reference_lists_every_option_with_its_default(policy):
 
 
 def test_the_reference_lists_every_code_of_a_reason():
-    sources = [ROOT / "src/foedus/core/rounds.py", *(ROOT / "src/foedus/core/policies").glob("*.py")]
+    places = ("core/policies", "services/learning")
+    sources = [path for place in places for path in (ROOT / "src/foedus" / place).glob("*.py")]
+    sources.append(ROOT / "src/foedus/core/rounds.py")
     said = {code for path in sources for code in re.findall(r'Reason\(\s*"(\w+)"', path.read_text(encoding="utf-8"))}
 
     assert said == {code for code, _ in ROW.findall(section("Reasons"))}

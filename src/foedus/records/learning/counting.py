@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Min, Q
 
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
 from foedus.records.learning.changes import store_counts
-from foedus.records.learning.models import Invitation, Project, Round, Update
+from foedus.records.learning.models import OPEN_PHASES, Invitation, Project, Round, Update
 from foedus.records.learning.queries import active_memberships
 
 _PENDING_SHOWN = 5
@@ -56,6 +56,11 @@ def keep_tally(current: Round, tally: Tally) -> None:
     current.member_count, current.invited_count, current.lost_count = tally.members, tally.invited, tally.lost
     current.reported_count, current.update_count = tally.reported, tally.updates
     store_counts(current)
+
+
+def forget_tally(project: Project) -> None:
+    """Invitations of the open round changed by another way than an update: the next look counts anew."""
+    Round.objects.filter(project=project, phase__in=OPEN_PHASES).update(update_count=None)
 
 
 def count_update(current: Round, *, first: bool, was_lost: bool) -> None:

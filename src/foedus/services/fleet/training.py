@@ -14,6 +14,7 @@ from foedus.core.rounds import Phase
 from foedus.ports import Ports
 from foedus.records.fleet.models import Device, JoinedRound, Submission, TrainingResult
 from foedus.records.fleet.queries import find_invitation, get_assignment, get_fleet_round, round_number
+from foedus.records.learning.counting import forget_tally
 from foedus.records.learning.models import Invitation, Membership, Round, Update
 from foedus.records.learning.queries import lock_project
 from foedus.services.fleet.models import as_safetensors, layout_of_model
@@ -156,6 +157,7 @@ def _find_again(invitation: Invitation) -> None:
         Invitation.objects.filter(
             pk=invitation.pk, state=Invitation.State.LOST, round__project=project, round__phase=Phase.COLLECTING
         ).update(state=Invitation.State.OPEN, closed_at=None)
+        forget_tally(project)
 
 
 def _forget(ports: Ports, blob: str) -> None:
