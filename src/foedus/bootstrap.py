@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from foedus.connectors.contents import Terms
+from foedus.connectors.found_sources import FoundSources
+from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.core.registry import load
 from foedus.ports import Ports
@@ -54,6 +57,10 @@ class Settings:
     requests_per_second: float = 200.0
     max_model_bytes: int = 16 << 30
     max_frame_bytes: int = 64 << 20
+    sources_folder: str = ""
+    sources_allow: tuple[str, ...] = ()
+    sources_max_bytes: int = 64 << 30
+    sources_max_seconds: float = 21600.0
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
     market_lenient: bool = False
@@ -223,6 +230,18 @@ def ports() -> Ports:
         secrets=secrets(),
         scratch=scratch,
         schedule=_connector("schedule", options.schedule_url, options.data),
+        sources=FoundSources(_terms(options, scratch)),
+    )
+
+
+def _terms(options: Settings, scratch: Path) -> Terms:
+    """What data sources are held to."""
+    return Terms(
+        guard=Guard.allowing(options.sources_allow),
+        folder=Path(options.sources_folder).expanduser().absolute() if options.sources_folder else None,
+        max_bytes=options.sources_max_bytes,
+        max_seconds=options.sources_max_seconds,
+        scratch=scratch,
     )
 
 

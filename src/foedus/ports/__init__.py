@@ -8,6 +8,7 @@ from foedus.ports.bus import Bus
 from foedus.ports.push import Push
 from foedus.ports.schedule import NoSchedule, Schedule
 from foedus.ports.secrets import Secrets
+from foedus.ports.sources import NoSources, Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class Ports:
     secrets: Secrets
     scratch: Path
     schedule: Schedule = field(default_factory=NoSchedule)
+    sources: Sources = field(default_factory=NoSources)

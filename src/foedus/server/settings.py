@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "foedus.records.learning",
     "foedus.records.market",
     "foedus.records.shell",
+    "foedus.records.sources",
     "foedus.records.statistics",
     "foedus.server.api",
     "foedus.server.apps.ServerConfig",

@@ -7,7 +7,8 @@ from tests.servers.processes import free_port
 from tests.servers.receiver import certificate_for, receiver
 
 from foedus.connectors.addresses import BadAddress
-from foedus.connectors.push.webhook import WebhookPush, is_public
+from foedus.connectors.internet import is_public
+from foedus.connectors.push.webhook import WebhookPush
 from foedus.core.errors import Invalid
 from foedus.core.signatures import verify_signature
 from foedus.ports.push import PushUnavailable

@@ -5,10 +5,9 @@ between check and use (DNS rebinding) leads nowhere; certificates are still chec
 """
 
 import ipaddress
-import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult
@@ -16,6 +15,7 @@ from urllib.parse import SplitResult
 import httpx
 
 from foedus.connectors.addresses import BadAddress, flag, split_address
+from foedus.connectors.internet import IPAddress, Resolve, is_public, literal, look_up
 from foedus.core.errors import Invalid
 from foedus.core.signatures import sign
 from foedus.ports.push import PushMessage, PushUnavailable, to_json
@@ -23,25 +23,6 @@ from foedus.ports.secrets import Secret, SecretMissing
 
 TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
 LEAST_SECRET_CHARACTERS = 16
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-Resolve = Callable[[str, int], Sequence[str]]
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def look_up(host: str, port: int) -> Sequence[str]:
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def is_public(address: IPAddress) -> bool:
-    """Whether the address lies in the open internet, itself and any IPv4 address it wraps."""
-    if isinstance(address, ipaddress.IPv6Address):
-        wrapped = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
-        if address in NAT64:
-            wrapped = ipaddress.IPv4Address(address.packed[-4:])
-        if wrapped:
-            return is_public(wrapped)
-    return address.is_global and not address.is_multicast
 
 
 class WebhookPush:
@@ -120,7 +101,7 @@ class WebhookPush:
         return addresses
 
     def _post(self, address: IPAddress, message_id: str, body: bytes) -> None:
-        host = f"[{address}]" if address.version == 6 else str(address)
+        host = literal(address)
         netloc = host if self._url.port is None else f"{host}:{self._url.port}"
         headers = {
             "Host": self._url.netloc,

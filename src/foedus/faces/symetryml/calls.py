@@ -1,5 +1,6 @@
 """From a signed request to a view and back: who asks, what with, and what went wrong."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from foedus.faces.symetryml.parsing import parsed
 from foedus.ports import Ports
 from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.customers.bodies import Direction, is_sealed, open_body
+from foedus.services.customers.bodies import Direction, is_sealed, open_body, open_secret_body, seal_answer
 from foedus.services.customers.requests import (
     Caller,
     Proof,
@@ -51,6 +52,9 @@ class Call:
     base: str
     client: str
     now: datetime
+    verb: str = ""
+    address: str = ""  # the path as it was sent
+    sent: bytes = b""  # the body as it was sent: ``body`` was opened if it came sealed
 
     @property
     def actor(self) -> Actor:
@@ -67,6 +71,14 @@ class Call:
     def json(self) -> Any:
         """The body as JSON; None without one. Raises Invalid."""
         return parsed(self.body) if self.body.strip() else None
+
+    def secret(self) -> Any:
+        """The JSON of a body that has to come sealed. Raises NotSealed, BadSeal."""
+        return open_secret_body(self.caller, self.sent, self.verb, self.address)
+
+    def sealed(self, value: Any) -> str | dict[str, Any]:
+        """A JSON value that the customer alone reads."""
+        return seal_answer(self.caller, json.dumps(value, separators=(",", ":")).encode(), self.verb, self.address)
 
     def word(self, *names: str) -> str:
         """The query's value under the first of these names that is there. Raises Invalid when none is."""
@@ -130,6 +142,7 @@ def _viewed(request: Request, customer: Customer, proof: Proof, body: bytes, vie
     call = Call(
         ports, caller, dict(request.path_params), _query(message.query), _opened(caller, body, message.verb, path),
         f"{origin_of(request)}{PREFIX}{customer.cid}", request.headers.get("sym-client", "rest")[:100], moment,
+        message.verb, path, body,
     )  # fmt: skip
     if changes:
         take_once(customer, proof, now=moment)

@@ -24,7 +24,7 @@ def project_info(about: ProjectDescription) -> dict[str, Any]:
         "attributeTypes": [letter for _, letter in about.columns],
         "modelsList": [model.name for model in about.models],
         "modelTypeList": [model.algorithm for model in about.models],
-        "dsList": [],
+        "dsList": list(about.sources),
         "modelAssessments": {},
         "modelPredictions": {},
         "params": {**row.params, "sml_project_is_freeze": str(row.frozen).lower()},

@@ -10,12 +10,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from foedus.faces.symetryml.calls import View, endpoint, response_of
 from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.sockets import talk
-from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects
+from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects, sources
 
 _BASE = "/symetry/rest/{cid}"
 _PROJECT = f"{_BASE}/projects/{{pid}}"
 _ENCODER = f"{_BASE}/encoders/{{encoder}}"
-_GET, _POST, _DELETE = ("GET",), ("POST",), ("DELETE",)
+_SOURCE = f"{_BASE}/dss/{{ds}}"
+_GET, _POST, _PUT, _DELETE = ("GET",), ("POST",), ("PUT",), ("DELETE",)
 _EITHER = ("GET", "POST")  # clients change things by GET; whoever can, uses POST
 
 
@@ -47,7 +48,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_PROJECT}/encoderAssign", _EITHER, projects.assign_encoder, changes=True),
     _route(f"{_PROJECT}/export", _GET, projects.export),
     _route(f"{_PROJECT}/import", _POST, projects.import_, changes=True),
-    _route(f"{_PROJECT}/getDsLog", _GET, projects.source_log),
+    _route(f"{_PROJECT}/getDsLog", _GET, sources.log),
     _route(f"{_PROJECT}/getLFStats", _GET, projects.learn_totals),
     _route(f"{_PROJECT}/learn", _POST, learning.learn, changes=True),
     _route(f"{_PROJECT}/forget", _POST, learning.forget, changes=True),
@@ -77,6 +78,18 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_ENCODER}/createKeyValues", _POST, encoders.create_key_values, changes=True),
     _route(f"{_ENCODER}/keyvals/{{key}}", _GET, encoders.key_values),
     _route(f"{_ENCODER}/keyvals/{{key}}/setValue", _EITHER, encoders.set_key_value, changes=True),
+    _route(f"{_BASE}/dss", _GET, sources.list_names),
+    _route(f"{_BASE}/dss/create", _POST, sources.create, changes=True),
+    _route(f"{_BASE}/dss/sample/preview", _POST, sources.preview),
+    _route(f"{_BASE}/projects/dsbrowse", _POST, sources.browse),
+    _route(_SOURCE, _PUT, sources.update, changes=True),
+    _route(_SOURCE, _GET, sources.info),
+    _route(_SOURCE, _DELETE, sources.delete, changes=True),
+    _route(f"{_SOURCE}/sample", _GET, sources.sample),
+    _route(f"{_PROJECT}/addds/{{ds}}", _EITHER, sources.attach, changes=True),
+    _route(f"{_PROJECT}/detachds/{{ds}}", _EITHER, sources.detach, changes=True),
+    _route(f"{_PROJECT}/dss/{{ds}}/learn", _EITHER, sources.learn, changes=True),
+    _route(f"{_PROJECT}/dss/{{ds}}/forget", _EITHER, sources.forget, changes=True),
     WebSocketRoute("/symetry/ws/{call}", talk),
     Route("/symetry/{rest:path}", nowhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 )

@@ -33,3 +33,11 @@ class Frozen(Conflict):
 
 class NotSupported(Invalid):
     """This server does not do that."""
+
+
+class UnknownSource(NotFound):
+    """There is no such data source."""
+
+
+class SourceTaken(Conflict):
+    """There is a data source of that name already."""

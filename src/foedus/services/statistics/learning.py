@@ -93,13 +93,21 @@ def _counted(
     require(actor, Verb.CHANGE, project)
     try:
         summary, columns, learned = summarised(ports, project, frame)
-        apply = _adding(summary, columns) if kind == "learn" else _removing(summary)
-        KEEPER.change(ports, project, Change(apply, also), now=now)
+        change(ports, project, summary, columns, kind, now=now, also=also)
     except PlatformError:
-        _count(project, client, kind, "failed", 0, now)
+        count(project, client, kind, "failed", 0, now)
         raise
-    _count(project, client, kind, "ok", learned.rows, now)
+    count(project, client, kind, "ok", learned.rows, now)
     return learned
+
+
+def change(
+    ports: Ports, project: StatisticsProject, value: Statistics, columns: Columns, kind: str, *, now: datetime,
+    also: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    """Add statistics (``learn``), or take them out again (``forget``). Raises Conflict, TooLarge, Frozen."""
+    apply = _adding(value, columns) if kind == "learn" else _removing(value)
+    KEEPER.change(ports, project, Change(apply, also), now=now)
 
 
 def _adding(value: Statistics, columns: Columns) -> Callable[[Kept], tuple[Statistics, Columns]]:
@@ -146,7 +154,7 @@ def _check_size(kept: Kept, columns: Columns) -> None:
             raise Conflict(f"attribute {name[:80]!r} is {letters[name]} in this project and {letter} in the frame")
 
 
-def _count(project: StatisticsProject, client: str, kind: str, status: str, rows: int, now: datetime) -> None:
+def count(project: StatisticsProject, client: str, kind: str, status: str, rows: int, now: datetime) -> None:
     """Note it for the project's log; what is lost of that to a crash is no loss to the statistics."""
     with transaction.atomic():
         if not StatisticsProject.objects.filter(pk=project.pk).exists():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from foedus.ports import Ports
 from foedus.records.statistics.models import LearnTotal, StatisticsModel, StatisticsProject
 from foedus.services.statistics.keeping import KEEPER, Columns
+from foedus.services.statistics.sources import attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,14 @@ class ProjectDescription:
     columns: Columns
     models: tuple[StatisticsModel, ...]
     rows: int
+    sources: tuple[str, ...] = ()
 
 
 def describe(ports: Ports, project: StatisticsProject) -> ProjectDescription:
     """Raises ProjectMissing."""
     kept = KEEPER.read(ports, project)
     models = StatisticsModel.objects.filter(project=project).defer("fitted").order_by("name")
-    return ProjectDescription(project, kept.columns, tuple(models), kept.value.rows)
+    return ProjectDescription(project, kept.columns, tuple(models), kept.value.rows, tuple(attached(project)))
 
 
 def learn_totals(ports: Ports, project: StatisticsProject) -> list[dict[str, str]]:

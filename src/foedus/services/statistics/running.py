@@ -12,6 +12,7 @@ from foedus.records.shell.models import Job
 from foedus.services.statistics import exploring, jobs, learning
 from foedus.services.statistics.building import build
 from foedus.services.statistics.jobs import Runner, Running
+from foedus.services.statistics.taking import forget_source, learn_source
 
 
 def _learn(job: Running) -> None:
@@ -65,7 +66,7 @@ def _query(fields: Mapping[str, Any]) -> Query:
 
 RUNNERS: Mapping[str, Runner] = {
     "learn": _learn, "forget": _forget, "projects": _nothing, "explore": _explore, "vif": _vif, "pca": _pca,
-    "svd": _svd, "svdfs": _svd, "build": build,
+    "svd": _svd, "svdfs": _svd, "build": build, "learn_source": learn_source, "forget_source": forget_source,
 }  # fmt: skip
 
 

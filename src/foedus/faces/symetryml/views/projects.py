@@ -102,10 +102,5 @@ def import_(call: Call) -> Answer:
     return Answer(status=HTTPStatus.CREATED, text=f"Project Created with id:{call.path['pid']}")
 
 
-def source_log(call: Call) -> Answer:
-    call.project()
-    return Answer({"stringList": {"values": []}})  # nothing learns from sources here
-
-
 def learn_totals(call: Call) -> Answer:
     return Answer({"stringList": {"values": reading.learn_totals(call.ports, call.project())}})

@@ -1,0 +1,1 @@
+"""Where rows lie. A kind of source is ``Source(terms)``, found by its name in entry points ``foedus.sources``."""

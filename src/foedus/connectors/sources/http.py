@@ -1,0 +1,130 @@
+"""Files on web servers. Redirects are checked as the first address was, and never lead from https to http."""
+
+import ipaddress
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from posixpath import basename
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+import httpx
+
+from foedus.connectors.contents import Content, Terms, reading
+from foedus.connectors.internet import literal
+from foedus.core.errors import Invalid
+from foedus.ports.sources import Info, Listing, Reading, SourceMissing, SourceRefuses, SourceUnavailable
+
+TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
+MAX_REDIRECTS = 5
+_MISSING = (404, 410)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PACKED = ("gzip", "deflate")  # what httpx unpacks a bounded piece at a time
+
+
+class HttpSource:
+    """``info``: ``path``, an address that begins with http:// or https://."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._trust = ssl.create_default_context()
+
+    @contextmanager
+    def read(self, info: Info) -> Iterator[Reading]:
+        with translated(), ExitStack() as stack:
+            # trust_env would let a proxy out of the environment connect to what was not checked.
+            client = stack.enter_context(
+                httpx.Client(verify=self._trust, timeout=TIMEOUTS, follow_redirects=False, trust_env=False)
+            )
+            url, response = self._followed(client, stack, checked(info.get("path", "")))
+            content = Content(basename(unquote(url.path)), _bytes(response), _length(response.headers))
+            with reading(content, info, self._terms) as found:
+                yield found
+
+    def browse(self, info: Info) -> Listing:
+        checked(info.get("path", ""))
+        raise Invalid("a web server does not tell which files it has; name the file in path")
+
+    def _followed(self, client: httpx.Client, stack: ExitStack, url: SplitResult) -> tuple[SplitResult, httpx.Response]:
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._asked(client, stack, url)
+            if response.status_code not in _REDIRECTS:
+                _check(response)
+                return url, response
+            target = checked(urljoin(url.geturl(), response.headers.get("location", "")))
+            if url.scheme == "https" and target.scheme != "https":
+                raise SourceRefuses("the source leads from https to http")
+            response.close()
+            url = target
+        raise SourceRefuses(f"the source leads elsewhere more than {MAX_REDIRECTS} times")
+
+    def _asked(self, client: httpx.Client, stack: ExitStack, url: SplitResult) -> httpx.Response:
+        host = url.hostname or ""
+        addresses = self._terms.guard.checked(host, url.port or (443 if url.scheme == "https" else 80))
+        for address in addresses[:-1]:
+            try:
+                return self._asked_at(client, stack, url, address)
+            except httpx.ConnectError:
+                continue
+        return self._asked_at(client, stack, url, addresses[-1])
+
+    def _asked_at(
+        self, client: httpx.Client, stack: ExitStack, url: SplitResult,
+        address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    ) -> httpx.Response:  # fmt: skip
+        netloc = literal(address) if url.port is None else f"{literal(address)}:{url.port}"
+        there = url._replace(netloc=netloc, fragment="").geturl()
+        headers = {"Host": url.netloc, "Accept-Encoding": "identity", "User-Agent": "foedus"}
+        request = client.stream("GET", there, headers=headers, extensions={"sni_hostname": url.hostname})
+        return stack.enter_context(request)
+
+
+def checked(path: str) -> SplitResult:
+    """Raises Invalid for what is no address of a web server, or holds a password."""
+    try:
+        url = urlsplit(path.strip())
+        _ = url.port
+    except ValueError:
+        raise Invalid("path is no address; write https://host/file.csv") from None
+    if url.scheme not in ("http", "https") or not url.hostname or not url.netloc.isascii():
+        raise Invalid("path begins with https:// or http://, and its host is ASCII")
+    if url.username is not None or url.password is not None:
+        raise Invalid("credentials do not belong into an address")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in url.geturl()):
+        raise Invalid("an address has no blanks: write %20")
+    return url
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except httpx.InvalidURL:
+        raise Invalid("path is no address") from None
+    except (httpx.HTTPError, httpx.StreamError) as exc:
+        raise SourceUnavailable(f"the source does not answer as it should: {type(exc).__name__}") from exc
+
+
+def _check(response: httpx.Response) -> None:
+    status = response.status_code
+    if status in _MISSING:
+        raise SourceMissing(f"the source answers {status}: there is no such file")
+    if status >= 500 or status == 429:
+        raise SourceUnavailable(f"the source answers {status}")
+    if status != 200:
+        raise SourceRefuses(f"the source answers {status}")
+    if _encoding(response.headers) not in ("", "identity", *_PACKED):
+        raise SourceRefuses("the source packs its answer in a way that was not asked for")
+
+
+def _bytes(response: httpx.Response) -> Iterator[bytes]:
+    with translated():
+        yield from response.iter_bytes()
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 19 and not _encoding(headers) else None

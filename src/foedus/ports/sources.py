@@ -1,0 +1,76 @@
+"""Data sources: where rows lie that a statistics project learns from, such as files on a web server."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from foedus.core.errors import Invalid, NotFound, Unavailable
+from foedus.core.symetryml.rows import Rows
+
+Info = Mapping[str, str]
+
+
+class SourceMissing(NotFound):
+    """The source holds nothing of that name."""
+
+
+class SourceUnavailable(Unavailable):
+    """The source does not answer."""
+
+
+class SourceRefuses(Invalid):
+    """The source refuses: the credentials, the name or the address are wrong."""
+
+
+class NoSuchKind(Invalid):
+    """This server has no data sources of that type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Rows, batch by batch. ``progress``: how many bytes were taken, of how many if that is known."""
+
+    rows: Iterator[Rows]
+    progress: Callable[[], tuple[int, int | None]] = field(default=lambda: (0, None))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies below ``path``: at most a thousand names. ``marker``: where to go on when there are more."""
+
+    path: str
+    files: tuple[str, ...] = ()
+    dirs: tuple[str, ...] = ()
+    marker: str = ""
+
+
+class Source(Protocol):
+    """One kind of source. ``info`` is what a customer tells of a place: hostile, and it may hold passwords, which no
+    error repeats. Safe to use from many threads; memory does not grow with the source.
+    """
+
+    def read(self, info: Info) -> AbstractContextManager[Reading]:
+        """The rows of the place. Raises SourceMissing, SourceRefuses, SourceUnavailable, Invalid, TooLarge, Forbidden;
+        also while rows are taken. The same place gives the same rows again as long as nobody changes it.
+        """
+        ...
+
+    def browse(self, info: Info) -> Listing:
+        """What there is to read below ``info["path"]``, in order. Raises as ``read`` does."""
+        ...
+
+
+class Sources(Protocol):
+    """All kinds of sources that this server has."""
+
+    def of(self, kind: str) -> Source:
+        """Raises NoSuchKind; Invalid naming the extra when its driver is missing."""
+        ...
+
+
+class NoSources:
+    """A server without sources."""
+
+    def of(self, kind: str) -> Source:
+        raise NoSuchKind(f"this server has no data sources of type {kind[:40]!r}")

@@ -1,0 +1,144 @@
+"""Learning what a source holds: batch by batch into statistics of their own, which join the project's at once.
+
+A worker that dies half-way leaves nothing behind; the next one begins anew, and the rows are counted once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from foedus.core.errors import Invalid, PlatformError, TooLarge, Unavailable
+from foedus.core.statistics import Statistics
+from foedus.core.symetryml.frames import Letter, numbers
+from foedus.core.symetryml.rows import Rows
+from foedus.ports import Ports
+from foedus.ports.sources import SourceRefuses
+from foedus.records.sources.models import SourceUse
+from foedus.records.statistics.models import StatisticsProject
+from foedus.services.statistics import learning, sources
+from foedus.services.statistics.jobs import Running
+from foedus.services.statistics.keeping import KEEPER, Columns
+from foedus.services.statistics.learning import MAX_COLUMNS, known_letters
+from foedus.services.statistics.plans import plan_of
+
+ATTEMPTS = 5  # to reach a source
+MAX_USES = 10_000  # that are kept of a project
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was read so far. ``letters``: types that were told; others are guessed from the first rows they are in."""
+
+    ports: Ports
+    project: StatisticsProject
+    letters: Mapping[str, str] = field(default_factory=dict)
+    skip_bad_rows: bool = False
+    rows: int = 0
+    skipped: int = 0
+    columns: Columns = ()
+    value: Statistics = field(init=False)
+    _known: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.value = Statistics.empty(plan_of(self.project.plan))
+        known = known_letters(KEEPER.read(self.ports, self.project))
+        self._known = {name: letter.value for name, letter in known.items()} | dict(self.letters)
+
+    def take(self, rows: Rows) -> None:
+        """Raises Invalid, TooLarge, Conflict; then nothing of these rows was taken."""
+        for place, name in enumerate(rows.names):
+            if name not in self._known:
+                told = rows.letters[place] if rows.letters else None
+                self._known[name] = told or guessed([row[place] for row in rows.data])
+        frame = rows.frame([self._known[name] for name in rows.names])
+        if self.skip_bad_rows:
+            frame["errorHandling"] = 1
+        value, columns, learned = learning.summarised(self.ports, self.project, frame)
+        seen = {name for name, _ in self.columns}
+        merged = (*self.columns, *(column for column in columns if column[0] not in seen))
+        if len(merged) > MAX_COLUMNS:
+            raise TooLarge(
+                f"the source has more than {MAX_COLUMNS} attributes; ignore (X) categories of very many values"
+            )
+        self.value, self.columns = self.value.merge(value), merged
+        self.rows += learned.rows
+        self.skipped += learned.skipped
+
+
+def guessed(cells: Iterable[object]) -> str:
+    """The type of a column that nobody named: truth values are binary, numbers continuous, the rest a category."""
+    found = [cell for cell in cells if cell is not None]
+    if found and all(isinstance(cell, bool) for cell in found):
+        return Letter.BINARY.value
+    try:
+        numbers("", found, binary=False)
+    except Invalid:
+        return Letter.CATEGORY.value
+    return Letter.CONTINUOUS.value
+
+
+def learn_source(job: Running) -> None:
+    """The rows, the end of the job and the note of it are one transaction."""
+    _take_source(job, "learn")
+
+
+def forget_source(job: Running) -> None:
+    """As ``learn_source``, the other way round."""
+    _take_source(job, "forget")
+
+
+def _take_source(job: Running, kind: str) -> None:
+    payload = job.row.payload
+    row = sources.find_source(job.row.customer, payload["source"])
+    use = SourceUse(project=job.project, source=row.name, source_kind=row.kind, kind=kind, at=job.now)
+    try:
+        place = sources.place_of(job.ports, row)
+        gathered = Gathered(
+            job.ports, job.project, payload.get("letters") or {}, bool(payload.get("skip")) or _skips(place.extra)
+        )
+        _read(job, place, gathered.take)
+        use.status, use.rows, use.skipped = "ok", gathered.rows, gathered.skipped
+
+        def also() -> None:
+            job.done(rows=gathered.rows, skipped=gathered.skipped)
+            use.save(force_insert=True)
+
+        learning.change(job.ports, job.project, gathered.value, gathered.columns, kind, now=job.now, also=also)
+    except Unavailable as exc:
+        if job.lease.attempts < ATTEMPTS:
+            raise
+        _note_failure(use, exc, payload)
+        raise SourceRefuses(f"given up after {ATTEMPTS} attempts: {exc.message}") from exc
+    except PlatformError as exc:
+        _note_failure(use, exc, payload)
+        raise
+    learning.count(job.project, payload.get("client", ""), kind, "ok", gathered.rows, job.now)
+    _prune(job.project)
+
+
+def _read(job: Running, place: sources.Place, take: Callable[[Rows], None]) -> None:
+    told = -1
+    with sources.opened(job.ports, place) as reading:
+        for rows in reading.rows:
+            take(rows)
+            done, size = reading.progress()
+            percent = min(99, 100 * done // size) if size else 0
+            if percent != told:
+                told = percent
+                job.report(percent, 100)
+
+
+def _note_failure(use: SourceUse, exc: PlatformError, payload: Mapping[str, str]) -> None:
+    use.status, use.error = "failed", exc.message[:500]
+    if StatisticsProject.objects.filter(pk=use.project_id).exists():
+        use.save(force_insert=True)
+        learning.count(use.project, payload.get("client", ""), use.kind, "failed", 0, use.at)
+
+
+def _prune(project: StatisticsProject) -> None:
+    oldest = SourceUse.objects.filter(project=project).order_by("-pk").values_list("pk", flat=True)[MAX_USES:][:1]
+    for pk in oldest:
+        SourceUse.objects.filter(project=project, pk__lte=pk).delete()
+
+
+def _skips(extra: Mapping[str, object]) -> bool:
+    return str(extra.get("errorHandling")) == "1"
