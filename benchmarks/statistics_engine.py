@@ -1,7 +1,8 @@
 """How fast rows become statistics, beside a bare X'X of the same array and beside reading its memory.
 
-``python benchmarks/run.py statistics [-- 20 100]``: numbers of attributes. river is measured where it is installed. It
-and scikit-learn keep far less (co-moments only IncrementalPCA, no higher moments), so their figures are kind to them.
+``python benchmarks/run.py statistics_engine [-- 20 100]``: numbers of attributes. river is measured where it is
+installed. It and scikit-learn keep far less (co-moments only IncrementalPCA, no higher moments), so their figures are
+kind to them.
 """
 
 import sys
