@@ -40,6 +40,10 @@ class Retention:
     def keeps_all(self) -> bool:
         return self.keep_last is None and self.keep_every is None and self.keep_days is None
 
+    @property
+    def drops_nothing(self) -> bool:
+        return self.keeps_all and self.keep_updates is None
+
     def dropped(
         self, made: Iterable[tuple[int, datetime]], best_first: Sequence[int], needed: Collection[int], now: datetime
     ) -> list[int]:

@@ -33,8 +33,8 @@ def retention_of(project: Project) -> Retention:
 
 
 def promise_retention(ports: Ports, project: Project, now: datetime) -> None:
-    """Have what the project need not keep dropped, by a job of the caller's transaction."""
-    if project.face == NATIVE:
+    """Have what the project need not keep dropped, by a job of the caller's transaction; none where all is to stay."""
+    if project.face == NATIVE and not retention_of(project).drops_nothing:
         jobs.enqueue(ports, RETAIN_JOB, str(project.pk), now, after_s=SOON_S, project=project.pk)
 
 
