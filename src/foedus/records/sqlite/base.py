@@ -2,16 +2,18 @@
 
 SQLite has one writer at a time, and lets the others sleep ever longer, up to a tenth of a second, before they look
 again. With dozens of participants that hand in at once, most of a round was such sleep, and whoever came last could
-be first. Here writers wait for a lock on a file beside the database, which the system gives to the next of them, in
-whatever process, the moment it is free; and takes from those that die. SQLite's own lock still decides: a program
-that knows nothing of the queue is waited for as before.
+be first. Here writers take turns (see ``turns``), and wait no longer for one than SQLite itself would. SQLite's own
+lock still decides: a program that knows nothing of the queue is waited for as before.
 """
 
-import fcntl
-import os
 from typing import Any
 
 from django.db.backends.sqlite3 import base
+from django.db.utils import OperationalError
+
+from foedus.records.sqlite.turns import Turns, turns_at
+
+_TIMEOUT_S = 5.0  # SQLite's, where the options give none
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -19,7 +21,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._queue: int | None = None
+        self._turn: Turns | None = None
 
     def _start_transaction_under_autocommit(self) -> None:
         self._take_turn()
@@ -43,17 +45,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._close()  # type: ignore[misc]
         finally:
-            if self._queue is not None:
-                os.close(self._queue)  # and with it the turn
-                self._queue = None
+            self._give_up_turn()
 
     def _take_turn(self) -> None:
-        if self.is_in_memory_db():
+        if self.is_in_memory_db() or self._turn is not None:
             return
-        if self._queue is None:
-            self._queue = os.open(f"{self.settings_dict['NAME']}-queue", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._queue, fcntl.LOCK_EX)
+        turns = turns_at(f"{self.settings_dict['NAME']}-queue")
+        if not turns.take(self.settings_dict["OPTIONS"].get("timeout", _TIMEOUT_S)):
+            raise OperationalError("database is locked: whoever writes to it does not come to an end")
+        self._turn = turns
 
     def _give_up_turn(self) -> None:
-        if self._queue is not None:
-            fcntl.flock(self._queue, fcntl.LOCK_UN)
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            turn.give_up()
