@@ -27,7 +27,7 @@ def change(project: str, url: str | None, token: str | None, **given: str | None
     fields: dict[str, Any] = {}
     for name, text in given.items():
         if text is not None:
-            fields[name] = text if name == "state" else _read(name, text, ruled=name in ("policy", "strategy"))
+            fields[name] = text if name == "state" else read_options(name, text, ruled=name in ("policy", "strategy"))
     if not fields:
         raise Invalid("say what to change: see foedus change --help")
     with operator_of(url, token) as operator:
@@ -37,7 +37,8 @@ def change(project: str, url: str | None, token: str | None, **given: str | None
         click.echo(f"  {reason.text}")
 
 
-def _read(name: str, text: str, *, ruled: bool) -> dict[str, Any]:
+def read_options(name: str, text: str, *, ruled: bool) -> dict[str, Any]:
+    """``KEY=VALUE ...``, or with ``ruled`` a rule: a name and its options. Raises Invalid."""
     words = text.split()
     if not ruled:
         return {} if words == ["none"] else _options(name, words)

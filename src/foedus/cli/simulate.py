@@ -2,26 +2,37 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from foedus.cli.simulate_app import app, prepare_environment
 from foedus.core.fleet.modes import DatasetType, TrainingMode
 
 if TYPE_CHECKING:
     from foedus.simulation.flaas.backstage import Backstage
 
 
-@click.group()
+class AppGroup(click.Group):
+    """A group whose first word, where it is no command, is an app for the command ``app``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["app", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=AppGroup, subcommand_metavar="APP [OPTIONS] | COMMAND [ARGS]...")
 def simulate() -> None:
-    """Try a server with simulated participants."""
+    """Run an app of your own with many participants: `foedus simulate APP`, short for `foedus simulate app APP`."""
+
+
+simulate.add_command(app)
 
 
 @simulate.command()
@@ -65,7 +76,7 @@ def flaas(
     *, split: str, mode: str, unplugged: int, repeating: int, vanishing: int, output: Path, as_json: bool, **plain: Any
 ) -> None:
     """Run a FLaaS project from its start to its end: a real server, and phones that train for real."""
-    _prepare_environment()
+    prepare_environment()
     from foedus.simulation.flaas.options import StudyOptions
     from foedus.simulation.flaas.study import faults_of, run_study, threads_here
     from foedus.simulation.table import RoundTable
@@ -113,17 +124,6 @@ def connect(data: Path) -> "Iterator[Backstage]":
         yield found
 
 
-def _prepare_environment() -> None:
-    """A study has a server of its own: what is configured for another one must not reach it."""
-    for name in [name for name in os.environ if name.startswith("FOEDUS_") or name == "DATABASE_URL"]:
-        del os.environ[name]
-    from foedus.simulation.threads import ONE_THREAD
-
-    os.environ.update(ONE_THREAD)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-
-
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """What phones complain of, a line each."""
@@ -145,7 +145,3 @@ def _logging_to(path: Path) -> Iterator[None]:
             yield
         finally:
             structlog.reset_defaults()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
-    raise KeyboardInterrupt

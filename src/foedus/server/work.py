@@ -18,6 +18,7 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
+from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics.running import run_statistics_job
@@ -57,6 +58,15 @@ ABANDONED: Mapping[str, Handler] = {
 SLOW = frozenset(
     {COLLECT_JOB, DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB}
 )
+
+
+def do_due(ports: Ports, now: datetime) -> int:
+    """Do whatever is due at ``now``, where time is what the caller says; how many jobs. What goes wrong is raised."""
+    done = 0
+    while (job := jobs.claim(now)) is not None:
+        HANDLERS[job.kind](ports, job, now=now)
+        done += 1
+    return done
 
 
 class Clockwork:

@@ -1,7 +1,9 @@
 """The rounds of a run as they happen: a live table on a terminal, lines in a pipe, JSON lines for programs."""
 
 import json
+import math
 import sys
+import time
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO
@@ -11,6 +13,8 @@ from rich.live import Live
 from rich.text import Text
 
 Form = Literal["live", "lines", "json"]
+_DRAWN_EVERY_S = 0.1
+_BAR_CHARACTERS = 24
 NONE = "–"  # noqa: RUF001 - an en dash, for a value that is not there
 
 
@@ -39,6 +43,7 @@ class RoundRow:
 class _Rendering(Protocol):
     def started(self, number: int, invited: int) -> None: ...
     def waiting(self, number: int, text: str, reported: int | None) -> None: ...
+    def progress(self, number: int, reported: int, rate: float) -> None: ...
     def finished(self, row: RoundRow) -> None: ...
     def close(self) -> None: ...
 
@@ -66,6 +71,10 @@ class RoundTable:
         if said != self._said:
             self._said = said
             self._rendering.waiting(self._number, *said)
+
+    def progress(self, reported: int, rate: float) -> None:
+        """How many of those invited are through, and how many a second; as often as it happens. For terminals alone."""
+        self._rendering.progress(self._number, reported, rate)
 
     def round_finished(self, row: RoundRow) -> None:
         self._rendering.finished(row)
@@ -107,10 +116,20 @@ class _Live:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._rounds = rounds
         self._reported, self._invited = 0, 0
+        self._drawn_at = -math.inf
 
     def started(self, number: int, invited: int) -> None:
         self._reported, self._invited = 0, invited
         self._draw(number, "")
+
+    def progress(self, number: int, reported: int, rate: float) -> None:
+        now = time.monotonic()
+        if now - self._drawn_at < _DRAWN_EVERY_S:
+            return
+        self._drawn_at, self._reported = now, reported
+        full = _BAR_CHARACTERS * reported // max(1, self._invited)
+        bar = "━" * full + "╌" * (_BAR_CHARACTERS - full)
+        self._draw(number, f"{bar} {rate:.0f} a second")
 
     def waiting(self, number: int, text: str, reported: int | None) -> None:
         self._reported = self._reported if reported is None else reported
@@ -165,6 +184,9 @@ class _Lines:
             self._counted = number
         self._write(f"round {number}: {text}" if number else text)
 
+    def progress(self, number: int, reported: int, rate: float) -> None:
+        """A line for each would be too many."""
+
     def finished(self, row: RoundRow) -> None:
         number, reported, seconds, loss, accuracy = row.cells()
         self._write(f"round {number}: {reported} reported, {seconds} s, mean loss {loss}, accuracy {accuracy}")
@@ -188,6 +210,9 @@ class _JsonLines:
 
     def waiting(self, number: int, text: str, reported: int | None) -> None:
         self._write("round.waiting", {"number": number, "text": text, "reported": reported})
+
+    def progress(self, number: int, reported: int, rate: float) -> None:
+        """A line for each would be too many."""
 
     def finished(self, row: RoundRow) -> None:
         self._write("round.finished", asdict(row))

@@ -24,6 +24,12 @@ class TestFilesystemBlobs(BlobsContract):
         return FilesystemBlobs.from_url("file:", data=tmp_path)
 
 
+class TestFilesystemBlobsThatNobodyNeedsAfterACrash(BlobsContract):
+    @pytest.fixture
+    def blobs(self, tmp_path):
+        return FilesystemBlobs(tmp_path, durable=False)
+
+
 def python(code, *arguments, **options):
     """Another process with ``blobs`` on the folder that is its first argument."""
     head = "import sys, pathlib\nfrom foedus.connectors.blobs.filesystem import FilesystemBlobs\n"

@@ -78,11 +78,13 @@ def _remove(path: Path) -> None:
 class FilesystemBlobs:
     """Blobs as files below ``root``. Many hosts want ``s3``.
 
-    Files in the making that are older than ``stale_after_s`` and in nobody's hands are removed at start.
+    Files in the making that are older than ``stale_after_s`` and in nobody's hands are removed at start. Those that are
+    not ``durable`` do not wait for the disk: for folders that nobody needs after a crash.
     """
 
-    def __init__(self, root: Path, *, stale_after_s: float = 3600.0) -> None:
+    def __init__(self, root: Path, *, stale_after_s: float = 3600.0, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         self._staging = root / "staging"
         self._lock = threading.Lock()
         self._opened: tuple[Path, Callable[[], object]] | None = None
@@ -218,19 +220,27 @@ class FilesystemBlobs:
         """Give the synced file its name: a reader sees the old blob or the new one, also after a power cut."""
         file.flush()
         os.fchmod(file.fileno(), 0o440)
-        os.fsync(file.fileno())
+        self._sync(file)
         target = self._path(key)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
-            sync_folder(self._root)
+            self._sync_folder(self._root)
         if target.suffix == ".long" and not target.with_suffix(".key").exists():
             with self._staged() as (name, name_file):
                 name_file.write(key.encode())
                 name_file.flush()
-                os.fsync(name_file.fileno())
+                self._sync(name_file)
                 name.replace(target.with_suffix(".key"))
         part.replace(target)
-        sync_folder(target.parent)
+        self._sync_folder(target.parent)
+
+    def _sync(self, file: BinaryIO) -> None:
+        if self._durable:
+            os.fsync(file.fileno())
+
+    def _sync_folder(self, folder: Path) -> None:
+        if self._durable:
+            sync_folder(folder)
 
     def _moved(self, path: Path, source: BinaryIO, key: str) -> bool:
         """Publish the caller's own file, if it is one that nobody else can reach and on the same file system."""

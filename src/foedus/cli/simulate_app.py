@@ -1,0 +1,202 @@
+"""``foedus simulate APP``: many participants of somebody's own app, in one tree of processes."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from foedus.cli.change import read_options
+from foedus.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from foedus.ports import Ports
+    from foedus.simulation.app.app import App, Place
+    from foedus.simulation.app.engines import Engine
+    from foedus.simulation.app.report import Report
+    from foedus.simulation.table import RoundTable
+
+_MAX_SEED = (1 << 31) - 1
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_POLICY = "quorum quorum=0.5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The options of the command."""
+
+    participants: int
+    rounds: int
+    seed: int
+    engine: str
+    workers: int
+    scheduler: str | None
+    policy: str
+    strategy: str
+    update_kind: str
+    settings: str
+    evaluate_every: int | None
+    model: Path | None
+    output: Path | None
+
+
+@click.command()
+@click.argument("place", metavar="APP")
+@click.option("--participants", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="Complete rounds to train.")
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Who trains.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=os.cpu_count() or 1, help="Processes that train.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster. [default: one on this machine]")
+@click.option("--seed", type=click.IntRange(0, _MAX_SEED), default=7, show_default=True, help="Same seed, same model.")
+@click.option("--policy", default=_POLICY, show_default=True, help="Such as 'buffered buffer=4 concurrency=8'.")
+@click.option("--strategy", default="fedavg", show_default=True, help="Such as 'fedadam lr=0.01'.")
+@click.option("--update-kind", type=click.Choice(["weights", "delta"]), default="weights", show_default=True)
+@click.option("--settings", default="none", metavar="KEY=VALUE ...", help="Of the app, over those it has itself.")
+@click.option("--evaluate-every", type=click.IntRange(0), help="Checkpoints. [default: 1 if the app has evaluate]")
+@click.option("--model", type=_FILE, help="To begin with: safetensors. [default: the app's initial_model]")
+@click.option("--output", type=_FILE, help="Gets the last model: safetensors.")
+@click.option("--json", "json_file", metavar="FILE", help="Gets the report; - prints it.")
+def app(place: str, json_file: str | None, **options: Any) -> None:
+    """Run APP, as module:function or file.py[:function], with many participants."""
+    began = time.perf_counter()
+    wanted = Wanted(**options)
+    prepare_environment()
+    try:
+        with tempfile.TemporaryDirectory(prefix="foedus-simulation-") as folder:
+            report = _simulated(place, wanted, Path(folder), began, to_stderr=json_file == "-")
+    except KeyboardInterrupt:
+        click.echo("stopped; nothing is left running", err=True)
+        sys.exit(130)
+    if json_file == "-":
+        click.echo(json.dumps(report.to_json()))
+    else:
+        click.echo("\n".join(report.lines()))
+        if json_file is not None:
+            Path(json_file).write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    if report.state != "finished":
+        sys.exit(1)
+
+
+def _simulated(text: str, wanted: Wanted, folder: Path, began: float, *, to_stderr: bool) -> "Report":
+    from foedus.simulation.app.app import Place, load
+    from foedus.simulation.app.report import Report
+    from foedus.simulation.table import RoundTable
+
+    place = Place.of(text)
+    with _engine(wanted) as engine:
+        loaded = load(place)
+        report = Report(text, wanted.participants, wanted.engine, engine.workers, wanted.seed)
+        with RoundTable(rounds=wanted.rounds, output=sys.stderr if to_stderr else None) as table:
+            _run(place, loaded, wanted, folder, engine, report, table, began)
+    return report
+
+
+def _run(
+    place: "Place", loaded: "App", wanted: Wanted, folder: Path, engine: "Engine", report: "Report",
+    table: "RoundTable", began: float,
+) -> None:  # fmt: skip
+    ports = _server(folder)
+    from foedus.core.arrays import Arrays
+    from foedus.core.codecs import safetensors
+    from foedus.server.work import do_due
+    from foedus.services.learning.projects import Rule
+    from foedus.simulation.app.run import Simulation
+    from foedus.simulation.app.world import Plan, World
+
+    policy = read_options("policy", wanted.policy, ruled=True)
+    policy["options"] = {"rounds": wanted.rounds, **policy["options"]}
+    model = (
+        Arrays(dict(loaded.first_model(wanted.seed)))
+        if wanted.model is None
+        else safetensors.decode(_content(wanted.model))
+    )
+    plan = Plan(
+        participants=wanted.participants,
+        policy=Rule(**policy),
+        strategy=Rule(**read_options("strategy", wanted.strategy, ruled=True)),
+        settings={**loaded.settings, **_settings(wanted.settings)},
+        update_kind=wanted.update_kind,
+        evaluate_every=_evaluate_every(loaded, wanted.evaluate_every),
+        seed=wanted.seed,
+    )
+    world = World.create(ports, do_due, plan, model)
+    report.ready_s = time.perf_counter() - began
+    simulation = Simulation(world, engine, place, report, table, lambda text: click.echo(text, err=True))
+    simulation.run()
+    if wanted.output is not None:
+        with ports.blobs.local(world.latest().blob) as path:
+            wanted.output.write_bytes(path.read_bytes())
+
+
+def _engine(wanted: Wanted) -> "AbstractContextManager[Engine]":
+    from foedus.simulation.app import engines
+
+    if wanted.engine == "dask":
+        return engines.on_dask(wanted.scheduler, wanted.workers)
+    return engines.local(min(wanted.workers, wanted.participants))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise Invalid(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _settings(text: str) -> Mapping[str, Any]:
+    return read_options("settings", text, ruled=False)
+
+
+def _evaluate_every(loaded: "App", given: int | None) -> int:
+    if loaded.evaluate is None:
+        if given:
+            raise Invalid("--evaluate-every needs an app that has evaluate(model, settings)")
+        return 0
+    return 1 if given is None else given
+
+
+def _server(folder: Path) -> "Ports":
+    """What a server stands on, in ``folder``, which nobody needs after the run: nothing waits for the disk."""
+    os.environ.update(FOEDUS_DATA=str(folder), FOEDUS_BUS_URL="memory:")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "foedus.server.settings"
+    import django
+    from django.apps import apps
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from foedus import bootstrap
+    from foedus.connectors.blobs.filesystem import FilesystemBlobs
+    from foedus.server.start import configure_logging
+
+    configure_logging("error", "auto")
+    database = settings.DATABASES["default"]
+    database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+    django.setup()
+    # A new database needs no history: the tables are made as they are now, in a tenth of the time.
+    settings.MIGRATION_MODULES = {config.label: None for config in apps.get_app_configs()}
+    call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
+    return replace(bootstrap.ports(), blobs=FilesystemBlobs(folder / "blobs", durable=False))
+
+
+def prepare_environment() -> None:
+    """A simulation has a server of its own: what is configured for another one must not reach it."""
+    for name in [name for name in os.environ if name.startswith("FOEDUS_") or name == "DATABASE_URL"]:
+        del os.environ[name]
+    from foedus.simulation.threads import ONE_THREAD
+
+    os.environ.update(ONE_THREAD)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
+    raise KeyboardInterrupt

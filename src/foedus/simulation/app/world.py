@@ -1,0 +1,209 @@
+"""A project and its participants, as the services know them, in a time that moves only when nothing else is left to do.
+
+Nobody is slow there: deadlines pass when a round waits for them, and not because training takes long on this machine.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from foedus.core.arrays import Arrays
+from foedus.core.codecs import safetensors
+from foedus.core.codecs.packed import ENCODINGS
+from foedus.ports import Ports
+from foedus.records.accounts.models import Organisation, Participant, User
+from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
+from foedus.records.learning.queries import find_latest_checkpoint, get_project
+from foedus.sdk import answers
+from foedus.services.accounts.credentials import actor_of_user
+from foedus.services.learning import clock, tasks
+from foedus.services.learning.checkpoints import report_score
+from foedus.services.learning.equipment import Equipment
+from foedus.services.learning.projects import CreateProject, Rule, create_project, put_initial_model
+from foedus.services.learning.rules import policy_of
+from foedus.services.learning.submitting import submit_update
+from foedus.services.learning.updates import SubmitUpdate
+from foedus.services.learning.waiting import reasons_of
+from foedus.services.shell import jobs
+from foedus.services.shell.authorisation import Actor, Kind
+from foedus.services.shell.staging import staged
+from foedus.simulation.app.work import PROJECT, Trained
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+BETWEEN_ROUNDS = timedelta(seconds=1)
+_ROWS = 1000
+
+DoJobs = Callable[[Ports, datetime], int]
+"""Does what is due at that moment; how many jobs that were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the project goes by; the words are those of ``CreateProject``."""
+
+    participants: int
+    policy: Rule
+    strategy: Rule = field(default_factory=lambda: Rule(name="fedavg"))
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    update_kind: str = "weights"
+    evaluate_every: int = 0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class World:
+    """The project named ``simulation``. Participant ``index`` of ``actors`` is called ``participant-<index>``."""
+
+    ports: Ports
+    do_jobs: DoJobs
+    operator: Actor
+    actors: tuple[Actor, ...]
+    evaluates: bool
+    now: datetime = BEGINNING
+
+    @classmethod
+    def create(cls, ports: Ports, do_jobs: DoJobs, plan: Plan, model: Arrays) -> "World":
+        """Raises Invalid for rules that do not fit."""
+        organisation = Organisation.objects.create(name=PROJECT, created_at=BEGINNING)
+        operator = actor_of_user(User.objects.create(username=PROJECT, organisation=organisation))
+        create_project(
+            ports, operator,
+            CreateProject(
+                key=PROJECT, strategy=plan.strategy, policy=plan.policy, settings=plan.settings,
+                update_kind=plan.update_kind, evaluate_every=plan.evaluate_every, seed=plan.seed,
+            ),
+            now=BEGINNING,
+        )  # fmt: skip
+        world = cls(ports, do_jobs, operator, (), evaluates=plan.evaluate_every > 0)
+        world._enrol(organisation, plan.participants)
+        chunks = safetensors.chunks(model)
+        with staged(ports.scratch, chunks, safetensors.size_bytes(model.layout)) as body:
+            put_initial_model(ports, operator, PROJECT, body, now=BEGINNING)
+        return world
+
+    def _enrol(self, organisation: Organisation, participants: int) -> None:
+        """Everybody at once, before the project runs, and there already."""
+        project = self.project
+        with transaction.atomic():
+            people = Participant.objects.bulk_create(
+                [
+                    Participant(organisation=organisation, name=f"participant-{index}", created_at=BEGINNING)
+                    for index in range(participants)
+                ],
+                batch_size=_ROWS,
+            )
+            Membership.objects.bulk_create(
+                [
+                    Membership(
+                        project=project, participant=person, joined_at=BEGINNING, seen_at=BEGINNING,
+                        evaluates=self.evaluates,
+                    )
+                    for person in people
+                ],
+                batch_size=_ROWS,
+            )  # fmt: skip
+        self.actors = tuple(Actor(Kind.PARTICIPANT, p.pk, p.name, organisation.pk) for p in people)
+
+    @property
+    def project(self) -> Project:
+        return get_project(PROJECT)
+
+    def tasks(self) -> list[tuple[int, answers.Task]]:
+        """What there is to do now, by participant. Where the policy invites, others have nothing to ask for."""
+        project = self.project
+        asking = set(range(len(self.actors)))
+        if not self.evaluates and policy_of(project).invites:
+            invited = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
+            ids = set(invited.values_list("membership__participant_id", flat=True))
+            asking = {index for index, actor in enumerate(self.actors) if actor.id in ids}
+        found = ((index, self._ask(self.actors[index])) for index in sorted(asking))
+        return [(index, task) for index, task in found if task is not None]
+
+    def _ask(self, actor: Actor) -> answers.Task | None:
+        answer = tasks.next_task(
+            self.ports, actor, PROJECT, evaluates=self.evaluates, now=self.now, explain=False
+        )  # fmt: skip
+        match answer.task:
+            case tasks.Train() as task:
+                return _training(answer, task)
+            case tasks.Evaluate(checkpoint=checkpoint):
+                return answers.Task(
+                    "evaluate", checkpoint=_checkpoint(checkpoint), settings=answer.project.settings, evaluate=True
+                )
+        return None
+
+    def submit(self, index: int, task: answers.Task, update: Trained) -> None:
+        """Raises what ``submit_update`` raises."""
+        command = SubmitUpdate(
+            project=PROJECT, round=task.round or 0, examples=update.examples, metrics=dict(update.metrics)
+        )
+        with staged(self.ports.scratch, [update.data], len(update.data), update.digest) as body:
+            submit_update(self.ports, self.actors[index], command, body, now=self.now)
+
+    def decline(self, index: int, task: answers.Task, kind: str) -> None:
+        tasks.decline(self.ports, self.actors[index], PROJECT, task.round or 0, kind, now=self.now)
+
+    def score(self, index: int, checkpoint: int, metrics: Mapping[str, float], examples: float) -> None:
+        report_score(self.ports, self.actors[index], PROJECT, checkpoint, metrics, examples, now=self.now)
+
+    def passes(self, time: timedelta) -> None:
+        """Time passes, and everybody is still there."""
+        self.now += time
+        Membership.objects.filter(project__key=PROJECT, state=Membership.State.ACTIVE).update(seen_at=self.now)
+
+    def leap(self) -> bool:
+        """To the next moment at which something happens by itself; False when nothing will."""
+        moments = [m for m in (self.project.next_check_at, jobs.next_due_at(self.now)) if m is not None]
+        if not moments:
+            return False
+        self.passes(max(timedelta(0), min(moments) - self.now))
+        done = self.do_jobs(self.ports, self.now)
+        ticked = clock.tick(self.ports, now=self.now)
+        return bool(done or ticked)
+
+    def rounds_after(self, number: int) -> list[Round]:
+        """Those that are over, oldest first."""
+        over = Round.objects.filter(project__key=PROJECT, number__gt=number, closed_at__isnull=False)
+        return list(over.select_related("checkpoint").order_by("number"))
+
+    def reasons(self) -> str:
+        return " ".join(reason.text for reason in reasons_of(self.project, self.now))
+
+    def latest(self) -> Checkpoint:
+        found = find_latest_checkpoint(self.project)
+        assert found is not None, "the project began with a model"  # noqa: S101
+        return found
+
+
+def _training(answer: tasks.Answer, task: tasks.Train) -> answers.Task:
+    """The task as ``run_participant`` would get it."""
+    equipment = answer.equipment
+    return answers.Task(
+        "train",
+        round=task.round.number,
+        checkpoint=_checkpoint(task.checkpoint),
+        settings=task.round.settings if equipment is None else dict(equipment.settings),
+        update_kind=answer.project.update_kind,
+        encodings=tuple(ENCODINGS),
+        strategy=None if equipment is None else _offer(equipment),
+        deadline_at=task.round.deadline_at,
+        evaluate=task.evaluate,
+    )
+
+
+def _offer(equipment: Equipment) -> answers.StrategyOffer:
+    state, needs = equipment.state, equipment.needs
+    return answers.StrategyOffer(
+        equipment.strategy,
+        sends=tuple(needs.sent),
+        state=None if state is None else answers.SentState(state.digest, state.size_bytes),
+        returns=tuple(needs.returned),
+        metrics=tuple(needs.metrics),
+    )
+
+
+def _checkpoint(row: Checkpoint) -> answers.Checkpoint:
+    return answers.Checkpoint(row.number, row.digest, row.size_bytes, row.round_number)

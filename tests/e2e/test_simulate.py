@@ -1,0 +1,47 @@
+"""``foedus simulate APP`` as somebody calls it, in processes and on a Dask cluster."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FOEDUS = Path(sys.executable).with_name("foedus")
+APP = Path(__file__).parents[2] / "examples" / "simulation" / "app.py"
+
+
+def simulate(*words, status=0, cwd=None):
+    """What the command prints to standard output, and to standard error."""
+    command = [FOEDUS, "simulate", *map(str, words)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, timeout=110)
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_processes_and_dask_train_the_same_model(tmp_path):
+    words = (APP, "--participants", 6, "--rounds", 2, "--workers", 2)
+
+    simulate(*words, "--json", tmp_path / "report.json")
+    printed, _ = simulate(*words, "--engine", "dask", "--json", "-")
+
+    here, there = json.loads((tmp_path / "report.json").read_text()), json.loads(printed)
+    assert here["digest"] == there["digest"]
+    assert here["updates"] == there["updates"] == 12
+    errors = [scores["error"] for _, scores in sorted(there["scores"].items())]
+    assert errors[2] < errors[1] < errors[0]
+
+
+def test_what_is_wrong_with_an_app_is_told_in_its_own_words_and_nothing_is_left_behind(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import math\ndef train(model, settings):\n    math.sqrt(-1)\ninitial_model = dict\n"
+    )
+
+    _, told = simulate("mine:train", "--workers", 1, status=1, cwd=tmp_path)
+
+    assert "no tensors" in told
+    assert "Traceback" not in told
+
+
+def test_the_command_for_flaas_is_still_there():
+    printed, _ = simulate("flaas", "--help")
+
+    assert "FLaaS project" in printed
