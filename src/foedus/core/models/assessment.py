@@ -29,7 +29,7 @@ class Roc:
 
 
 def roc(truth: Floats, scores: Floats) -> Roc:
-    """``truth`` 0 or 1, ``scores`` higher where 1 is likelier; equal ones are one step. Raises Invalid for one class."""
+    """``truth`` 0 or 1, ``scores`` higher where 1 is likelier; equal ones are one step. Raises Invalid."""
     truth, scores = _binary(truth, scores)
     order = np.argsort(-scores, kind="stable")
     steps = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)

@@ -54,12 +54,12 @@ class Jury:
         return criterion.sign * criterion.of(self._truth(criterion.takes), found)
 
     def _truth(self, takes: str) -> NDArray[Any]:
-        columns = [np.asarray(self.frame[name], np.float64) for name in self.targets]
+        columns: list[NDArray[Any]] = [np.asarray(self.frame[name], np.float64) for name in self.targets]
         if takes != "labels":
-            return np.asarray(columns[0])
+            return columns[0]
         if len(columns) == 1:
             return np.where(columns[0] > 0.5, "1", "0")
-        return np.array(self.targets, dtype=np.str_)[np.column_stack(columns).argmax(axis=1)]
+        return np.asarray(np.array(self.targets, dtype=np.str_)[np.column_stack(columns).argmax(axis=1)])
 
     def _found(self, outputs: Outputs, takes: str) -> NDArray[Any]:
         res = outputs["res"]
@@ -67,7 +67,7 @@ class Jury:
             case "numbers" if res.dtype.kind == "f":
                 return res
             case "labels":
-                return res if res.dtype.kind == "U" else np.where(res > 0.5, "1", "0")
+                return np.asarray(res if res.dtype.kind == "U" else np.where(res > 0.5, "1", "0"))
             case "decisions":
                 return res if res.dtype.kind == "f" else (res == "1").astype(np.float64)
             case "scores":
