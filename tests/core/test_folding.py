@@ -273,4 +273,4 @@ def test_peak_memory_does_not_grow_with_the_number_of_updates(tmp_path):
     few, many = peak(2), peak(64)
 
     assert many < few + 2 * 2**20  # a second thread with its scratch; sixty models would be 240 MB
-    assert many < model.layout.nbytes + 4 * 2**20  # two threads of four rows of 256 KiB, and blocks on their way
+    assert many < model.layout.nbytes + 4 * 2**20  # two threads of two rows of 512 KiB, and what is read

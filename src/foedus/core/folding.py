@@ -1,6 +1,6 @@
 """Means over any number of updates in the memory of one model, the same to the last bit in whatever order they arrive.
 
-Updates are put into a fixed order, then read block by block into float64 accumulators that fit a processor's cache.
+Updates are put into a fixed order, then read pack by pack into float64 accumulators that fit a processor's cache.
 Weights are first scaled by a power of two, so that they add up to less than one half: that rounds nothing and lets
 no sum overflow. Why this and not an exact accumulator: ``docs/explanation/order-free-sums.md``.
 """
@@ -17,8 +17,9 @@ import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.errors import Invalid, NoUpdates
+from foedus.core.packs import Pack, Reader, memory_for, naming, packs, reader, widen
 
-BLOCK_ELEMENTS = 1 << 15  # two accumulators of 256 KiB stay in a cache of the second level
+BLOCK_ELEMENTS = 1 << 16  # two rows of 512 KiB stay in a cache, and a file is not opened too often
 THREADS = 2  # NumPy lets go of the interpreter within a block; more threads wait for memory
 _WORTH_THREADS = 1 << 22  # elements to read; below that a thread costs more than it brings
 _EXACT = 1 << 53  # float64 holds every integer up to here
@@ -171,15 +172,22 @@ class _Fold:
         """The mean, plus (or, with ``sign`` -1, minus) ``base``."""
         layout = Layout(tuple(spec for spec in self.layout if only(spec)))
         result = empty(layout)
-        blocks = list(spans(layout, block_elements))
+        blocks = list(packs(layout, block_elements))
+        readers = [reader(source) for source in self.sources]
 
-        def work(share: Sequence[tuple[TensorSpec, int, int]]) -> None:
-            scratch = _Scratch.of(max((stop - start for _, start, stop in share), default=0))
-            for spec, start, stop in share:
-                with guarded(spec):
-                    mean = self._mean(spec, start, stop, scratch)
+        def work(share: Sequence[Pack]) -> None:
+            scratch = _Scratch.of(share)
+
+            def fold(pack: Pack) -> None:
+                with guarded(pack.spec):
+                    mean = self._mean(readers, pack, scratch)
+                for (spec, start, stop), place in pack.places():
                     offset = None if base is None else base.block(spec.name, start, stop)
-                    finish(mean, offset, sign, out=result[spec.name].reshape(-1)[start:stop])
+                    with guarded(spec):
+                        finish(mean[place], offset, sign, out=result[spec.name].reshape(-1)[start:stop])
+
+            for pack in share:
+                naming(fold, pack)
 
         if threads == 1 or layout.size * len(self.sources) < _WORTH_THREADS:
             work(blocks)
@@ -188,16 +196,17 @@ class _Fold:
                 list(pool.map(work, [blocks[i::threads] for i in range(threads)]))
         return Arrays(result)
 
-    def _mean(self, spec: TensorSpec, start: int, stop: int, scratch: "_Scratch") -> Tensor:
-        """One block of the mean in float64, in ``scratch``."""
-        total, term, least, most = scratch.cut(stop - start)
-        clamped = spec.dtype in ("float64", "int64", "uint64")
-        for i, (source, weight) in enumerate(zip(self.sources, self.weights, strict=True)):
-            block = source.block(spec.name, start, stop)
-            if clamped and spec.dtype != "float64":
-                check_exact(spec, block)
+    def _mean(self, readers: Sequence[Reader], pack: Pack, scratch: "_Scratch") -> Tensor:
+        """One pack of the mean in float64, in ``scratch``."""
+        total, term, least, most = scratch.cut(pack.size)
+        clamped = _is_clamped(pack)
+        for i, (read, weight) in enumerate(zip(readers, self.weights, strict=True)):
+            parts = read(pack, scratch.memory)
+            if clamped and pack.spec.dtype != "float64":
+                for part in parts:
+                    check_exact(pack.spec, part)
             target = term if i else total  # starting from a term, not from 0.0, keeps the sign of -0.0
-            target[...] = block
+            widen(parts, target)
             if clamped:
                 np.minimum(least if i else target, target, out=least)
                 np.maximum(most if i else target, target, out=most)
@@ -217,16 +226,24 @@ class _Fold:
 
 @dataclass(frozen=True, slots=True)
 class _Scratch:
-    """Four float64 rows that a thread uses again for every block."""
+    """Float64 rows, and bytes to read as many elements into, that a thread uses again for every pack."""
 
-    rows: Tensor
+    rows: Sequence[Tensor]
+    memory: Tensor
 
     @classmethod
-    def of(cls, elements: int) -> "_Scratch":
-        return cls(np.empty((4, elements)))
+    def of(cls, share: Sequence[Pack]) -> "_Scratch":
+        """Room for any of the packs: two rows, and two more where some are clamped."""
+        size = max((pack.size for pack in share), default=0)
+        clamped = max((pack.size for pack in share if _is_clamped(pack)), default=0)
+        return cls([np.empty(n) for n in (size, size, clamped, clamped)], memory_for(size))
 
     def cut(self, elements: int) -> Sequence[Tensor]:
         return [row[:elements] for row in self.rows]
+
+
+def _is_clamped(pack: Pack) -> bool:
+    return pack.spec.dtype in ("float64", "int64", "uint64")
 
 
 @contextmanager
