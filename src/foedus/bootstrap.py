@@ -16,7 +16,7 @@ from typing import Any, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from foedus.connectors.contents import Terms
-from foedus.connectors.found_sources import FoundSources
+from foedus.connectors.found_sources import FoundSources, FoundStreams
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.core.registry import load
@@ -231,6 +231,7 @@ def ports() -> Ports:
         scratch=scratch,
         schedule=_connector("schedule", options.schedule_url, options.data),
         sources=FoundSources(_terms(options, scratch)),
+        streams=FoundStreams(_terms(options, scratch)),
     )
 
 

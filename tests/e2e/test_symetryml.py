@@ -25,7 +25,7 @@ class Client:
 
     def call(self, method, path, body=None):
         target = f"/symetry/rest/{self.cid}/{path}"
-        content = b"" if body is None else json.dumps(body).encode()
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         resource, _, query = target.partition("?")
         date = format_date(datetime.now(UTC))
         message = Message(

@@ -9,6 +9,7 @@ from foedus.ports.push import Push
 from foedus.ports.schedule import NoSchedule, Schedule
 from foedus.ports.secrets import Secrets
 from foedus.ports.sources import NoSources, Sources
+from foedus.ports.streams import NoStreams, Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,4 @@ class Ports:
     scratch: Path
     schedule: Schedule = field(default_factory=NoSchedule)
     sources: Sources = field(default_factory=NoSources)
+    streams: Streams = field(default_factory=NoStreams)

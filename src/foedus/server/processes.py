@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 RENEW_EVERY_S = 2.0  # a third of a lease
 IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
+QUICK_LANE, SLOW_LANE, ENDLESS_LANE = "quick", "slow", "endless"
+ENDLESS_THREADS = 4
 _BACKLOG = 2048
 
 
@@ -102,8 +104,9 @@ def worker(name: str = "") -> None:
     owner = jobs.owner_of(name)
     _sweep(ports)
     _patiently(stop, lambda: jobs.release(owner, _now()))
-    threading.Thread(target=_lane, args=(ports, stop, owner), kwargs={"slow": True}, name="slow", daemon=True).start()
-    _lane(ports, stop, owner, slow=False)
+    for lane in (SLOW_LANE, *[ENDLESS_LANE] * ENDLESS_THREADS):
+        threading.Thread(target=_lane, args=(ports, stop, owner, lane), name=lane, daemon=True).start()
+    _lane(ports, stop, owner, QUICK_LANE)
 
 
 def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
@@ -119,13 +122,18 @@ def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
             return
 
 
-def _lane(ports: Ports, stop: threading.Event, owner: str, *, slow: bool) -> None:
-    """Do one job after the other: those that rounds wait for, or (``slow``) those that may take their time."""
-    from foedus.server.work import SLOW
+def _lane(ports: Ports, stop: threading.Event, owner: str, name: str) -> None:
+    """Do one job after the other: those that rounds wait for, those that may take their time, or what never ends."""
+    from foedus.server.work import ENDLESS, SLOW
     from foedus.services.shell import jobs
+    from foedus.services.statistics import streams
 
-    lane: dict[str, Any] = {"kind__in": SLOW} if slow else {"without": SLOW}
-    subscription = ports.bus.subscribe(jobs.SUBJECT)
+    kinds: dict[str, dict[str, Any]] = {
+        QUICK_LANE: {"without": SLOW | ENDLESS}, SLOW_LANE: {"kind__in": SLOW}, ENDLESS_LANE: {"kind__in": ENDLESS},
+    }  # fmt: skip
+    lane = kinds[name]
+    # Streams have a subject of their own: their threads need not look at every job that others are woken for.
+    subscription = ports.bus.subscribe(streams.SUBJECT if name == ENDLESS_LANE else jobs.SUBJECT)
     while not stop.is_set():
         try:
             while not stop.is_set() and _do_one(ports, owner, **lane):
@@ -165,8 +173,10 @@ def until_eof() -> None:
 
 def do_due_jobs(ports: Ports) -> int:
     """Do whatever is due, in this process; how many jobs that were."""
+    from foedus.server.work import ENDLESS
+
     done = 0
-    while _do_one(ports, owner=""):
+    while _do_one(ports, owner="", without=ENDLESS):
         done += 1
     return done
 

@@ -20,6 +20,7 @@ from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention
 from foedus.services.learning.rounds import COMBINE_JOB
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
+from foedus.services.statistics import following, streams
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics.running import run_statistics_job
 
@@ -47,17 +48,22 @@ HANDLERS: Mapping[str, Handler] = {
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
     statistics_jobs.RUN_JOB: run_statistics_job,
+    streams.FOLLOW_JOB: following.follow_stream,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
 ABANDONED: Mapping[str, Handler] = {
     COMBINE_JOB: abandon,
     EVALUATE_JOB: abandon_evaluation,
     statistics_jobs.RUN_JOB: statistics_jobs.abandon,
+    streams.FOLLOW_JOB: following.abandon_stream,
 }
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
 SLOW = frozenset(
     {COLLECT_JOB, DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB}
 )
+
+# What never ends, and has threads of its own.
+ENDLESS = frozenset({streams.FOLLOW_JOB})
 
 
 def do_due(ports: Ports, now: datetime) -> int:

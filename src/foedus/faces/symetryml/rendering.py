@@ -39,7 +39,7 @@ def project_info(about: ProjectDescription) -> dict[str, Any]:
         "autoSave": row.params.get("sml_project_autosave", "true") == "true",
         "encoderName": row.encoder or None,
         "partitionColumn": row.params.get("partitionSplit"),
-        "streams": [],
+        "streams": list(about.streams),
         "count": about.rows,
     }
 

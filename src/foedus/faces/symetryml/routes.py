@@ -10,11 +10,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from foedus.faces.symetryml.calls import View, endpoint, response_of
 from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.sockets import talk
-from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects, sources
+from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects, sources, streams
 
 _BASE = "/symetry/rest/{cid}"
 _PROJECT = f"{_BASE}/projects/{{pid}}"
 _ENCODER = f"{_BASE}/encoders/{{encoder}}"
+_STREAM = f"{_PROJECT}/streams/{{sid}}"
 _SOURCE = f"{_BASE}/dss/{{ds}}"
 _GET, _POST, _PUT, _DELETE = ("GET",), ("POST",), ("PUT",), ("DELETE",)
 _EITHER = ("GET", "POST")  # clients change things by GET; whoever can, uses POST
@@ -90,6 +91,15 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_PROJECT}/detachds/{{ds}}", _EITHER, sources.detach, changes=True),
     _route(f"{_PROJECT}/dss/{{ds}}/learn", _EITHER, sources.learn, changes=True),
     _route(f"{_PROJECT}/dss/{{ds}}/forget", _EITHER, sources.forget, changes=True),
+    _route(f"{_BASE}/streams/preview", _POST, streams.preview),
+    _route(f"{_BASE}/streams/browse", _POST, streams.browse),
+    _route(f"{_PROJECT}/streams/create", _POST, streams.create, changes=True),
+    _route(f"{_PROJECT}/streams/list", _GET, streams.list_names),
+    _route(_STREAM, _DELETE, streams.delete, changes=True),
+    _route(f"{_STREAM}/start", _EITHER, streams.start, changes=True),
+    _route(f"{_STREAM}/stop", _EITHER, streams.stop, changes=True),
+    _route(f"{_STREAM}/metrics", _GET, streams.metrics),
+    _route(f"{_STREAM}/errorLog", _GET, streams.error_log),
     WebSocketRoute("/symetry/ws/{call}", talk),
     Route("/symetry/{rest:path}", nowhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 )

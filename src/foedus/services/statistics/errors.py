@@ -39,5 +39,13 @@ class UnknownSource(NotFound):
     """There is no such data source."""
 
 
+class StreamMissing(NotFound):
+    """There is no such stream."""
+
+
+class StreamTaken(Conflict):
+    """The project has a stream of that name already."""
+
+
 class SourceTaken(Conflict):
     """There is a data source of that name already."""

@@ -6,6 +6,7 @@ from foedus.ports import Ports
 from foedus.records.statistics.models import LearnTotal, StatisticsModel, StatisticsProject
 from foedus.services.statistics.keeping import KEEPER, Columns
 from foedus.services.statistics.sources import attached
+from foedus.services.statistics.streams import list_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,15 @@ class ProjectDescription:
     models: tuple[StatisticsModel, ...]
     rows: int
     sources: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
 
 
 def describe(ports: Ports, project: StatisticsProject) -> ProjectDescription:
     """Raises ProjectMissing."""
     kept = KEEPER.read(ports, project)
     models = StatisticsModel.objects.filter(project=project).defer("fitted").order_by("name")
-    return ProjectDescription(project, kept.columns, tuple(models), kept.value.rows, tuple(attached(project)))
+    names = tuple(each.name for each in list_streams(project))
+    return ProjectDescription(project, kept.columns, tuple(models), kept.value.rows, tuple(attached(project)), names)
 
 
 def learn_totals(ports: Ports, project: StatisticsProject) -> list[dict[str, str]]:

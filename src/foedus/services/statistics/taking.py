@@ -45,11 +45,12 @@ class Gathered:
 
     def take(self, rows: Rows) -> None:
         """Raises Invalid, TooLarge, Conflict; then nothing of these rows was taken."""
+        known = dict(self._known)
         for place, name in enumerate(rows.names):
-            if name not in self._known:
+            if name not in known:
                 told = rows.letters[place] if rows.letters else None
-                self._known[name] = told or guessed([row[place] for row in rows.data])
-        frame = rows.frame([self._known[name] for name in rows.names])
+                known[name] = told or guessed([row[place] for row in rows.data])
+        frame = rows.frame([known[name] for name in rows.names])
         if self.skip_bad_rows:
             frame["errorHandling"] = 1
         value, columns, learned = learning.summarised(self.ports, self.project, frame)
@@ -59,7 +60,7 @@ class Gathered:
             raise TooLarge(
                 f"the source has more than {MAX_COLUMNS} attributes; ignore (X) categories of very many values"
             )
-        self.value, self.columns = self.value.merge(value), merged
+        self.value, self.columns, self._known = self.value.merge(value), merged, known
         self.rows += learned.rows
         self.skipped += learned.skipped
 

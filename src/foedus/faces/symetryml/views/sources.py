@@ -12,6 +12,7 @@ from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import NoSuchAddress
 from foedus.faces.symetryml.parsing import flat_map
 from foedus.faces.symetryml.views.jobs import accepted
+from foedus.ports.sources import Listing
 from foedus.services.shell.authorisation import Verb
 from foedus.services.statistics import sources
 from foedus.services.statistics.errors import UnknownSource
@@ -52,24 +53,20 @@ def delete(call: Call) -> Answer:
 
 
 def preview(call: Call) -> Answer:
-    return _frame(sources.preview(call.ports, place_of(_maybe_sealed(call))))
+    return frame_of(sources.preview(call.ports, place_of(maybe_sealed(call))))
 
 
 def sample(call: Call) -> Answer:
     row = sources.find_source(call.customer, call.path["ds"])
-    return _frame(sources.preview(call.ports, sources.place_of(call.ports, row)))
+    return frame_of(sources.preview(call.ports, sources.place_of(call.ports, row)))
 
 
 def browse(call: Call) -> Answer:
-    asked = _maybe_sealed(call)
+    asked = maybe_sealed(call)
     place = place_of(asked)
     more = {name: str(asked[name]) for name in ("path", "marker") if asked.get(name)}
     found = sources.browse(call.ports, Place(place.kind, info={**place.info, **more}))
-    listing = {
-        "ok": True, "files": list(found.files), "dirs": list(found.dirs), "path": found.path,
-        "marker": found.marker or None, "delimiter": "/",
-    }  # fmt: skip
-    return Answer({"dsdirectoryListing": listing})
+    return listing_of(found)
 
 
 def attach(call: Call) -> Answer:
@@ -139,7 +136,7 @@ def _promised(call: Call, kind: str) -> Answer:
     return accepted(call, kind, project, payload)
 
 
-def _maybe_sealed(call: Call) -> Mapping[str, Any]:
+def maybe_sealed(call: Call) -> Mapping[str, Any]:
     """What names no credentials may come open."""
     text = call.sent.strip()
     value = call.json() if text.startswith(b"{") else call.secret()
@@ -148,7 +145,15 @@ def _maybe_sealed(call: Call) -> Mapping[str, Any]:
     return value
 
 
-def _frame(rows: Rows) -> Answer:
+def frame_of(rows: Rows) -> Answer:
     letters = rows.letters or tuple(guessed(row[place] for row in rows.data) for place in range(len(rows.names)))
     data = [["" if cell is None else str(cell) for cell in row] for row in rows.data]
     return Answer({"dataframe": {**rows.frame(letters), "data": data}})
+
+
+def listing_of(found: Listing) -> Answer:
+    listing = {
+        "ok": True, "files": list(found.files), "dirs": list(found.dirs), "path": found.path,
+        "marker": found.marker or None, "delimiter": "/",
+    }  # fmt: skip
+    return Answer({"dsdirectoryListing": listing})
