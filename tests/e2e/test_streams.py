@@ -1,4 +1,4 @@
-"""A NATS stream followed by real processes: killed workers and a broker that dies lose nothing and count nothing twice."""
+"""A NATS stream followed by real processes: whoever dies, nothing is lost and nothing counts twice."""
 
 import asyncio
 import json
