@@ -30,7 +30,7 @@ from foedus.core.statistics.moments import (
 from foedus.core.statistics.sketch import Sketch
 
 MAX_MAGNITUDE = 1e70  # fourth powers of differences, and sums of these, stay finite
-_BLOCK_BYTES = 1 << 19
+_BLOCK_BYTES = 1 << 20  # more than the cache next to a core has: what a block costs Python counts as well
 _CHUNK_BYTES = 1 << 27
 _vecdot = getattr(np, "vecdot", None)  # of NumPy 2, twice as fast as einsum
 
@@ -99,18 +99,19 @@ def _added(total: Gathered, part: Gathered) -> Gathered:
 
 def _chunk(rows: Rows, start: int, stop: int, sums: "_Sums") -> Gathered:
     size = max(1, min(_block_rows(rows), stop - start))
-    with np.errstate(over="ignore", invalid="ignore"):  # refused by its extremes before it counts
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused before it counts
         for at in range(start, stop, size):
             end = min(at + size, stop)
             block = sums.room(end - at, size)
             rows.fill(at, end, block)
             sums.add(block)
+    sums.check()
     sums.sketch(rows, start, stop)
     return sums.result()
 
 
 class _Sums:
-    """Sums of powers about a shift. Group 0 is the complete columns; each column with missing values has its own."""
+    """Sums of powers about a shift. Columns that have had values in the same rows so far share a group."""
 
     def __init__(self, binary: Flags, *, products: bool, sketches: bool) -> None:
         d, c = len(binary), int(np.count_nonzero(~binary))
@@ -125,9 +126,9 @@ class _Sums:
         self.s11 = np.zeros((d, d))
         self.s21 = np.zeros((c, d if products else d - c))
         self.s22 = np.zeros((c, c) if products else (0, 0))
-        self.least, self.most = np.full(c, np.inf), np.full(c, -np.inf)
+        self.least, self.most = np.full(d, np.inf), np.full(d, -np.inf)
         self.sketches = [Sketch.empty()] * c if sketches else []
-        self._rows = self._squares = np.empty(0)
+        self._rows = self._ones = np.empty(0)
         self._gram = np.empty((d, d))
 
     def sketch(self, rows: Rows, start: int, stop: int) -> None:
@@ -137,21 +138,23 @@ class _Sums:
     def room(self, n: int, most: int) -> Floats:
         """Where to put the next ``n`` rows: (d, n). No block has more than ``most``."""
         d = len(self.binary)
-        if len(self._rows) < d * most:
-            self._rows, self._squares = np.empty(d * most), np.empty(d * most)
+        if len(self._ones) < most:
+            self._rows, self._ones = np.empty(2 * d * most), np.ones(most)
         return self._rows[: d * n].reshape(d, n)
 
     def add(self, u: Floats) -> None:
-        """Add a block (d, n); it is overwritten."""
-        c = self.c
-        self._see_extremes(u[:c])
+        """Add a block (d, n) that is in the ``room``; it is overwritten."""
+        c, (d, n) = self.c, u.shape
+        np.fmin(self.least, np.fmin.reduce(u, axis=1), out=self.least)
+        np.fmax(self.most, np.fmax.reduce(u, axis=1), out=self.most)
         if self.unset.any():
             self._set_shift(u)
         u -= self.shift[:, None]
-        s1 = u.sum(axis=1)
-        seen = self._observed(u, np.flatnonzero(np.isnan(s1)), s1)
-        v = self._squares[: u.size].reshape(u.shape)
-        np.multiply(u, u, out=v)
+        s1 = u @ self._ones[:n]
+        lacking = np.flatnonzero(np.isnan(s1))
+        gaps = _filled(u, lacking)
+        both = self._rows[: 2 * u.size].reshape(2 * d, n)
+        v = np.multiply(u, u, out=both[d:])
         if (v[c:] != u[c:]).any():
             raise Invalid("a binary attribute has a value other than 0 and 1")
         self.s11 += np.matmul(u, u.T, out=self._gram)
@@ -162,14 +165,17 @@ class _Sums:
             self.s21 += uu @ (u if self.products else u[c:]).T
         if self.products:
             self.s22 += uu @ uu.T
-        self._add_by_group(u, v, s1, seen)
+        if len(lacking):
+            self._add_by_group(both, *_patterns(d, lacking, gaps))
+        else:
+            self.s1 += s1[:, None]
+            self.s2 += np.diagonal(self._gram)[:, None]
+            self.counts += n
 
-    def _see_extremes(self, x: Floats) -> None:
-        least = np.fmin(self.least, _extreme(np.minimum, np.fmin, x))
-        most = np.fmax(self.most, _extreme(np.maximum, np.fmax, x))
-        if (least < -MAX_MAGNITUDE).any() or (most > MAX_MAGNITUDE).any():
+    def check(self) -> None:
+        """Raises Invalid for values that are too large, whatever they made of the sums."""
+        if (self.least < -MAX_MAGNITUDE).any() or (self.most > MAX_MAGNITUDE).any():
             raise Invalid(f"a value is infinite or beyond {MAX_MAGNITUDE:g}; nothing of these rows was learned")
-        self.least, self.most = least, most
 
     def _set_shift(self, x: Floats) -> None:
         """Something near the mean of a column's first values; 0 for binary columns, whose sums are counts."""
@@ -180,47 +186,20 @@ class _Sums:
                 self.shift[column] = values.mean()
                 self.unset[column] = False
 
-    def _observed(self, u: Floats, lacking: Places, s1: Floats) -> tuple[Places, Floats]:
-        """Which columns lack values in this block, and where they have some: (k, n) of 0 and 1. Gaps become 0."""
-        if not len(lacking):
-            return lacking, np.empty((0, u.shape[1]))
-        values = u[lacking]
-        gaps = np.isnan(values)
-        np.copyto(values, 0.0, where=gaps)
-        u[lacking] = values
-        s1[lacking] = values.sum(axis=1)
-        for column in lacking[self.groups[lacking] == 0]:
-            self._open_group(int(column))
-        return lacking, (~gaps).astype(np.float64)
-
-    def _open_group(self, column: int) -> None:
-        """Up to here the column was complete: what the complete ones have is its due."""
-        self.groups[column] = len(self.counts)
-        self.counts = np.pad(self.counts, ((0, 1), (0, 1)))
-        self.counts[-1, :-1] = self.counts[0, :-1]
-        self.counts[:, -1] = self.counts[:, 0]
-        self.counts[-1, -1] = self.counts[0, 0]
-        self.s1 = np.column_stack([self.s1, self.s1[:, 0]])
-        self.s2 = np.column_stack([self.s2, self.s2[:, 0]])
-
-    def _add_by_group(self, u: Floats, v: Floats, s1: Floats, seen: tuple[Places, Floats]) -> None:
-        lacking, mask = seen
-        s2 = np.diagonal(self._gram)
-        own = self.groups[lacking]
-        full = np.ones(len(self.counts), bool)
-        full[own] = False  # the groups of columns that are complete in this block: they go with all of its rows
-        self.s1 += np.multiply.outer(s1, full)
-        self.s2 += np.multiply.outer(s2, full)
-        self.counts += u.shape[1] * np.logical_and.outer(full, full)
-        if len(lacking):
-            self.s1[:, own] += u @ mask.T
-            self.s2[:, own] += v @ mask.T
-            count = np.rint(mask.sum(axis=1)).astype(np.int64)
-            crossed = np.zeros((len(own), len(full)), np.int64)
-            crossed[:, full] = count[:, None]
-            crossed[:, own] = np.rint(mask @ mask.T)
-            self.counts[own] += crossed
-            self.counts[:, own] += np.where(full, crossed, 0).T
+    def _add_by_group(self, both: Floats, pattern: Places, seen: Floats) -> None:
+        """Columns of one group with different patterns part here; each takes along what they had together."""
+        labels = self.groups * len(seen) + pattern
+        _, first, groups = np.unique(labels, return_index=True, return_inverse=True)
+        old, new = self.groups[first], pattern[first]
+        if len(old) > len(self.counts):
+            self.groups = groups.reshape(-1)
+            self.counts, self.s1, self.s2 = self.counts[np.ix_(old, old)], self.s1[:, old], self.s2[:, old]
+        d = len(self.binary)
+        sums = both @ seen.T
+        self.s1 += sums[:d, new]
+        self.s2 += sums[d:, new]
+        flags = seen.astype(np.float32)  # whole numbers up to 2**24: exact, and half the time
+        self.counts += (flags @ flags.T).astype(np.int64)[np.ix_(new, new)]
 
     def result(self) -> Gathered:
         """The sums about their means: of each moment, what its lower ones explain is taken off."""
@@ -248,16 +227,33 @@ class _Sums:
         m = replace(m, fourth=self.s4 - fourth_about(m, off))
         if self.products:
             m = replace(m, product=self.s22 - product_about(m, off))
-        return Gathered(regrouped(settled(m)), self.least, self.most, tuple(self.sketches))
+        return Gathered(regrouped(settled(m)), self.least[: self.c], self.most[: self.c], tuple(self.sketches))
 
 
-def _extreme(fast: np.ufunc, careful: np.ufunc, x: Floats) -> Floats:
-    """The extreme of each line; ``careful`` passes over NaN and is several times slower."""
-    result: Floats = fast.reduce(x, axis=1)
-    gaps = np.isnan(result)
-    if gaps.any():
-        result[gaps] = careful.reduce(x[gaps], axis=1)
-    return result
+def _filled(u: Floats, lacking: Places) -> Flags:
+    """Where these columns have no value: (k, n). There they become 0."""
+    values = u[lacking]
+    gaps = np.isnan(values)
+    if len(lacking):
+        np.copyto(values, 0.0, where=gaps)
+        u[lacking] = values
+    return gaps
+
+
+def _patterns(d: int, lacking: Places, gaps: Flags) -> tuple[Places, Floats]:
+    """Which rows of a block each of ``d`` columns has, as a place in the second: (p, n) of 0 and 1, all different.
+    Columns that are not ``lacking`` have all.
+    """
+    known: dict[bytes, int] = {}
+    pattern = np.empty(d, np.intp)
+    pattern[lacking] = [known.setdefault(line.tobytes(), len(known)) for line in np.packbits(gaps, axis=1)]
+    _, first = np.unique(pattern[lacking], return_index=True)
+    complete = np.ones(d, bool)
+    complete[lacking] = False
+    pattern[complete] = len(known)
+    seen = np.ones((len(known) + int(complete.any()), gaps.shape[1]))
+    np.logical_not(gaps[first], out=seen[: len(known)], casting="unsafe")
+    return pattern, seen
 
 
 def _dots(a: Floats, b: Floats) -> Floats:

@@ -21,6 +21,7 @@ MAX_BINS = 1024
 MAX_COARSENESS = 54  # numbers up to 1e70 have fewer than MAX_BINS bins then
 _TABLE = 1 << 12  # keys that span no more are counted in a table, which is many times faster than sorting
 _SAMPLE = 4 * MAX_BINS
+_SPAN = 1 << 16  # values at a time: what they are turned into stays in the cache
 _SIGN = np.int64(np.iinfo(np.int64).max)
 
 
@@ -46,9 +47,11 @@ class Sketch:
 
     def added(self, values: Floats) -> "Sketch":
         """With these values too; NaN are passed over."""
-        keys = _lattice(values[~np.isnan(values)])
         # Some of the values tell how coarse all of them will be at least, which spares sorting the others.
-        return _with_keys(_with_keys(self, keys[:_SAMPLE]), keys[_SAMPLE:])
+        sketch = _with_keys(self, _lattice(values[:_SAMPLE]))
+        for start in range(_SAMPLE, len(values), _SPAN):
+            sketch = _with_keys(sketch, _lattice(values[start : start + _SPAN]))
+        return sketch
 
     def merged(self, other: "Sketch") -> "Sketch":
         coarse = max(self.coarseness, other.coarseness)
@@ -147,8 +150,13 @@ def _counted(keys: Integers) -> tuple[Integers, Integers]:
 
 
 def _lattice(values: Floats) -> Integers:
+    """NaN are left out."""
+    values = values[~np.isnan(values)]
     bits = np.ascontiguousarray(values + 0.0).view(np.int64)  # + 0.0: there is one zero
-    return np.where(bits < 0, bits ^ _SIGN, bits)
+    negative = bits >> 63  # all bits set, or none; a choice by value would cost ten times as much
+    negative &= _SIGN
+    bits ^= negative
+    return bits
 
 
 def _numbers(lattice: Integers) -> NDArray[np.float64]:
