@@ -10,7 +10,17 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from foedus.faces.symetryml.calls import View, endpoint, response_of
 from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.sockets import talk
-from foedus.faces.symetryml.views import encoders, exploring, jobs, learning, models, projects, sources, streams
+from foedus.faces.symetryml.views import (
+    encoders,
+    exploring,
+    jobs,
+    learning,
+    models,
+    projects,
+    selecting,
+    sources,
+    streams,
+)
 
 _BASE = "/symetry/rest/{cid}"
 _PROJECT = f"{_BASE}/projects/{{pid}}"
@@ -57,6 +67,12 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_PROJECT}/build", _POST, models.build, changes=True),
     _route(f"{_PROJECT}/models/{{model}}", _GET, models.info),
     _route(f"{_PROJECT}/models/{{model}}", _DELETE, models.delete, changes=True),
+    _route(f"{_PROJECT}/models/{{model}}/code", _GET, models.code),
+    _route(f"{_PROJECT}/selectModel", _POST, selecting.select_model, changes=True),
+    _route(f"{_PROJECT}/selectModel/{{ds}}", _POST, selecting.select_model, changes=True),
+    _route(f"{_PROJECT}/autoSelect", _POST, selecting.auto_select, changes=True),
+    _route(f"{_PROJECT}/autoSelect/{{ds}}", _POST, selecting.auto_select, changes=True),
+    _route(f"{_PROJECT}/reduce", _POST, selecting.reduce, changes=True),
     _route(f"{_PROJECT}/model/export", _GET, models.export),
     _route(f"{_PROJECT}/model/import", _POST, models.import_, changes=True),
     _route(f"{_PROJECT}/predict/{{model}}", _POST, models.predict),

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from foedus.core import registry
 from foedus.core.errors import Invalid
 from foedus.core.models import Task, document
+from foedus.core.models.export import code
 from foedus.core.models.model import GROUP
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsModel, StatisticsProject
@@ -104,6 +105,11 @@ def delete_model(actor: Actor, project: StatisticsProject, name: str) -> None:
 def export_model(project: StatisticsProject, name: str) -> str:
     """Base64 of the model's document. Raises ModelMissing."""
     return base64.b64encode(find_model(project, name).fitted.encode()).decode()
+
+
+def model_code(project: StatisticsProject, name: str, language: str) -> str:
+    """The model as source in ``java`` or ``sql``. Raises ModelMissing; Invalid for one that has no such form."""
+    return code.encode(fitted(find_model(project, name)), language)  # type: ignore[arg-type]  # checked there
 
 
 def import_model(actor: Actor, project: StatisticsProject, name: str, text: bytes, *, now: datetime) -> None:

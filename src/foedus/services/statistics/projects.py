@@ -26,11 +26,9 @@ KINDS = {
     "": "cpu",
     "dynamic": "cpu",
     "cpu": "cpu",
-    "gpu": "gpu",
-    "mgpuf": "mgpuf",
-    "mgpud": "mgpud",
     "partition": "partition",
 }
+_GPU = ("gpu", "mgpuf", "mgpud")
 PREDICATES = "sml_project_predicate_row_filter"
 PARTITION = "partitionSplit"
 MAX_PARAMS = 200
@@ -178,6 +176,11 @@ def check_name(name: str) -> None:
 
 def _kind(text: str) -> str:
     kind = KINDS.get(text.strip().lower())
+    if text.strip().lower() in _GPU:
+        raise NotSupported(
+            f"projects of type {text.strip().lower()} need a CUDA device, and this server computes on none; statistics "
+            "are the same on a CPU: make the project with type=cpu"
+        )
     if kind is None:
         raise NotSupported(
             f"there are no projects of type {text[:40]!r} here; there are {', '.join(filter(None, KINDS))}"

@@ -50,6 +50,11 @@ def import_(call: Call) -> Answer:
     return Answer()
 
 
+def code(call: Call) -> Answer:
+    """A linear model as source text."""
+    return Answer({"string": modelling.model_code(call.project(), call.path["model"], call.word("language"))})
+
+
 def predict(call: Call) -> Answer:
     return Answer(_predicted(call))
 

@@ -43,6 +43,13 @@ def _texts(call: Call, row: StatisticsJob, result: Result) -> Result:  # noqa: A
     return {"KSVSMap": {"values": answers}}
 
 
+def _chosen(call: Call, row: StatisticsJob, result: Result) -> Result:
+    """The project with its new model, and what was chosen."""
+    about = {name: _text(result[name]) for name in ("algorithm", "score", "criterion", "tried")}
+    about["inputs"] = ",".join(result["inputs"])
+    return {**_project_of(call, row, result), "KSVSMap": {"values": [about | result["options"]]}}
+
+
 def _components(call: Call, row: StatisticsJob, result: Result) -> Result:  # noqa: ARG001
     names = [f"pc{number}" for number in range(1, len(result["values"]) + 1)]
     vectors = [[repr(value) for value in vector] for vector in result["vectors"]]
@@ -68,4 +75,6 @@ _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "svd": _texts,
     "svdfs": _texts,
     "pca": _components,
+    "select_model": _chosen,
+    "auto_select": _chosen,
 }
