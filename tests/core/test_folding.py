@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -102,6 +103,21 @@ def test_a_mean_lies_between_the_least_and_the_greatest(values):
 
     assert (np.min(values, axis=0) <= mean).all()
     assert (mean <= np.max(values, axis=0)).all()
+
+
+@given(
+    st.sampled_from(["float16", "float32", "int16", "bool"]).flatmap(rounds),
+    st.sampled_from([2.0**-1000, 0.5, 1.0, 512.0, 2.0**1000]),
+)
+def test_leaving_even_weights_out_changes_no_bit(updates, weight):
+    shares, total = folding._shares([weight] * len(updates))
+    terms = [share * u.source["w"].astype(np.float64) for share, u in zip(shares, updates, strict=True)]
+    expected = np.empty(3, updates[0].source["w"].dtype)
+    folding.finish(sum(terms[1:], start=terms[0]) / total, None, 1, out=expected)
+
+    mean = weighted_mean(replace(u, weight=weight) for u in updates)["w"]
+
+    assert mean.tobytes() == expected.tobytes()
 
 
 def test_the_greatest_numbers_do_not_overflow():

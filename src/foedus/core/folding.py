@@ -160,6 +160,11 @@ class _Fold:
         weights, total = _shares([u.weight for u in weighing])
         return cls(layout, ordered[0].kind, tuple(u.source for u in weighing), tuple(weights), total)
 
+    @property
+    def even(self) -> bool:
+        """Whether all weights are one power of two: it rounds no product of narrow types, and is left out."""
+        return len(set(self.weights)) == 1 and frexp(self.weights[0])[0] == 0.5
+
     def run(
         self,
         only: Callable[[TensorSpec], bool],
@@ -210,11 +215,12 @@ class _Fold:
             if clamped:
                 np.minimum(least if i else target, target, out=least)
                 np.maximum(most if i else target, target, out=most)
-            target *= weight
+            if clamped or not self.even:
+                target *= weight
             if i:
                 total += term
         if not clamped:
-            total /= self.total
+            total /= len(readers) if self.even else self.total
         else:
             # A mean lies between the least and the greatest value. Narrow types round the last bits of float64 away;
             # in these, rounding could push it out, and a mean of equal values must be that value.

@@ -71,6 +71,23 @@ def test_integers_beyond_float64_are_refused():
         Votes.of(start, [Update("a", 1.0, Arrays({"n": np.array([2**60])}))]).elect(middle)
 
 
+def test_small_tensors_are_counted_together_and_named_alone():
+    rng = np.random.default_rng(4)
+    start = Arrays({name: np.zeros(7, dtype) for name, dtype in zip("abcd", ["f4", "i8", "f4", "i8"], strict=True)})
+    sent = [
+        Update(key, 1.0, Arrays({t.name: rng.integers(-9, 9, t.shape).astype(t.dtype) for t in start.layout}))
+        for key in "xyz"
+    ]
+
+    elected = Votes.of(start, sent).elect(middle)
+
+    for name, tensor in elected.items():
+        assert tensor.tolist() == np.median([u.source[name] for u in sent], axis=0).tolist()
+    spoilt = Arrays({**sent[0].source, "d": np.full(7, 2**60)})
+    with pytest.raises(Invalid, match="'d'"):
+        Votes.of(start, [Update("s", 1.0, spoilt), *sent]).elect(middle)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Sixteen models of half a million numbers, most of them in one tensor."""

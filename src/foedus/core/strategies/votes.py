@@ -21,8 +21,8 @@ from foedus.core.folding import (
     finish,
     guarded,
     is_float,
-    spans,
 )
+from foedus.core.packs import Pack, memory_for, naming, packs, reader, widen
 
 BLOCK_VALUES = 1 << 19  # of all updates together: 4 MiB
 _LEAST_COLUMNS = 64  # below that, opening files would take longer than reading them
@@ -61,10 +61,19 @@ class Votes:
         Of deltas, it is added to the present weights. ``only`` some tensors are computed and handed back.
         """
         result = empty(Layout(tuple(spec for spec in self.weights.layout if only(spec))))
-        for spec, start, stop, rows in self._blocks(only):
-            with guarded(spec):
+        ballots, rows_of = self._ballots(only)
+
+        def count(pack: Pack) -> None:
+            rows = rows_of(pack)
+            with guarded(pack.spec):
+                elected = np.array(rule(rows))
+            for (spec, start, stop), place in pack.places():
                 base = self.weights.block(spec.name, start, stop) if self._are_deltas else None
-                finish(np.array(rule(rows)), base, 1, out=result[spec.name].reshape(-1)[start:stop])
+                with guarded(spec):
+                    finish(elected[place], base, 1, out=result[spec.name].reshape(-1)[start:stop])
+
+        for pack in ballots:
+            naming(count, pack)
         return Arrays(result)
 
     def products(self) -> Tensor:
@@ -88,23 +97,33 @@ class Votes:
         return total
 
     def _deltas(self) -> Iterator[Tensor]:
-        for spec, start, stop, rows in self._blocks(is_float):
+        ballots, rows_of = self._ballots(is_float)
+        for pack in ballots:
+            rows = rows_of(pack)
             if not self._are_deltas:
-                np.subtract(rows, self.weights.block(spec.name, start, stop), out=rows)
+                for (spec, start, stop), place in pack.places():
+                    rows[:, place] -= self.weights.block(spec.name, start, stop)
             yield rows
 
-    def _blocks(self, only: Callable[[TensorSpec], bool]) -> Iterator[tuple[TensorSpec, int, int, Tensor]]:
+    def _ballots(self, only: Callable[[TensorSpec], bool]) -> tuple[list[Pack], Callable[[Pack], Tensor]]:
+        """Packs, and how to read one: (updates, elements of the pack), float64, valid until the next one is read."""
         columns = max(_LEAST_COLUMNS, BLOCK_VALUES // len(self))
-        layout = Layout(tuple(spec for spec in self.weights.layout if only(spec)))
-        memory = np.empty(len(self) * min(columns, max((spec.size for spec in layout), default=0)))
-        for spec, start, stop in spans(layout, columns):
-            rows = memory[: len(self) * (stop - start)].reshape(len(self), stop - start)
-            for row, update in zip(rows, self.updates, strict=True):
-                block = update.source.block(spec.name, start, stop)
-                if spec.dtype in ("int64", "uint64"):
-                    check_exact(spec, block)
-                row[...] = block
-            yield spec, start, stop, rows
+        ballots = list(packs(Layout(tuple(spec for spec in self.weights.layout if only(spec))), columns))
+        widest = max((pack.size for pack in ballots), default=0)
+        memory, scratch = np.empty(len(self) * widest), memory_for(widest)
+        readers = [reader(update.source) for update in self.updates]
+
+        def rows_of(pack: Pack) -> Tensor:
+            rows = memory[: len(self) * pack.size].reshape(len(self), pack.size)
+            for row, read in zip(rows, readers, strict=True):
+                parts = read(pack, scratch)
+                if pack.spec.dtype in ("int64", "uint64"):
+                    for part in parts:
+                        check_exact(pack.spec, part)
+                widen(parts, row)
+            return rows
+
+        return ballots, rows_of
 
     @property
     def _are_deltas(self) -> bool:
