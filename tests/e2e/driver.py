@@ -57,12 +57,12 @@ class Api:
         return self._clients[0].request(method, path, **more)
 
     def insist(self, method, path, *, within_s=RECOVERY_S, **more):
-        """Call until somebody answers; a service that was killed must do so within ``within_s``.
+        """Call until somebody answers; a service that was killed must do so within ``within_s`` of the first failure.
 
         ``content`` may be a function, which makes the body anew each time.
         """
         content = more.pop("content", None)
-        ends_at = time.monotonic() + within_s
+        ends_at = None
         while True:
             if content is not None:
                 more["content"] = content() if callable(content) else content
@@ -72,6 +72,7 @@ class Api:
                 answer = None
             if answer is not None and answer.status_code != 503:
                 return answer
+            ends_at = ends_at or time.monotonic() + within_s
             assert time.monotonic() < ends_at, f"{method} {path}: no answer within {within_s:g} s"
             self._clients.append(self._clients.pop(0))
             time.sleep(0.01)

@@ -106,6 +106,7 @@ def before_the_row(victim, party, number, body):
         until(lambda: len(victim.service.blobs("projects/")) > before, what="the update's bytes are stored")
         victim.kill()
     victim.revive()
+    offer.join(20)
     names = [update["participant"] for update in party.study.updates(number)]
     # Not counted, unless the process that is in the middle of it still lives.
     assert (party.name in names) == (not offer.is_broken)
