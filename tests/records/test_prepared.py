@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Count, Min, Q, Value
 from django.db.models.functions import Lower
 from django.forms.models import model_to_dict
 
 from foedus.records.accounts.models import Organisation, Participant
 from foedus.records.learning.models import Membership, Project
-from foedus.records.prepared import Prepared, PreparedInsert, PreparedUpdate, Slot
+from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate, Slot
 from foedus.records.shell.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +48,29 @@ def test_the_rows_joined_to_it_cost_no_further_question(membership, django_asser
         found = prepared.first(pk=membership.pk)
 
         assert (found.project.key, found.participant.name) == ("study", "a")
+
+
+def test_prepared_rows_give_values_and_aggregates_as_their_queryset_does(membership):
+    Membership.objects.create(
+        project=membership.project,
+        participant=Participant.objects.create(organisation=membership.project.organisation, name="b", created_at=THEN),
+        joined_at=THEN.replace(year=2027),
+    )
+    counts = PreparedRows(
+        lambda: (
+            Membership.objects.filter(project=Slot("project"))
+            .values("project")
+            .annotate(members=Count("pk"), evaluating=Count("pk", filter=Q(evaluates=True)), first=Min("joined_at"))
+            .values_list("members", "evaluating", "first")
+        )
+    )
+    names = PreparedRows(
+        lambda: Membership.objects.filter(joined_at__gt=Slot("at")).values_list("pk", "participant__name", "joined_at")
+    )
+
+    assert counts(project=membership.project_id) == [(2, 1, THEN)]
+    assert counts(project=0) == []
+    assert [row[1:] for row in names(at=THEN)] == [("b", THEN.replace(year=2027))]
 
 
 def test_first_of_none_is_none():

@@ -47,11 +47,26 @@ class Prepared(Generic[M]):
         read = self._written.get(connection.vendor)
         if read is None:  # two threads may both write it, to the same end
             read = self._written[connection.vendor] = _Read(self._build())
-        return read.rows(values)
+        return read.instances(values)
 
     def first(self, **values: Any) -> M | None:
         """The first row, if any. The queryset should say ``[:1]`` unless a key makes it one."""
         return next(iter(self.all(**values)), None)
+
+
+class PreparedRows:
+    """Reads values: ``build`` gives a queryset of ``values_list``, of columns and aggregates, grouped by a column."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._build = build
+        self._written: dict[str, _Text] = {}
+
+    def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows; an aggregate of nothing has none."""
+        text = self._written.get(connection.vendor)
+        if text is None:
+            text = self._written[connection.vendor] = _Text(self._build())
+        return [tuple(row) for row in text.rows(values)]
 
 
 class PreparedUpdate:
@@ -105,27 +120,20 @@ class PreparedInsert(Generic[M]):
         return row
 
 
-class _Read:
-    """One queryset as text, and how its rows become instances."""
+class _Text:
+    """One queryset as text, and how what the database gives becomes values."""
 
-    def __init__(self, queryset: QuerySet[Any]) -> None:
-        alias = router.db_for_read(queryset.model)
-        self._compiler = queryset.query.get_compiler(alias)
+    def __init__(self, queryset: QuerySet[Any, Any]) -> None:
+        self._alias = router.db_for_read(queryset.model)
+        self._compiler = queryset.query.get_compiler(self._alias)
         self._text, self._slots = self._compiler.as_sql()
-        select, info = self._compiler.select, self._compiler.klass_info
-        assert info is not None, "only whole instances are read"  # noqa: S101
-        places = info["select_fields"]
-        self._model: type[Model] = info["model"]
-        self._from, self._to = places[0], places[-1] + 1
-        self._names = [column.target.attname for column, _, _ in select[self._from : self._to]]
-        self._related = get_related_populators(info, select, alias)  # type: ignore[call-arg]  # as of Django 5.2
-        self._converters = self._compiler.get_converters([column for column, _, _ in select])
+        self._converters = self._compiler.get_converters([column for column, _, _ in self._compiler.select])
 
-    def rows(self, values: dict[str, Any]) -> list[Any]:
+    def rows(self, values: dict[str, Any]) -> list[Sequence[Any]]:
         with connection.cursor() as cursor:
             cursor.execute(self._text, _filled(self._slots, values))
             rows = cursor.fetchall()
-        return [self._instance(self._converted(row)) for row in rows]
+        return [self._converted(row) for row in rows]
 
     def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
         converted = list(row)
@@ -133,6 +141,23 @@ class _Read:
             for convert in converters:
                 converted[at] = convert(converted[at], column, connection)
         return converted
+
+
+class _Read(_Text):
+    """One queryset as text, and how its rows become instances."""
+
+    def __init__(self, queryset: QuerySet[Any]) -> None:
+        super().__init__(queryset)
+        select, info = self._compiler.select, self._compiler.klass_info
+        assert info is not None, "only whole instances are read"  # noqa: S101
+        places = info["select_fields"]
+        self._model: type[Model] = info["model"]
+        self._from, self._to = places[0], places[-1] + 1
+        self._names = [column.target.attname for column, _, _ in select[self._from : self._to]]
+        self._related = get_related_populators(info, select, self._alias)  # type: ignore[call-arg]  # as of Django 5.2
+
+    def instances(self, values: dict[str, Any]) -> list[Any]:
+        return [self._instance(row) for row in self.rows(values)]
 
     def _instance(self, row: Sequence[Any]) -> Any:
         instance = self._model.from_db(connection.alias, self._names, row[self._from : self._to])

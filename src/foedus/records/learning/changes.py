@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
+from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
 from foedus.records.prepared import PreparedInsert, PreparedUpdate, Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
@@ -18,6 +18,18 @@ _reported = PreparedUpdate(
 _COUNTS = ("member_count", "invited_count", "lost_count", "reported_count", "update_count")
 _counts = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _COUNTS}))
 _add_update = PreparedInsert(Update)
+_add_checkpoint = PreparedInsert(Checkpoint)
+_add_round = PreparedInsert(Round)
+_ENDING = ("phase", "closed_at", "checkpoint", "reason", "metrics")
+_end_round = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _ENDING}))
+_BEGINNING = ("phase", "started_at", "deadline_at", "needed")
+_begin_round = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _BEGINNING}))
+_close_tasks = PreparedUpdate(
+    lambda: (
+        Invitation.objects.filter(round=Slot("round"), state=Invitation.State.OPEN),
+        {"state": Invitation.State.CLOSED, "closed_at": Slot("at")},
+    )
+)
 
 
 def count_event(project: Project) -> int:
@@ -53,3 +65,30 @@ def store_counts(current: Round) -> None:
 def add_update(**fields: Any) -> Update:
     """A new row. Raises IntegrityError where there is one of that member, round and sequence."""
     return _add_update(**fields)
+
+
+def add_checkpoint(**fields: Any) -> Checkpoint:
+    """A new row."""
+    return _add_checkpoint(**fields)
+
+
+def add_round(**fields: Any) -> Round:
+    """A new row. Raises IntegrityError where there is an open one."""
+    return _add_round(**fields)
+
+
+def store_beginning(current: Round) -> None:
+    """Keep that a round has begun to collect, with what it needs and until when."""
+    _begin_round(pk=current.pk, **{name: getattr(current, name) for name in _BEGINNING})
+
+
+def store_end(current: Round) -> None:
+    """Keep how a round ended."""
+    _end_round(
+        pk=current.pk, **{name: getattr(current, "checkpoint_id" if name == "checkpoint" else name) for name in _ENDING}
+    )
+
+
+def close_tasks(current: Round, at: datetime) -> int:
+    """Nobody need do what is still open of a round; how many tasks that were."""
+    return _close_tasks(round=current.pk, at=at)

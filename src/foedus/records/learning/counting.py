@@ -8,15 +8,84 @@ member away asks ``advance``, which looks fully; so does the clock.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
 from foedus.records.learning.changes import store_counts
-from foedus.records.learning.models import OPEN_PHASES, Invitation, Project, Round, Update
+from foedus.records.learning.models import OPEN_PHASES, Invitation, Membership, Project, Round, Update
 from foedus.records.learning.queries import active_memberships
+from foedus.records.prepared import PreparedRows, Slot
 
 _PENDING_SHOWN = 5
+_LOST = Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))
+
+# What every look at a round asks: written once (see ``prepared``).
+_members = PreparedRows(
+    lambda: (
+        Membership.objects.filter(project=Slot("project"), state=Membership.State.ACTIVE)
+        .values("project")
+        .annotate(members=Count("pk"))
+        .values_list("members")
+    )
+)
+_invited = PreparedRows(
+    lambda: (
+        Invitation.objects.filter(round=Slot("round"))
+        .values("round")
+        .annotate(invited=Count("pk"), lost=Count("pk", filter=_LOST))
+        .values_list("invited", "lost")
+    )
+)
+_handed_in = PreparedRows(
+    lambda: (
+        Update.objects.filter(round=Slot("round"))
+        .values("round")
+        .annotate(reported=Count("membership", distinct=True), updates=Count("pk"))
+        .values_list("reported", "updates")
+    )
+)
+_seen_longest_ago = PreparedRows(
+    lambda: (
+        _open_tasks(Slot("project")).values("round__project").annotate(at=Min("membership__seen_at")).values_list("at")
+    )
+)
+_with_a_task = PreparedRows(
+    lambda: _as_candidates(
+        Membership.objects.filter(
+            project=Slot("project"),
+            state=Membership.State.ACTIVE,
+            invitations__round__project=Slot("project"),
+            invitations__state=Invitation.State.OPEN,
+        )
+    )
+)
+_without_an_update = PreparedRows(
+    lambda: _as_candidates(
+        Membership.objects.filter(project=Slot("project"), state=Membership.State.ACTIVE).exclude(
+            pk__in=Update.objects.filter(round=Slot("round")).values("membership_id")
+        )
+    )
+)
+
+
+def _ready(*ended: str) -> PreparedRows:
+    return PreparedRows(
+        lambda: (
+            Membership.objects.filter(
+                project=Slot("project"), state=Membership.State.ACTIVE, seen_at__gt=Slot("cutoff")
+            )
+            .exclude(pk__in=_open_tasks(Slot("project")).values("membership_id"))
+            .exclude(pk__in=Invitation.objects.filter(round=Slot("round"), state__in=ended).values("membership_id"))
+            .order_by("pk")
+            .values_list("pk", "participant__name", "seen_at", "obstacle")
+        )
+    )
+
+
+_ready_for_more = _ready(Invitation.State.REPORTED)
+_ready_once = _ready(Invitation.State.REPORTED, Invitation.State.DECLINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +149,10 @@ def count_update(current: Round, *, first: bool, was_lost: bool) -> None:
 
 def counted(project: Project, current: Round) -> Tally:
     """The counts of a round, from the rows themselves."""
-    counts = round_counts([current])[current.pk]
-    return Tally(
-        members=active_memberships(project).count(),
-        invited=counts.invited,
-        lost=counts.lost,
-        reported=counts.reported,
-        updates=counts.updates,
-    )
+    ((members,),) = _members(project=project.pk) or [(0,)]
+    ((invited, lost),) = _invited(round=current.pk) or [(0, 0)]
+    ((reported, updates),) = _handed_in(round=current.pk) or [(0, 0)]
+    return Tally(members=members, invited=invited, lost=lost, reported=reported, updates=updates)
 
 
 def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
@@ -96,20 +161,8 @@ def candidates(project: Project, current: Round, policy: Policy, now: datetime) 
     Open-ended policies ask those anew who declined. Nobody does the same task twice: what came of it could not be told
     from a repetition of the first update.
     """
-    cutoff = now - timedelta(seconds=policy.absent_after_s)
-    busy = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).values("membership_id")
-    ended = [Invitation.State.REPORTED]
-    if not policy.open_ended:
-        ended.append(Invitation.State.DECLINED)
-    done = Invitation.objects.filter(round=current, state__in=ended).values("membership_id")
-    rows = (
-        active_memberships(project)
-        .filter(seen_at__gt=cutoff)
-        .exclude(pk__in=busy)
-        .exclude(pk__in=done)
-        .values_list("pk", "participant__name", "seen_at", "obstacle")
-        .order_by("pk")
-    )
+    ready = _ready_for_more if policy.open_ended else _ready_once
+    rows = ready(project=project.pk, round=current.pk, cutoff=now - timedelta(seconds=policy.absent_after_s))
     return tuple(Candidate(str(pk), name, seen_at, obstacle) for pk, name, seen_at, obstacle in rows)
 
 
@@ -127,7 +180,6 @@ def round_view(
     ``tally`` is what was counted already; None: count.
     """
     tally = tally or counted(project, current)
-    open_tasks = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
     completed, invalid_streak = rounds_before(project, current)
     return RoundView(
         number=current.number,
@@ -140,12 +192,12 @@ def round_view(
         candidates=candidates(project, current, policy, now) if _may_invite(current, policy, tally) else (),
         invited=tally.invited,
         lost=tally.lost,
-        in_flight=open_tasks.count() if policy.open_ended else 0,
+        in_flight=_open_tasks(project).count() if policy.open_ended else 0,
         reported=tally.reported,
         updates=tally.updates,
         covered=_covered(project, current) if policy.open_ended and not policy.invites else 0,
         pending=_pending(project, current, policy) if absences else (),
-        pending_seen_at=open_tasks.aggregate(at=Min("membership__seen_at"))["at"] if absences else None,
+        pending_seen_at=_first_seen(project) if absences else None,
         completed=completed,
         invalid_streak=invalid_streak,
         seed=project.seed,
@@ -155,12 +207,11 @@ def round_view(
 def round_counts(rounds: Sequence[Round]) -> dict[int, RoundCounts]:
     """The counts of these rounds by primary key, in two queries however many there are."""
     pks = [r.pk for r in rounds]
-    lost = Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))
     invitations = {
         row["round"]: row
         for row in Invitation.objects.filter(round__in=pks)
         .values("round")
-        .annotate(invited=Count("pk"), lost=Count("pk", filter=lost))
+        .annotate(invited=Count("pk"), lost=Count("pk", filter=_LOST))
     }
     updates = {
         row["round"]: row
@@ -212,11 +263,20 @@ def _covered(project: Project, current: Round) -> int:
 
 def _pending(project: Project, current: Round, policy: Policy) -> tuple[Candidate, ...]:
     """Some of those that have a task or, where nobody is given one, of those without an update in this round."""
-    if policy.invites:
-        waited_for = active_memberships(project).filter(
-            invitations__round__project=project, invitations__state=Invitation.State.OPEN
-        )
-    else:
-        waited_for = active_memberships(project).exclude(updates__round=current)
-    rows = waited_for.order_by("seen_at", "pk").values_list("pk", "participant__name", "seen_at")[:_PENDING_SHOWN]
+    waited_for = _with_a_task if policy.invites else _without_an_update
+    rows = waited_for(project=project.pk, round=current.pk)
     return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
+
+
+def _first_seen(project: Project) -> datetime | None:
+    """When that member with a task gave a sign of life that is silent for the longest time."""
+    rows: list[tuple[datetime | None]] = _seen_longest_ago(project=project.pk)
+    return rows[0][0] if rows else None
+
+
+def _open_tasks(project: Any) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
+
+
+def _as_candidates(rows: QuerySet[Membership]) -> QuerySet[Membership, Any]:
+    return rows.order_by("seen_at", "pk").values_list("pk", "participant__name", "seen_at")[:_PENDING_SHOWN]

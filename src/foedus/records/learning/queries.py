@@ -19,6 +19,13 @@ from foedus.records.prepared import Prepared, Slot
 
 # What every call of a participant asks: written once (see ``prepared``).
 _project_by_key = Prepared(lambda: Project.objects.filter(key=Slot("key")))
+_round_to_combine = Prepared(lambda: Round.objects.filter(pk=Slot("pk")).select_related("project", "base"))
+_updates_of_round = Prepared(lambda: Update.objects.filter(round=Slot("round")).order_by("pk"))
+_silent_tasks = Prepared(
+    lambda: Invitation.objects.filter(
+        round__project=Slot("project"), state=Invitation.State.OPEN, membership__seen_at__lte=Slot("cutoff")
+    ).select_related("membership__participant", "round")
+)
 _locked_project = Prepared(lambda: Project.objects.filter(pk=Slot("pk")).select_for_update())
 _open_round = Prepared(
     lambda: Round.objects.filter(project=Slot("project"), phase__in=OPEN_PHASES).select_related("base")[:1]
@@ -151,11 +158,19 @@ def find_update_of_content(membership: Membership, number: int, digest: str) -> 
     return _update_of_content.first(membership=membership.pk, number=number, digest=digest)
 
 
-def absent_invitations(project: Project, cutoff: datetime) -> QuerySet[Invitation]:
+def absent_invitations(project: Project, cutoff: datetime) -> list[Invitation]:
     """Open invitations of members that gave no sign of life since ``cutoff``."""
-    return Invitation.objects.filter(
-        round__project=project, state=Invitation.State.OPEN, membership__seen_at__lte=cutoff
-    ).select_related("membership__participant", "round")
+    return _silent_tasks.all(project=project.pk, cutoff=cutoff)
+
+
+def find_round(pk: int) -> Round | None:
+    """The round, with its project and the checkpoint that it began from."""
+    return _round_to_combine.first(pk=pk)
+
+
+def updates_of(current: Round) -> list[Update]:
+    """What the round counts, in the order of arrival."""
+    return _updates_of_round.all(round=current.pk)
 
 
 def newest_rounds(projects: Sequence[Project]) -> dict[int, Round]:

@@ -19,8 +19,9 @@ from foedus.core.folding import Update as Contribution
 from foedus.core.rounds import Phase, Reason
 from foedus.core.strategies.strategy import State, Strategy, needs_of
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Round, Update
-from foedus.records.learning.queries import find_latest_checkpoint, lock_project
+from foedus.records.learning.changes import add_checkpoint
+from foedus.records.learning.models import Round, Update
+from foedus.records.learning.queries import find_latest_checkpoint, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
 from foedus.services.learning.equipment import wanted_under
 from foedus.services.learning.rounds import advance, close_complete, close_invalid
@@ -33,11 +34,11 @@ log = structlog.get_logger()
 
 def combine(ports: Ports, job: Job, *, now: datetime) -> None:
     """Do a combine job: fold the round's updates into the next checkpoint. Starting anew after a crash is safe."""
-    current = Round.objects.select_related("project", "base").filter(pk=job.payload["round"]).first()
+    current = find_round(job.payload["round"])
     if current is None or current.state is not Phase.COMBINING:
         jobs.complete(job)
         return
-    updates = list(Update.objects.filter(round=current).select_related("base"))
+    updates = updates_of(current)
     with ExitStack() as stack:
         try:
             state = _step(ports, current, updates, stack)
@@ -52,7 +53,7 @@ def combine(ports: Ports, job: Job, *, now: datetime) -> None:
 
 def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
     """A combine job failed for good: its round is invalid, and the project waits for an operator."""
-    current = Round.objects.select_related("project").filter(pk=job.payload["round"]).first()
+    current = find_round(job.payload["round"])
     if current is not None:
         with transaction.atomic():
             job.refresh_from_db()
@@ -84,8 +85,10 @@ def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack)
 
 def _state(ports: Ports, current: Round, strategy: Strategy, weights: Arrays, stack: ExitStack) -> State:
     """Where the strategy stopped; its beginning after the first model, or after another strategy."""
+    if not current.base.state_blob:
+        return strategy.init(weights)
     maker = Round.objects.filter(checkpoint=current.base).first()
-    if not current.base.state_blob or maker is None or maker.strategy["name"] != current.strategy["name"]:
+    if maker is None or maker.strategy["name"] != current.strategy["name"]:
         return strategy.init(weights)
     return replace(State.from_tensors(_mapped(ports, current.base.state_blob, stack)), weights=weights)
 
@@ -153,11 +156,11 @@ def _switch(
     with transaction.atomic():
         project = lock_project(current.project_id)
         jobs.complete(job)
-        current.refresh_from_db()
+        current = find_round(current.pk) or current
         latest = find_latest_checkpoint(project)
         assert latest is not None, "rounds have a base"  # noqa: S101
         current.metrics = metrics_of(updates)
-        checkpoint = Checkpoint.objects.create(
+        checkpoint = add_checkpoint(
             project=project,
             number=latest.number + 1,
             round_number=current.number,

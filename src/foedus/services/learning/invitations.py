@@ -1,10 +1,10 @@
 """Who is asked to train for a round, and who is not waited for any more. Callers hold the project's lock."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from foedus.core.rounds import Invite, Phase, Policy, move
 from foedus.ports import Ports
+from foedus.records.learning.changes import store_beginning
 from foedus.records.learning.models import Draw, Invitation, Project, Round
 from foedus.records.learning.queries import absent_invitations
 from foedus.services.shell.events import emit
@@ -26,7 +26,7 @@ def invite(ports: Ports, project: Project, current: Round, decision: Invite, now
         current.started_at = now
         current.deadline_at = decision.deadline_at
         current.needed = decision.needed
-        current.save(update_fields=["phase", "started_at", "deadline_at", "needed"])
+        store_beginning(current)
     drawn = {}
     if decision.draw is not None and decision.draw.is_choice:
         draw, pool = decision.draw, [int(key) for key in decision.draw.pool]
@@ -62,14 +62,8 @@ def close_others(project: Project, current: Round, policy: Policy, latest: int, 
     left.update(state=Invitation.State.CLOSED, closed_at=now)
 
 
-def close_invitations(current: Round, now: datetime) -> None:
-    Invitation.objects.filter(round=current, state=Invitation.State.OPEN).update(
-        state=Invitation.State.CLOSED, closed_at=now
-    )
-
-
 def mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) -> None:
-    gone: Iterable[Invitation] = absent_invitations(project, now - timedelta(seconds=policy.absent_after_s))
+    gone = absent_invitations(project, now - timedelta(seconds=policy.absent_after_s))
     for invitation in gone:
         invitation.state = Invitation.State.LOST
         invitation.closed_at = now

@@ -25,7 +25,7 @@ from foedus.core.rounds import (
     next_step,
 )
 from foedus.ports import Ports
-from foedus.records.learning.changes import check_again
+from foedus.records.learning.changes import add_round, check_again, close_tasks, store_end
 from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view, rounds_before
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
 from foedus.records.learning.queries import (
@@ -34,7 +34,7 @@ from foedus.records.learning.queries import (
     find_open_round,
     lock_project,
 )
-from foedus.services.learning.invitations import close_invitations, close_others, invite, mark_absent
+from foedus.services.learning.invitations import close_others, invite, mark_absent
 from foedus.services.learning.measuring import awaited_evaluation, promise_evaluation, reason_to_stop
 from foedus.services.learning.retaining import promise_retention
 from foedus.services.learning.rules import policy_of
@@ -103,8 +103,7 @@ def close_complete(ports: Ports, project: Project, current: Round, checkpoint: C
     promise_evaluation(ports, project, checkpoint, now)
     promise_retention(ports, project, now)
     rounds = policy_of(project).rounds
-    completed = Round.objects.filter(project=project, phase=Phase.COMPLETE).count()
-    if rounds is not None and completed >= rounds:
+    if rounds is not None and rounds_before(project, current)[0] + 1 >= rounds:
         text = f"All {rounds} rounds are complete."
         finish(ports, project, Reason("rounds_complete", text, {"rounds": rounds}), now)
     elif project.state == Project.State.RUNNING:
@@ -191,7 +190,7 @@ def open_round(ports: Ports, project: Project, now: datetime) -> Round:
     completed, invalid = _before(project, newest)
     base = find_latest_checkpoint(project)
     assert base is not None, "a project runs only once it has a model"  # noqa: S101
-    opened = Round.objects.create(
+    opened = add_round(
         project=project,
         number=newest.number + 1 if newest else 1,
         base=base,
@@ -250,7 +249,7 @@ def _start_combining(ports: Ports, project: Project, current: Round, now: dateti
     current.phase = move(current.state, Phase.COMBINING)
     current.save(update_fields=["phase"])
     if not policy_of(current).open_ended:
-        close_invitations(current, now)
+        close_tasks(current, now)
     enqueue(ports, COMBINE_JOB, f"{project.pk}/{current.number}", now, project=project.pk, round=current.pk)
     emit(ports, project, "round.combining", now, round=current.number, updates=current.updates.count())
 
@@ -258,9 +257,9 @@ def _start_combining(ports: Ports, project: Project, current: Round, now: dateti
 def _close(current: Round, phase: Phase, now: datetime) -> None:
     current.phase = move(current.state, phase)
     current.closed_at = now
-    current.save(update_fields=["phase", "closed_at", "checkpoint", "reason", "metrics"])
+    store_end(current)
     if not policy_of(current).open_ended:
-        close_invitations(current, now)
+        close_tasks(current, now)
 
 
 def _set_state(ports: Ports, project: Project, state: Project.State, now: datetime) -> None:

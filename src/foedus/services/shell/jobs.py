@@ -4,13 +4,15 @@ import hashlib
 import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Min, Q
 
 from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
+from foedus.records.prepared import Prepared, PreparedRows, Slot
 from foedus.records.shell.models import Job
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
@@ -39,11 +41,12 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
 
     ``only`` jobs with these columns, and ``without`` these kinds, for those who do not do everything.
     """
+    lane = frozenset(without), tuple(sorted(only.items()))
+    moments = {"now": now, "too_far": now + 2 * timedelta(seconds=MAX_BACKOFF_S), "too_long": now + 2 * LEASE}
+    if _claimable(*lane, lock=False).first(**moments) is None:  # whoever only looks must not stand in writers' way
+        return None
     with transaction.atomic():
-        ready = Job.objects.filter(_ready(now), **only).exclude(kind__in=without).order_by("run_at", "id")
-        if connection.features.has_select_for_update_skip_locked:
-            ready = ready.select_for_update(skip_locked=True)
-        job = ready.first()
+        job = _claimable(*lane, lock=True).first(**moments)
         if job is None:
             return None
         job.state = Job.State.RUNNING
@@ -54,12 +57,23 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
         return job
 
 
-def _ready(now: datetime) -> Q:
-    """What may be claimed. Moments that are too far away were written before the clock was set back."""
-    too_far = now + 2 * timedelta(seconds=MAX_BACKOFF_S)
-    queued = Q(attempts=0, run_at=F("created_at")) | Q(run_at__lte=now) | Q(run_at__gt=too_far)
-    lapsed = Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * LEASE)
-    return Q(state=Job.State.QUEUED) & queued | Q(state=Job.State.RUNNING) & lapsed
+@lru_cache(maxsize=64)
+def _claimable(without: frozenset[str], only: tuple[tuple[str, Any], ...], *, lock: bool) -> Prepared[Job]:
+    """The next job that may be claimed. Moments that are too far away were written before the clock was set back."""
+    queued = Q(attempts=0, run_at=F("created_at")) | Q(run_at__lte=Slot("now")) | Q(run_at__gt=Slot("too_far"))
+    lapsed = Q(lease_until__lt=Slot("now")) | Q(lease_until__gt=Slot("too_long"))
+    ready = Q(state=Job.State.QUEUED) & queued | Q(state=Job.State.RUNNING) & lapsed
+    rows = Job.objects.filter(ready, **dict(only)).exclude(kind__in=without).order_by("run_at", "id")[:1]
+    return Prepared(lambda: rows.select_for_update(skip_locked=True) if lock else rows)
+
+
+@lru_cache(maxsize=64)
+def _pending(without: frozenset[str], only: tuple[tuple[str, Any], ...]) -> PreparedRows:
+    """By state: when the first job may run, and when the first lease lapses."""
+    rows = Job.objects.filter(**dict(only)).exclude(kind__in=without).values("state")
+    return PreparedRows(
+        lambda: rows.annotate(runs=Min("run_at"), lapses=Min("lease_until")).values_list("state", "runs", "lapses")
+    )
 
 
 def owner_of(name: str) -> str:
@@ -75,15 +89,9 @@ def release(owner: str, now: datetime) -> int:
 
 def next_due_at(now: datetime, *, without: Collection[str] = (), **only: Any) -> datetime | None:
     """When ``claim`` could give the next job, if nothing is added before."""
-    due = (
-        Job.objects.filter(**only)
-        .exclude(kind__in=without)
-        .aggregate(
-            queued=Min("run_at", filter=Q(state=Job.State.QUEUED)),
-            lapsing=Min("lease_until", filter=Q(state=Job.State.RUNNING)),
-        )
-    )
-    moments = [moment for moment in due.values() if moment is not None]
+    due = {state: (runs, lapses) for state, runs, lapses in _pending(frozenset(without), tuple(sorted(only.items())))()}
+    runs, lapses = due.get(Job.State.QUEUED, (None, None))[0], due.get(Job.State.RUNNING, (None, None))[1]
+    moments = [moment for moment in (runs, lapses) if moment is not None]
     return max(now, min(moments)) if moments else None
 
 
