@@ -1,7 +1,8 @@
 """The kinds of sources and streams that are installed, each made when it is first asked for."""
 
 import threading
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from foedus.connectors.contents import Terms
 from foedus.core.errors import Invalid
@@ -57,5 +58,7 @@ class FoundStreams:
             case "csv":
                 names = [name.strip() for name in info.get("attributeNames", "").split(",") if name.strip()]
                 return csv_message(CsvForm.of(info), names)
+            case "protobuf":
+                return cast(Decoder, import_module("foedus.connectors.protobuf_messages").protobuf_decoder(info))
             case other:
-                raise Invalid(f"data.format is json or csv, not {other[:40]!r}")
+                raise Invalid(f"data.format is json, csv or protobuf, not {other[:40]!r}")
