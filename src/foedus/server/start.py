@@ -13,7 +13,6 @@ from typing import IO
 import django
 import structlog
 import structlog.stdlib
-from django.core.management import call_command
 from django.db import connection, transaction
 from structlog.typing import Processor
 
@@ -34,11 +33,12 @@ def prepare() -> Path:
     _make_folder(options.data)
     configure_logging(options.log_level, options.log_format)
     django.setup()
+    from foedus.server.tables import make_tables
     from foedus.services.accounts.credentials import OPERATOR_PREFIX, new_token
 
     token_file = options.data / TOKEN_FILE
     with _alone(options.data):
-        call_command("migrate", verbosity=0, interactive=False)
+        make_tables()
         token = options.first_token.reveal() or _kept(token_file) or new_token(OPERATOR_PREFIX)
         _keep(token_file, token)
         _let_in(token, chosen=bool(options.first_token), now=datetime.now(UTC))
