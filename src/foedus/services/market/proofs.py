@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from eth_abi.abi import encode
-from eth_hash.auto import keccak
-
 from foedus.core.errors import Invalid
 from foedus.core.market.checksums import Findings, checksum, compare, seed_did
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import mapping, text
+from foedus.services.market.abi import hash_of
 from foedus.services.market.keys import Key, checked_address, personal_digest, recover
 
 
@@ -45,7 +43,7 @@ class Verification:
 
 def creator_did(seed: Did, creator: str) -> Did:
     """keccak256(abi.encode(bytes32 seed, address creator)), as contracts make DIDs (rule D1)."""
-    return Did(keccak(encode(["bytes32", "address"], [seed.value, creator])))
+    return Did(hash_of(["bytes32", "address"], [seed.value, creator]))
 
 
 def digest_of(did: Did, form: SignatureForm) -> bytes:

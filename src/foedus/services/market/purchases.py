@@ -7,10 +7,8 @@ took a condition's id where these take its value hash, and had no return address
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_abi.abi import encode
-from eth_hash.auto import keccak
-
 from foedus.core.market.dids import Did
+from foedus.services.market.abi import hash_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +43,38 @@ class ConditionIds:
 
 def agreement_id(seed: bytes, creator: str) -> bytes:
     """``creator`` is whoever sends the transaction that creates the agreement."""
-    return keccak(encode(["bytes32", "address"], [seed, creator]))
+    return hash_of(["bytes32", "address"], [seed, creator])
 
 
 def lock_hash(terms: Terms, contracts: Contracts) -> bytes:
-    return keccak(
-        encode(
-            ["bytes32", "address", "address", "uint256[]", "address[]"],
-            [terms.did.value, contracts.escrow, terms.token, terms.amounts, terms.receivers],
-        )
+    return hash_of(
+        ["bytes32", "address", "address", "uint256[]", "address[]"],
+        [terms.did.value, contracts.escrow, terms.token, terms.amounts, terms.receivers],
     )
 
 
 def compute_hash(terms: Terms) -> bytes:
-    return keccak(encode(["bytes32", "address"], [terms.did.value, terms.consumer]))
+    return hash_of(["bytes32", "address"], [terms.did.value, terms.consumer])
 
 
 def escrow_hash(terms: Terms, contracts: Contracts, lock_id: bytes, release_ids: Sequence[bytes]) -> bytes:
-    return keccak(
-        encode(
-            ["bytes32", "uint256[]", "address[]", "address", "address", "address", "bytes32", "bytes32[]"],
-            [
-                terms.did.value,
-                terms.amounts,
-                terms.receivers,
-                terms.return_address,
-                contracts.escrow,
-                terms.token,
-                lock_id,
-                list(release_ids),
-            ],
-        )
+    return hash_of(
+        ["bytes32", "uint256[]", "address[]", "address", "address", "address", "bytes32", "bytes32[]"],
+        [
+            terms.did.value,
+            terms.amounts,
+            terms.receivers,
+            terms.return_address,
+            contracts.escrow,
+            terms.token,
+            lock_id,
+            list(release_ids),
+        ],
     )
 
 
 def condition_id(agreement: bytes, contract: str, value_hash: bytes) -> bytes:
-    return keccak(encode(["bytes32", "address", "bytes32"], [agreement, contract, value_hash]))
+    return hash_of(["bytes32", "address", "bytes32"], [agreement, contract, value_hash])
 
 
 def condition_ids(agreement: bytes, terms: Terms, contracts: Contracts) -> ConditionIds:
