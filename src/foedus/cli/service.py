@@ -46,10 +46,11 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
     port = _free_port(options.host) if options.port == 0 else options.port
     _check_port(options.host, port)
     token_file = start.prepare()
-    # Imported before forking, so that every child shares it and starts at once.
-    import foedus.server.asgi
+    # Made and imported before forking, so that every child shares it and starts at once, also after it was killed.
     import foedus.server.work  # noqa: F401
+    from foedus.server.asgi import application
 
+    app = application()
     announced = mmap.mmap(-1, 1)  # shared with the children: said once, however often the web process starts
 
     def announce() -> None:
@@ -58,7 +59,7 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
             _say_ready(options.host, port, token_file)
 
     roles: dict[str, Callable[[], None]] = {
-        "web": lambda: processes.web(options.host, port, on_ready=announce),
+        "web": lambda: processes.web(options.host, port, app=app, on_ready=announce),
         "worker": lambda: processes.worker(f"{socket.gethostname()}:{options.data}"),
     }
     if options.clock_seconds > 0:

@@ -25,6 +25,7 @@ def application(plane: str = "both") -> Starlette:
 
     django_app: Any = get_wsgi_application()
     from django.conf import settings as django_settings
+    from django.urls import get_resolver
 
     from foedus import bootstrap
     from foedus.faces.flaas import streaming as flaas
@@ -38,6 +39,7 @@ def application(plane: str = "both") -> Starlette:
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
 
+    get_resolver().url_patterns  # noqa: B018 - imports every view now, and not while somebody waits for an answer
     options = bootstrap.settings()
     streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES, "symetryml": symetryml.ROUTES}
     routes: list[BaseRoute] = [

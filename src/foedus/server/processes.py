@@ -22,6 +22,8 @@ from foedus.core.errors import Conflict, PlatformError, Unavailable
 from foedus.ports import Ports
 
 if TYPE_CHECKING:  # Django's models can be imported only once it is set up
+    from starlette.applications import Starlette
+
     from foedus.records.shell.models import Job
 
 log = structlog.get_logger()
@@ -33,8 +35,13 @@ ENDLESS_THREADS = 4
 _BACKLOG = 2048
 
 
-def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], None]) -> None:
-    """Serve HTTP until told to stop; ``on_ready`` is called once requests are answered."""
+def web(
+    host: str, port: int, *, plane: str = "both", app: "Starlette | None" = None, on_ready: Callable[[], None]
+) -> None:
+    """Serve HTTP until told to stop; ``on_ready`` is called once requests are answered.
+
+    ``app`` is what ``asgi.application`` gave, where that was made before this process.
+    """
     from granian.constants import Interfaces
     from granian.server.embed import Server
 
@@ -44,8 +51,9 @@ def web(host: str, port: int, *, plane: str = "both", on_ready: Callable[[], Non
         _control_plane(host, port, on_ready)
         return
 
+    app = app or application(plane)
+
     async def run() -> None:
-        app = application(plane)
         server = Server(
             app,
             host,
