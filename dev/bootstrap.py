@@ -14,9 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STARTS = (
-    "import foedus.cli.main, foedus.server.asgi, django; django.setup(); import foedus.server.work, foedus.server.urls"
-)
+STARTS = """
+import foedus.server.asgi, foedus.server.start, django, granian.server.embed
+django.setup()
+import foedus.server.tables, foedus.server.work, foedus.server.urls, foedus.faces.native.streaming.routes
+from django.db.migrations.loader import MigrationLoader
+MigrationLoader(None)
+import foedus.cli.demo, foedus.cli.service, foedus.simulation.demo.participant, foedus.simulation.demo.run
+"""
 BASE, DEV, UV = "requirements.lock", "requirements-dev.lock", "requirements-uv.lock"
 LOCKS: Mapping[str, tuple[str, ...]] = {"base": (BASE,), "dev": (BASE, DEV)}
 
