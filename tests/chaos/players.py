@@ -150,3 +150,9 @@ def everything(study, path):
         if page["next"] is None:
             return found
         params["after"] = page["next"]
+
+
+def digests_of(study):
+    """The digests of all models, the first one first."""
+    found = everything(study, f"{study.path}/checkpoints")
+    return [checkpoint["digest"] for checkpoint in sorted(found, key=lambda checkpoint: checkpoint["number"])]

@@ -6,16 +6,12 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from statistics import quantiles
 
-from tests.chaos.players import BODY, NAMES, Ledger, Player, Trainee, endless, everything
-from tests.e2e.driver import sha256, trained
-
-from foedus.core.codecs import safetensors
-from foedus.core.folding import Update
-from foedus.core.strategies.fedavg import FedAvg
-from foedus.core.strategies.strategy import State
+from tests.chaos.peace import in_peace
+from tests.chaos.players import NAMES, Ledger, Player, Trainee, digests_of, endless, everything
 
 RECOVERY_S = 10.0  # within which a round comes to its end again, on a machine that has nothing else to do
 STUCK_S = 90.0  # after which it never will
@@ -32,6 +28,7 @@ class Storm:
     slowest_call_s: float = 0.0
     seconds: float = 0.0
     findings: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)  # of every model, the first one included
 
     def rage(self, rig, folder, kills):
         """Hurt the service so many times while it trains; afterwards everything must be as if nothing had happened."""
@@ -90,11 +87,14 @@ class Storm:
             self.findings.append(f"rounds in other phases: {Counter(r['phase'] for r in rounds)}")
         for number in range(1, max((n for n, _ in ledger.receipts), default=0) + 1):
             self._check_round(study, ledger, number)
-        digests = [c["digest"] for c in sorted(everything(study, f"{study.path}/checkpoints"), key=_number)]
-        expected = in_peace(len(digests) - 1)
-        if digests != expected:
-            first = next(n for n, pair in enumerate(zip(digests, expected, strict=True)) if pair[0] != pair[1])
-            self.findings.append(f"checkpoint {first} is not that of an undisturbed run")
+        self.digests = digests_of(study)
+        self.compare(in_peace(len(self.digests) - 1), "what the strategy makes of the same updates")
+
+    def compare(self, expected, whose):
+        """Hold every model to another run's, byte for byte."""
+        wrong = [n for n, pair in enumerate(zip_longest(self.digests, expected)) if pair[0] != pair[1]]
+        if wrong:
+            self.findings.append(f"checkpoint {wrong[0]} and {len(wrong) - 1} more are not {whose}")
 
     def _check_round(self, study, ledger, number):
         counted = study.updates(number)
@@ -126,21 +126,6 @@ class Storm:
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
         (folder / f"{name}.md").write_text(_page(facts))
         return facts
-
-
-def in_peace(rounds):
-    """The digests of the checkpoints of an undisturbed run: by the strategy alone."""
-    base, digests = BODY, [sha256(BODY)]
-    for number in range(1, rounds + 1):
-        bodies = [trained(base, name, number) for name in NAMES]
-        parts = [Update(key=f"{sha256(b)}/{n}", weight=1.0, source=safetensors.decode(b)) for n, b in enumerate(bodies)]
-        base = safetensors.encode(FedAvg().step(State(safetensors.decode(base)), parts).weights)
-        digests.append(sha256(base))
-    return digests
-
-
-def _number(checkpoint):
-    return checkpoint["number"]
 
 
 def _page(facts):

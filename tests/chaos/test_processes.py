@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.chaos.peace import undisturbed
 from tests.chaos.rig import one_tree, two_of_each
 from tests.chaos.storm import Storm
 from tests.e2e.driver import Api
@@ -27,19 +28,18 @@ def _connections():
     Api.close_all()
 
 
-def weathered(make, folder, kills, reports):
-    """The report of a storm; what this machine cannot do is said aloud."""
+def weathered(make, folder, kills):
+    """A storm and its findings; what this machine cannot do is said aloud."""
     try:
         with make(folder) as rig:
-            storm = Storm(SEED, rig.left_out).rage(rig, folder, kills)
+            return Storm(SEED, rig.left_out).rage(rig, folder, kills)
     except (NatsMissingError, PostgresqlMissingError) as exc:
         pytest.skip(str(exc))
-    return storm.report(reports, make.__name__.replace("_", "-"))
 
 
 @pytest.mark.timeout(600)
 def test_a_service_weathers_a_short_storm(tmp_path):
-    report = weathered(one_tree, tmp_path, 6, tmp_path / "reports")
+    report = weathered(one_tree, tmp_path, 6).report(tmp_path / "reports", "one-tree")
 
     assert report["findings"] == []
     assert report["rounds"] > 6
@@ -50,7 +50,9 @@ def test_a_service_weathers_a_short_storm(tmp_path):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("make", [one_tree, two_of_each])
 def test_a_service_weathers_hundreds_of_faults(tmp_path, make):
-    report = weathered(make, tmp_path, KILLS, REPORTS)
+    storm = weathered(make, tmp_path, KILLS)
+    storm.compare(undisturbed(tmp_path / "peace", len(storm.digests) - 1), "those of a service in peace")
+    report = storm.report(REPORTS, make.__name__.replace("_", "-"))
 
     assert report["findings"] == []
     assert report["recovery_s"]["p99"] < report["recovery_limit_s"]

@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
+from tests.chaos.peace import in_peace
 from tests.chaos.players import NAMES, endless
-from tests.chaos.storm import in_peace
 from tests.e2e.driver import Api
 from tests.e2e.service import Apart, until
 from tests.servers.proxy import proxy

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from tests.chaos.peace import in_peace, take_turn
 from tests.chaos.players import NAMES, Trainee, endless
 from tests.chaos.releases import NoHistoryError, Release, before_the_latest_migration, the_one_before
-from tests.chaos.storm import in_peace
 from tests.e2e.driver import Api
 from tests.e2e.service import Apart, Serve, until
 
@@ -62,15 +62,6 @@ def test_participants_of_today_train_with_a_server_of_an_earlier_commit(tmp_path
         trainees += [Trainee(study, tmp_path, name) for name in NAMES]
 
         assert finished(study) == in_peace(ROUNDS)
-
-
-def take_turn(parties, number):
-    for party in parties:
-        party.next()
-    for party in parties:
-        task = party.task()
-        assert task["round"] == number
-        assert party.hand_in(number, party.trained(task)).status_code == 201
 
 
 @pytest.mark.chaos
