@@ -2,16 +2,18 @@
 
 import atexit
 import os
-import shutil
 import tempfile
 from pathlib import Path
+
+from tests.leftovers import Removed
 
 for _name in [name for name in os.environ if name.startswith("FOEDUS_") and not name.startswith("FOEDUS_TEST_")]:
     del os.environ[_name]
 os.environ.pop("DATABASE_URL", None)
 
 DATA = Path(tempfile.mkdtemp(prefix="foedus-tests-"))
-atexit.register(shutil.rmtree, DATA, ignore_errors=True)
+_removed = Removed(DATA)
+atexit.register(_removed.now)
 os.environ["FOEDUS_DATA"] = str(DATA)
 if "FOEDUS_TEST_DATABASE_URL" in os.environ:
     os.environ["FOEDUS_DATABASE_URL"] = os.environ["FOEDUS_TEST_DATABASE_URL"]

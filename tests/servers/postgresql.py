@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from tests.leftovers import Removed
 from tests.servers.processes import ServerProcess, free_port
 
 # PostgreSQL refuses to run as root. LC_ALL=C spares it looking for locales.
@@ -107,8 +108,9 @@ def _reachable(folder: Path) -> Iterator[Path]:
         yield folder
         return
     home = Path(tempfile.mkdtemp(prefix="foedus-postgresql-"))
+    leftover = Removed(home)
     try:
         shutil.chown(home, "nobody", "nogroup")
         yield home
     finally:
-        shutil.rmtree(home)
+        leftover.now()
