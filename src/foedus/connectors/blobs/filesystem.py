@@ -167,7 +167,7 @@ class FilesystemBlobs:
             if self._opened is None:
                 folder = self._staging / f"{uuid4().hex}.views"
                 folder.mkdir()
-                lock = os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+                lock = os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_SH)
                 self._opened = folder, weakref.finalize(self, _give_back, folder, lock)
             return self._opened[0]
