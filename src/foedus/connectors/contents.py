@@ -1,5 +1,6 @@
 """Files that arrive as bytes, turned into rows: CSV, JSON lines and Parquet, the first two also packed by gzip."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -113,8 +114,9 @@ def _seekable(content: Content, chunks: Iterator[bytes], terms: Terms) -> Iterat
     if content.file is not None:
         yield content.file
         return
+    room = shutil.disk_usage(terms.scratch).free // 2  # the rest is for everything else
     with tempfile.TemporaryFile(dir=terms.scratch) as file:
-        for chunk in chunks:
+        for chunk in rows.bounded(chunks, room):
             file.write(chunk)
         file.seek(0)
         yield file

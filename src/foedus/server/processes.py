@@ -30,7 +30,8 @@ log = structlog.get_logger()
 
 RENEW_EVERY_S = 2.0  # a third of a lease
 IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
-QUICK_LANE, SLOW_LANE, ENDLESS_LANE = "quick", "slow", "endless"
+QUICK_LANE, SLOW_LANE, LONG_LANE, ENDLESS_LANE = "quick", "slow", "long", "endless"
+LONG_THREADS = 2
 ENDLESS_THREADS = 4
 _BACKLOG = 2048
 
@@ -112,7 +113,7 @@ def worker(name: str = "") -> None:
     owner = jobs.owner_of(name)
     _sweep(ports)
     _patiently(stop, lambda: jobs.release(owner, _now()))
-    for lane in (SLOW_LANE, *[ENDLESS_LANE] * ENDLESS_THREADS):
+    for lane in (SLOW_LANE, *[LONG_LANE] * LONG_THREADS, *[ENDLESS_LANE] * ENDLESS_THREADS):
         threading.Thread(target=_lane, args=(ports, stop, owner, lane), name=lane, daemon=True).start()
     _lane(ports, stop, owner, QUICK_LANE)
 
@@ -132,16 +133,17 @@ def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
 
 def _lane(ports: Ports, stop: threading.Event, owner: str, name: str) -> None:
     """Do one job after the other: those that rounds wait for, those that may take their time, or what never ends."""
-    from foedus.server.work import ENDLESS, SLOW
+    from foedus.server.work import ENDLESS, LONG, SLOW
     from foedus.services.shell import jobs
-    from foedus.services.statistics import streams
+    from foedus.services.statistics.jobs import LONG_SUBJECT
 
     kinds: dict[str, dict[str, Any]] = {
-        QUICK_LANE: {"without": SLOW | ENDLESS}, SLOW_LANE: {"kind__in": SLOW}, ENDLESS_LANE: {"kind__in": ENDLESS},
+        QUICK_LANE: {"without": SLOW | LONG | ENDLESS}, SLOW_LANE: {"kind__in": SLOW},
+        LONG_LANE: {"kind__in": LONG}, ENDLESS_LANE: {"kind__in": ENDLESS},
     }  # fmt: skip
     lane = kinds[name]
-    # Streams have a subject of their own: their threads need not look at every job that others are woken for.
-    subscription = ports.bus.subscribe(streams.SUBJECT if name == ENDLESS_LANE else jobs.SUBJECT)
+    # These have a subject of their own: their threads need not look at every job that others are woken for.
+    subscription = ports.bus.subscribe(LONG_SUBJECT if name in (LONG_LANE, ENDLESS_LANE) else jobs.SUBJECT)
     while not stop.is_set():
         try:
             while not stop.is_set() and _do_one(ports, owner, **lane):

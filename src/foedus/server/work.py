@@ -48,6 +48,7 @@ HANDLERS: Mapping[str, Handler] = {
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
     statistics_jobs.RUN_JOB: run_statistics_job,
+    statistics_jobs.RUN_LONG_JOB: run_statistics_job,
     streams.FOLLOW_JOB: following.follow_stream,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
@@ -55,6 +56,7 @@ ABANDONED: Mapping[str, Handler] = {
     COMBINE_JOB: abandon,
     EVALUATE_JOB: abandon_evaluation,
     statistics_jobs.RUN_JOB: statistics_jobs.abandon,
+    statistics_jobs.RUN_LONG_JOB: statistics_jobs.abandon,
     streams.FOLLOW_JOB: following.abandon_stream,
 }
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
@@ -62,7 +64,9 @@ SLOW = frozenset(
     {COLLECT_JOB, DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB}
 )
 
-# What never ends, and has threads of its own.
+# What waits for machines of others, for hours if need be: it has threads of its own.
+LONG = frozenset({statistics_jobs.RUN_LONG_JOB})
+# What never ends: likewise.
 ENDLESS = frozenset({streams.FOLLOW_JOB})
 
 

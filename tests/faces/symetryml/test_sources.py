@@ -14,6 +14,7 @@ from foedus.records.customers.models import Customer
 from foedus.records.shell.models import Job
 from foedus.records.sources.models import DataSource
 from foedus.records.statistics.models import StatisticsJob
+from foedus.server import work
 from foedus.services.customers import keys
 from foedus.services.customers.bodies import Direction, open_legacy, seal_body, seal_legacy
 from foedus.services.shell import jobs
@@ -162,3 +163,15 @@ def test_the_web_of_the_server_itself_is_closed(c1):
     body = sealed({"type": "http", "info": {"path": "http://169.254.169.254/latest/meta-data"}})
 
     assert said(c1.post("dss/sample/preview", body))[0] == 403
+
+
+def test_what_reads_sources_never_holds_up_other_jobs(c1):
+    told(c1)
+    p1 = c1.project()
+    c1.get(f"projects/{p1}/dss/d1/learn")
+    c1.get("projects/info")
+
+    kinds = set(Job.objects.values_list("kind", flat=True))
+
+    assert len(kinds) == 2
+    assert len(kinds & work.SLOW) == len(kinds & work.LONG) == 1

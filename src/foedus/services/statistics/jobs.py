@@ -17,12 +17,16 @@ from foedus.records.shell.models import Job
 from foedus.records.statistics.models import StatisticsJob, StatisticsProject
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.authorisation import Actor, Kind
+from foedus.services.shell.events import wake
 from foedus.services.shell.sealing import seal, unseal
 from foedus.services.statistics.errors import JobMissing
 
 log = structlog.get_logger()
 
 RUN_JOB = "statistics"
+RUN_LONG_JOB = "statistics-long"  # may take hours, and wait for others all the while
+LONG_KINDS = frozenset({"learn_source", "forget_source"})
+LONG_SUBJECT = "streams"  # on which those who do long work are woken
 KEEP = timedelta(hours=24)
 MAX_UNDONE = 1_000  # of one customer
 PURPOSE = "bodies of jobs"
@@ -82,7 +86,9 @@ def submit(
         row = StatisticsJob.objects.create(
             customer=customer, project=project, kind=kind, payload=dict(payload or {}), blob=blob, created_at=now
         )
-        shell.enqueue(ports, RUN_JOB, str(row.pk), now)
+        shell.enqueue(ports, RUN_LONG_JOB if kind in LONG_KINDS else RUN_JOB, str(row.pk), now)
+        if kind in LONG_KINDS:
+            wake(ports, LONG_SUBJECT)
     return row
 
 
