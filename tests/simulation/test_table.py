@@ -155,3 +155,24 @@ def test_a_table_can_be_closed_twice():
 
     table.close()
     table.close()
+
+
+@pytest.mark.parametrize("form", ["lines", "json"])
+def test_progress_is_for_terminals_alone(form):
+    output = io.StringIO()
+    with RoundTable(form=form, output=output) as table:
+        table.round_started(1, 4)
+        before = output.getvalue()
+
+        table.progress(2, 3.0)
+
+    assert output.getvalue() == before
+
+
+def test_a_terminal_shows_progress_as_a_bar():
+    script = "from foedus.simulation.table import RoundTable\nwith RoundTable() as table:\n"
+
+    told, _ = on_a_terminal(script + "  table.round_started(1, 4)\n  table.progress(2, 7.0)\n")
+
+    assert "2/4" in told
+    assert "━" * 12 + "╌" * 12 + " 7 a second" in told
