@@ -27,8 +27,8 @@ from foedus.core.codecs import raw
 from foedus.core.fleet.layouts import fleet_model
 from foedus.core.fleet.modes import DatasetType, TrainingMode
 from foedus.core.fleet.performance import PHONE, write_performance
+from foedus.core.threads import ONE_THREAD
 from foedus.simulation.demo.processes import Processes
-from foedus.simulation.threads import ONE_THREAD
 
 SMALL = "CIFAR10_S"
 PHONES, PROJECTS, REGISTERED = 1000, 1000, 100_000

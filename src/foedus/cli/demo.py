@@ -29,7 +29,7 @@ def demo(participants: int, rounds: int, seed: int, output: Path, *, keep: bool,
     if not as_json:  # before anything that takes time
         click.echo(f"{participants} participants with shards of 4,000 handwritten digits, {rounds} rounds")
         click.echo("starting the server ...")
-    from foedus.simulation.threads import ONE_THREAD
+    from foedus.core.threads import ONE_THREAD
 
     os.environ.update(ONE_THREAD)
     from foedus.simulation.demo import DemoOptions, run_demo

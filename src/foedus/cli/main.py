@@ -1,11 +1,13 @@
 """The command tree. Each command's module is imported when it is used."""
 
+import os
 from importlib import import_module
 from typing import Any
 
 import click
 
 from foedus.core.errors import PlatformError
+from foedus.core.threads import ONE_THREAD
 
 _COMMANDS = {
     "change": "foedus.cli.change:change",
@@ -24,6 +26,7 @@ _COMMANDS = {
     "web": "foedus.cli.service:web",
     "worker": "foedus.cli.service:worker",
 }
+_OF_THE_SERVER = frozenset({"clock", "serve", "web", "worker"})
 
 
 class LazyGroup(click.Group):
@@ -36,6 +39,9 @@ class LazyGroup(click.Group):
         target = _COMMANDS.get(cmd_name)
         if target is None:
             return None
+        if cmd_name in _OF_THE_SERVER:
+            for variable, count in ONE_THREAD.items():
+                os.environ.setdefault(variable, count)  # NumPy, which the next line may load, reads them once
         module, _, name = target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

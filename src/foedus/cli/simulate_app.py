@@ -189,7 +189,7 @@ def prepare_environment() -> None:
     """A simulation has a server of its own: what is configured for another one must not reach it."""
     for name in [name for name in os.environ if name.startswith("FOEDUS_") or name == "DATABASE_URL"]:
         del os.environ[name]
-    from foedus.simulation.threads import ONE_THREAD
+    from foedus.core.threads import ONE_THREAD
 
     os.environ.update(ONE_THREAD)
     for number in (signal.SIGTERM, signal.SIGHUP):

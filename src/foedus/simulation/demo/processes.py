@@ -13,7 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import IO, Self
 
 from foedus.core.errors import Unavailable
-from foedus.simulation.threads import ONE_THREAD
+from foedus.core.threads import ONE_THREAD
 
 _GRACE_S = 5.0
 _TAIL_BYTES = 8192  # of a log, in which its last line is

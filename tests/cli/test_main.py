@@ -1,0 +1,41 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """
+import json
+import os
+
+from foedus.cli.main import main
+
+command = main.get_command(None, {command!r})
+import numpy as np
+
+np.ones((300, 300)) @ np.ones((300, 300))  # OpenBLAS starts its threads, if it has any
+print(json.dumps([os.environ.get("OPENBLAS_NUM_THREADS"), len(os.listdir("/proc/self/task"))]))
+"""
+
+
+def asked(command, **variables):
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.format(command=command)], env=environment, capture_output=True, check=True, text=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux shows them")
+def test_linear_algebra_of_a_server_has_one_thread():
+    assert asked("worker") == ["1", 1]
+
+
+def test_who_says_how_many_threads_is_heeded():
+    assert asked("worker", OPENBLAS_NUM_THREADS="3")[0] == "3"
+
+
+def test_other_commands_leave_it_alone():
+    assert asked("learn")[0] is None
