@@ -49,6 +49,9 @@ def compare(d):
         "  of an Arrow table": partial(learn_table, table, Plan(), Roles(), threads=THREADS),
         "  5 % missing, every tenth column": partial(learned, names, np.where(some, np.nan, x)),
         "  5 % missing, every column": partial(learned, names, np.where(gaps, np.nan, x)),
+        "  5 % of the rows missing but for one": partial(
+            learned, names, np.where(gaps[:, :1] & (np.arange(d) > 0), np.nan, x)
+        ),
         "  with sketches": partial(learned, names, x, Plan(sketches=True)),
         "  with squared products": partial(learned, names, x, Plan(products=True)),
         **scikit(x, y),
