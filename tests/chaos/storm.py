@@ -41,7 +41,7 @@ class Storm:
             player.start()
         trainee = Trainee(study, folder, NAMES[-1])
         try:
-            self._hurt(rig, rng, kills, ledger, [*players, trainee])
+            self._hurt(rig, rng, kills, study, ledger, [*players, trainee])
             self._settle(study, ledger)
         finally:
             for player in (*players, trainee):
@@ -52,7 +52,7 @@ class Storm:
         self._check(study, ledger)
         return self
 
-    def _hurt(self, rig, rng, kills, ledger, players):
+    def _hurt(self, rig, rng, kills, study, ledger, players):
         victims = [*rig.faults, "kill participant"]
         while sum(self.faults.values()) < kills and not ledger.broken:
             kind = rng.choice(victims)
@@ -68,7 +68,8 @@ class Storm:
             here = ledger.latest
             began = time.monotonic() if not kind.startswith("kill") else began
             if not ledger.wait_for(here + 2, STUCK_S):
-                self.findings.append(f"no round came to its end within {STUCK_S:g} s of fault {kind!r}")
+                if not ledger.broken:  # which ends the wait as well, and is told by itself
+                    self.findings.append(f"no round ended within {STUCK_S:g} s of {kind!r}: {waits_for(study)}")
                 return
             self.recoveries_s.append((time.monotonic() - began, kind))
 
@@ -126,6 +127,13 @@ class Storm:
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
         (folder / f"{name}.md").write_text(_page(facts))
         return facts
+
+
+def waits_for(study):
+    """What the service says that it waits for, in its own words."""
+    project = study.operator.insist("GET", study.path, within_s=STUCK_S).json()
+    newest = project["round"] or {}
+    return f"round {newest.get('number')} is {newest.get('phase')}: {[r['text'] for r in project['reasons']]}"
 
 
 def _page(facts):
