@@ -96,3 +96,11 @@ def test_clinics_that_share_an_fma_model_tell_more_tumours_apart_than_each_alone
 
     assert together > 0.88
     assert together > alone + 0.05
+
+
+def test_two_hospitals_build_a_model_without_exchanging_rows(tmp_path):
+    area = example("statistics_models").main(tmp_path)
+
+    assert area > 0.97
+    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "model.onnx", "plots.png"}
+    assert (tmp_path / "plots.png").read_bytes().startswith(b"\x89PNG")

@@ -108,8 +108,11 @@ class ElasticNet:
         k, scale = len(start), self._scale(found)
         gram = found.scatter[:k, :k] / found.n / np.outer(scale, scale)
         cross = found.scatter[:k, k] / found.n / scale
+        if mix == 0.0 and strength > 0:
+            solution: Floats = np.linalg.solve(gram + strength * np.eye(k), cross).astype(np.float64)
+            return solution
         if mix == 0.0:
-            return inverse(gram + strength * np.eye(k), found.columns[:k]) @ cross
+            return inverse(gram, found.columns[:k]) @ cross
         result = descend(gram, cross, strength, mix, start, tolerance=self.tolerance, sweeps=self.max_iterations)
         if not result.settled:
             raise Invalid(
