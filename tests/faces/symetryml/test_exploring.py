@@ -102,3 +102,22 @@ def test_a_question_without_sense_is_refused(data, path, body, text):
 
     assert answer[:2] == (400, "BAD_REQUEST")
     assert text in answer[2]
+
+
+@pytest.mark.parametrize("metric", ["pca_reconstruction_error", "global", "marginal_stat", "marginal_non_stat"])
+def test_drift_is_told_of_two_projects_and_each_attribute(c1, metric):
+    frame = {"attributeNames": ["a", "b"], "attributeTypes": ["C", "C"]}
+    rows = [[i, i * i % 17] for i in range(40)]
+    for name, shift in (("before", 0), ("after", 30)):
+        c1.project(name)
+        data = [[a + shift, b] for a, b in rows]
+        assert c1.post(f"projects/{name}/learn", {**frame, "data": data}).status_code == 200
+    sides = {"driftPreferenceProjectName": "before", "driftAnalysisProjectName": "after", "driftMetric": metric}
+    context = {"inputAttributes": ["0", "1"], "extraParameters": sides}
+
+    (found,) = values(c1.post("projects/dataDrift", context))["KSVDMap"]["values"]
+
+    assert set(found) == {"driftScore", "a_drift", "b_drift"}
+    assert found["driftScore"] > 0
+    assert found["a_drift"] >= found["b_drift"]
+    assert c1.post("projects/dataDrift", {**context, "extraParameters": {}}).status_code == 400

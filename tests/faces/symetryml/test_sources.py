@@ -175,3 +175,19 @@ def test_what_reads_sources_never_holds_up_other_jobs(c1):
 
     assert len(kinds) == 2
     assert len(kinds & work.SLOW) == len(kinds & work.LONG) == 1
+
+
+def test_an_encoder_learns_a_source_that_the_call_tells(c1, folder):
+    (folder / "t.csv").write_text("ward,y\nnorth,1\nsouth,4\nNorth,3\n")
+    assert c1.post("encoders/create?encodername=e&encoderTarget=y&targetType=C").status_code == 201
+    source = {"type": "localfile", "name": "t", "info": {"path": "t.csv"}, "extra": {}}
+
+    answer = c1.job(c1.post("encoders/e/learnds", sealed(source)))
+
+    assert said(answer)[2] == "Job is finished"
+    seen = values(c1.get("encoders/e/keyvals/ward"))["KSVSMap"]["values"]
+    assert {(each["value"], each["count"], each["mean"]) for each in seen} == {
+        ("north", "2", "2.0"), ("south", "1", "4.0"),
+    }  # fmt: skip
+    assert c1.post("encoders/e/learnds", json.dumps(source).encode()).status_code == 400
+    assert c1.post("encoders/none/learnds", sealed(source)).status_code in (400, 404)

@@ -31,8 +31,10 @@ def parse(text: bytes, *, max_depth: int, constant: Callable[[str], Any] | None 
 
 def _depth(text: bytes) -> int:
     """How deep brackets are nested, found without parsing: the parser itself would run out of stack."""
-    if b'"' in text:
+    if b"\\" in text:
         text = _STRING.sub(b"", text)
+    elif b'"' in text:  # without escapes every second piece between quotes is a string
+        text = b"".join(text.split(b'"')[::2])
     brackets = np.frombuffer(text.translate(None, _NO_BRACKETS), np.uint8)
     depth, deepest = 0, 0
     for start in range(0, brackets.size, 1 << 20):

@@ -4,6 +4,7 @@ An encoder keeps, for each attribute and value, a count and a sum; both add up, 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -53,24 +54,51 @@ def delete_encoder(customer: Customer, name: str) -> None:
     find_encoder(customer, name).delete()
 
 
+@dataclass(slots=True)
+class Values:
+    """What frames say of text attributes: for each attribute and value a count, and the sum of the target."""
+
+    target: str
+    target_type: str
+    rows: int = 0
+    seen: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def take(self, value: Any) -> None:
+        """Raises Invalid, TooLarge."""
+        frame = Frame.of(value)
+        cells = frame.column(self.target)
+        if cells is None:
+            raise Invalid(f"the encoder's target {self.target!r} is not in the frame")
+        target, _ = numbers(self.target, cells, binary=self.target_type == "B")
+        for attribute, letter, column in zip(frame.names, frame.letters, frame.cells, strict=True):
+            if letter in _TEXTS and attribute != self.target:
+                _add(self.seen.setdefault(attribute, {}), column, target)
+        _check_size(self.seen)
+        self.rows += frame.rows
+
+
 def learn_values(customer: Customer, name: str, value: Any) -> None:
     """Count the values of a frame's text attributes, with the target that their rows have. Raises Invalid, TooLarge."""
-    frame = Frame.of(value)
+    encoder = find_encoder(customer, name)
+    found = Values(encoder.target, encoder.target_type)
+    found.take(value)
     with transaction.atomic():
-        row = Encoder.objects.select_for_update().filter(customer=customer, name=name).first()
-        if row is None:
-            raise EncoderMissing(encoder=name[:200])
-        cells = frame.column(row.target)
-        if cells is None:
-            raise Invalid(f"the encoder's target {row.target!r} is not in the frame")
-        target, _ = numbers(row.target, cells, binary=row.target_type == "B")
-        for attribute, letter, column in zip(frame.names, frame.letters, frame.cells, strict=True):
-            if letter in _TEXTS and attribute != row.target:
-                _add(row.values.setdefault(attribute, {}), column, target)
-        if sum(map(len, row.values.values())) > MAX_VALUES:
-            raise TooLarge(f"an encoder keeps at most {MAX_VALUES} values")
-        row.version += 1
-        row.save(update_fields=["values", "version"])
+        add_values(customer, name, found)
+
+
+def add_values(customer: Customer, name: str, found: Values) -> None:
+    """Add, in the caller's transaction. Raises EncoderMissing, TooLarge."""
+    row = Encoder.objects.select_for_update().filter(customer=customer, name=name).first()
+    if row is None:
+        raise EncoderMissing(encoder=name[:200])
+    for attribute, values in found.seen.items():
+        mine = row.values.setdefault(attribute, {})
+        for key, (count, total) in values.items():
+            before = mine.get(key, [0, 0.0])
+            mine[key] = [before[0] + count, before[1] + total]
+    _check_size(row.values)
+    row.version += 1
+    row.save(update_fields=["values", "version"])
 
 
 def set_value(customer: Customer, name: str, attribute: str, value: str, count: float, total: float) -> None:
@@ -87,8 +115,7 @@ def set_values(customer: Customer, name: str, value: Any) -> None:
             raise EncoderMissing(encoder=name[:200])
         for attribute, seen in entries.items():
             row.values.setdefault(attribute, {}).update(seen)
-        if sum(map(len, row.values.values())) > MAX_VALUES:
-            raise TooLarge(f"an encoder keeps at most {MAX_VALUES} values")
+        _check_size(row.values)
         row.version += 1
         row.save(update_fields=["values", "version"])
 
@@ -111,6 +138,11 @@ def encoded_columns(project: StatisticsProject, frame: Frame) -> Mapping[str, Fl
         for name, letter, cells in zip(frame.names, frame.letters, frame.cells, strict=True)
         if letter in (Letter.STRING, Letter.LIST) and encoder.values.get(name)
     }
+
+
+def _check_size(values: Mapping[str, Mapping[str, Any]]) -> None:
+    if sum(map(len, values.values())) > MAX_VALUES:
+        raise TooLarge(f"an encoder keeps at most {MAX_VALUES} values")
 
 
 def _entries(value: Any) -> dict[str, dict[str, list[float]]]:

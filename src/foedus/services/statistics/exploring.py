@@ -14,6 +14,7 @@ from foedus.core.exploration.components import (
     without_singular,
 )
 from foedus.core.exploration.distribution import conditional_density, densities
+from foedus.core.exploration.drift import drift
 from foedus.core.exploration.query import GROUP
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
@@ -32,6 +33,12 @@ def explored(ports: Ports, project: StatisticsProject, metric: str, queries: Seq
         raise Invalid(f"there is no metric {metric[:40]!r}; there are {', '.join(known)}")
     value = KEEPER.read(ports, project).value
     return [_formed(explore(name, value, query), query) for query in queries]
+
+
+def drifted(ports: Ports, reference: StatisticsProject, later: StatisticsProject, metric: str, query: Query) -> Answer:
+    """How far one project's rows lie from another's. Raises Invalid, NotFound."""
+    before, after = KEEPER.read(ports, reference).value, KEEPER.read(ports, later).value
+    return _formed(drift(before, after, query.inputs, metric), query)
 
 
 def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:

@@ -13,7 +13,7 @@ from foedus.services.statistics import exploring, jobs, learning
 from foedus.services.statistics.building import build
 from foedus.services.statistics.jobs import Runner, Running
 from foedus.services.statistics.selecting import reduce, select_automatically, select_model
-from foedus.services.statistics.taking import forget_source, learn_source
+from foedus.services.statistics.taking import forget_source, learn_encoder_source, learn_source
 
 
 def _learn(job: Running) -> None:
@@ -69,7 +69,7 @@ RUNNERS: Mapping[str, Runner] = {
     "learn": _learn, "forget": _forget, "projects": _nothing, "explore": _explore, "vif": _vif, "pca": _pca,
     "svd": _svd, "svdfs": _svd, "build": build, "reduce": reduce,
     "select_model": select_model, "auto_select": select_automatically,
-    "learn_source": learn_source, "forget_source": forget_source,
+    "encoder_source": learn_encoder_source, "learn_source": learn_source, "forget_source": forget_source,
 }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ A worker that dies half-way leaves nothing behind; the next one begins anew, and
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from django.db import transaction
+
 from foedus.core.errors import Invalid, PlatformError, TooLarge, Unavailable
 from foedus.core.statistics import Statistics
 from foedus.core.symetryml.frames import Letter, numbers
@@ -14,7 +16,7 @@ from foedus.ports import Ports
 from foedus.ports.sources import SourceRefuses
 from foedus.records.sources.models import SourceUse
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.statistics import learning, sources
+from foedus.services.statistics import encoding, learning, sources
 from foedus.services.statistics.jobs import Running
 from foedus.services.statistics.keeping import KEEPER, Columns
 from foedus.services.statistics.learning import MAX_COLUMNS, known_letters
@@ -85,6 +87,24 @@ def learn_source(job: Running) -> None:
 def forget_source(job: Running) -> None:
     """As ``learn_source``, the other way round."""
     _take_source(job, "forget")
+
+
+def learn_encoder_source(job: Running) -> None:
+    """All rows of a source into an encoder, or none. The source was told in the request, and is kept only for it."""
+    told = job.body()
+    encoder = encoding.find_encoder(job.row.customer, job.row.payload["encoder"])
+    gathered = encoding.Values(encoder.target, encoder.target_type)
+    letters: dict[str, str] = {}
+
+    def take(rows: Rows) -> None:
+        for place, name in enumerate(rows.names):
+            letters.setdefault(name, guessed([row[place] for row in rows.data]))
+        gathered.take(rows.frame([letters[name] for name in rows.names]))
+
+    _read(job, sources.Place(told["type"], told["name"], told["info"], told["extra"]), take)
+    with transaction.atomic():
+        encoding.add_values(job.row.customer, encoder.name, gathered)
+        job.done(rows=gathered.rows)
 
 
 def _take_source(job: Running, kind: str) -> None:

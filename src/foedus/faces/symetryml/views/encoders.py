@@ -5,6 +5,8 @@ from http import HTTPStatus
 from foedus.core.errors import Invalid
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
+from foedus.faces.symetryml.views.jobs import accepted
+from foedus.faces.symetryml.views.sources import place_of
 from foedus.services.statistics import encoding
 
 
@@ -27,6 +29,13 @@ def delete(call: Call) -> Answer:
 def learn(call: Call) -> Answer:
     encoding.learn_values(call.customer, call.path["encoder"], call.json())
     return Answer()
+
+
+def learn_source(call: Call) -> Answer:
+    """Learn what a data source holds, which a sealed DSInfo tells; a job."""
+    encoder, place = encoding.find_encoder(call.customer, call.path["encoder"]), place_of(call.secret())
+    told = {"type": place.kind, "name": place.name, "info": dict(place.info), "extra": dict(place.extra)}
+    return accepted(call, "encoder_source", None, {"encoder": encoder.name}, body=told)
 
 
 def stats(call: Call) -> Answer:

@@ -1,5 +1,6 @@
 """Exploration: metrics, components, and densities."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,11 +8,14 @@ from foedus.core.errors import Invalid
 from foedus.core.exploration import Query
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
-from foedus.faces.symetryml.parsing import queries_of
+from foedus.faces.symetryml.parsing import flat_map, queries_of, query_of
 from foedus.faces.symetryml.views.jobs import accepted
 from foedus.faces.symetryml.views.results import explored
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import exploring, reading
+from foedus.services.statistics.projects import find_project
+
+_SIDES = ("driftPreferenceProjectName", "driftAnalysisProjectName")
 
 
 def explore(call: Call) -> Answer:
@@ -21,6 +25,16 @@ def explore(call: Call) -> Answer:
         return accepted(call, "explore", project, {"metric": metric, **_payload(queries)})
     answers = exploring.explored(call.ports, project, metric, queries)
     return Answer(explored(call, None, {"answers": answers}))
+
+
+def data_drift(call: Call) -> Answer:
+    """How far the rows of one project lie from those of another; attributes by index are the first's."""
+    body = call.json()
+    options = flat_map(body.get("extraParameters") if isinstance(body, dict) else None)
+    reference, later = (find_project(call.actor, call.customer, _option(options, name)) for name in _SIDES)
+    query = query_of(body, reading.describe(call.ports, reference).columns)
+    metric = options.get("driftMetric") or "marginal_non_stat"
+    return Answer({"KSVDMap": {"values": [exploring.drifted(call.ports, reference, later, metric, query)]}})
 
 
 def vif(call: Call) -> Answer:
@@ -65,3 +79,9 @@ def _queries(call: Call, project: StatisticsProject) -> list[Query]:
 
 def _payload(queries: list[Query]) -> dict[str, Any]:
     return {"queries": [asdict(query) for query in queries]}
+
+
+def _option(options: Mapping[str, str], name: str) -> str:
+    if not options.get(name):
+        raise Invalid(f"extraParameters name two projects: {' and '.join(_SIDES)}")
+    return options[name]
