@@ -21,7 +21,7 @@ def _connections():
     Api.close_all()
 
 
-EARLIER = [the_one_before, pytest.param(before_the_latest_migration, marks=pytest.mark.chaos)]
+EARLIER = [the_one_before, before_the_latest_migration]
 
 
 @pytest.fixture(scope="module", params=EARLIER)
@@ -45,6 +45,7 @@ def finished(study):
     return study.digests()
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(300)
 def test_participants_of_an_earlier_commit_train_with_this_server(tmp_path, release, trainees):
     with Serve(tmp_path / "data") as service:
