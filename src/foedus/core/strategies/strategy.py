@@ -78,6 +78,15 @@ class Needs:
                 updates=count,
             )
 
+    def check_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Raise Invalid unless the metrics that are needed are there, and none is less than makes sense."""
+        for name, least in self.metrics.items():
+            if name not in metrics:
+                text = f"the project's strategy needs the metric {name!r} with every update"
+                raise Invalid(text, field="metrics", metric=name)
+            if metrics[name] < least:
+                raise Invalid(f"the metric {name!r} must be {least:g} or more", field="metrics", metric=name)
+
 
 class Strategy(Protocol):
     """A pure rule. It changes none of its inputs, and neither samples, waits, logs nor loops over rounds.

@@ -11,7 +11,6 @@ from foedus.core.policies.requirement import ALL, ANY, SOME
 from foedus.core.strategies.strategy import Needs, needs_of
 from foedus.services.aggregation.errors import FieldInvalid
 from foedus.services.learning import metrics as metrics_of_update
-from foedus.services.learning.equipment import check_reported
 
 # Both average every number over the updates; what they are fed tells layers from one array.
 _MEANS = ("average_layers", "avg_values_if_data")
@@ -49,7 +48,7 @@ def check_metrics(aggregator: str, options: Any, metrics: Any) -> None:
         raise FieldInvalid("metrics", "Metrics are an object of numbers.")
     try:
         metrics_of_update.check_metrics(metrics)
-        check_reported(_needs(aggregator, options), metrics)
+        _needs(aggregator, options).check_metrics(metrics)
     except Invalid as exc:
         raise FieldInvalid("metrics", exc.message) from exc
 

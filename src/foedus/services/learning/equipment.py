@@ -6,7 +6,7 @@ from typing import Any
 
 from foedus.core.arrays import Layout
 from foedus.core.codecs.packed import Wanted
-from foedus.core.errors import Invalid, NotFound
+from foedus.core.errors import NotFound
 from foedus.core.folding import Kind
 from foedus.core.strategies.strategy import Needs, moment_layout, needs_of
 from foedus.ports import Ports
@@ -61,16 +61,6 @@ def wanted_under(layout: Layout, project: Project, needs: Needs) -> Wanted:
     """What an update of a model of this layout must be, to be of use to a strategy with these needs."""
     extras = dict.fromkeys(needs.returned, moment_layout(layout)) if needs.returned else {}
     return Wanted(layout, Kind(project.update_kind), extras)
-
-
-def check_reported(needs: Needs, metrics: Mapping[str, float]) -> None:
-    """Raise Invalid unless the metrics that the strategy works with are there, and none is less than makes sense."""
-    for name, least in needs.metrics.items():
-        if name not in metrics:
-            text = f"the project's strategy needs the metric {name!r} with every update"
-            raise Invalid(text, field="metrics", metric=name)
-        if metrics[name] < least:
-            raise Invalid(f"the metric {name!r} must be {least:g} or more", field="metrics", metric=name)
 
 
 def read_state(ports: Ports, actor: Actor, key: str, number: int | None) -> KeptState:

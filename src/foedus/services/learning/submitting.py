@@ -13,7 +13,7 @@ from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_membership, lock_project
 from foedus.services.learning.admission import admission
-from foedus.services.learning.equipment import check_reported, needs_now, wanted_under
+from foedus.services.learning.equipment import needs_now, wanted_under
 from foedus.services.learning.models_in import check_update, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
@@ -45,7 +45,7 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     except Late:
         end_task(ports, actor.id, project, command.round, now)
         raise
-    check_reported(needs, command.metrics)
+    needs.check_metrics(command.metrics)
     return Expected(limit)
 
 
@@ -59,7 +59,7 @@ def submit_update(
     """
     found = membership_of(actor, Verb.WORK, command.project).project
     needs = needs_now(found)
-    check_reported(needs, command.metrics)
+    needs.check_metrics(command.metrics)
     check_update(body, wanted_under(layout_of(found), found, needs))
     blob = store(ports, f"projects/{found.pk}/updates", body)
     try:
