@@ -33,8 +33,7 @@ def frame_of(rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def plots(path: Path, both: Statistics, curve: Roc) -> None:
-    figure = Figure(figsize=(15, 4.5), layout="constrained")
-    correlation, components, judged = figure.subplots(1, 3)
+    correlation, components, judged = (figure := Figure(figsize=(15, 4.5), layout="constrained")).subplots(1, 3)
     correlation.imshow(both.view(NAMES).correlation(), vmin=-1, vmax=1, cmap="RdBu")  # red is negative
     components.bar(range(1, 31), principal_components(both, NAMES).values / 30)
     judged.plot(curve.false_positive, curve.true_positive)
