@@ -16,6 +16,7 @@ from foedus.core.errors import Invalid
 from foedus.core.models import Task, document
 from foedus.core.models.export import code
 from foedus.core.models.model import GROUP
+from foedus.core.symetryml.recipes import translated
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsModel, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
@@ -24,12 +25,6 @@ from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.projects import check_name
 
 MAX_MODELS = 10_000  # of one project
-# What the dialect calls options; others go by the recipe's own names.
-_DIALECT = {
-    "sml_rcond_tolerance": "rcond", "matrix_use_pseudoinv": "pseudo_inverse",
-    "clip_negative_predictions": "clip_negative", "sml_model_svm_nu": "nu", "laplace_factor": "laplace",
-    "maxiter": "max_iterations", "centerY": "centre_target",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +122,13 @@ def recipe_options(recipe: type, texts: Mapping[str, str]) -> dict[str, Any]:
     """A recipe's options out of texts, those of other recipes left out. Raises Invalid for one of another type."""
     known: dict[str, Field[Any]] = {field.name: field for field in fields(recipe)}
     found = {}
-    for name, text in texts.items():
-        own = _DIALECT.get(name, name)
-        field = known.get(own) or known.get(f"{own}_")
-        if field is not None:
-            found[field.name] = _typed(name, text, field)
+    for name, text in translated(texts).items():
+        if name in known:
+            found[name] = _typed(name, text, known[name])
     return found
 
 
-def _typed(name: str, text: str, field: Field[Any]) -> Any:
+def _typed(name: str, text: Any, field: Field[Any]) -> Any:
     example = None if field.default is MISSING else field.default
     try:
         match example:
