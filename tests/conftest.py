@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, connections
+from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from foedus.connectors.blobs.memory import MemoryBlobs
@@ -15,6 +16,10 @@ from foedus.connectors.secrets.memory import MemorySecrets
 from foedus.ports import Ports
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# How fast examples come depends on what else the machine does; what they show does not.
+settings.register_profile("foedus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("foedus")
 
 TESTS = Path(__file__).parent
 WITH_SOCKETS = tuple(TESTS / name for name in ("chaos", "connectors", "e2e", "docs", "examples", "sdk"))

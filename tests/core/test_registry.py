@@ -98,7 +98,7 @@ def test_options_make_the_dataclass():
         ({"lr": float("inf")}, "finite"),
         ({"lr": 10**400}, "finite"),
         ({"lr": None}, "finite"),
-        ({"b1": 2}, "b1 and b2 must be"),
+        ({"b1": 2}, "b1 must be from 0 to below 1"),
         ([], "options of fedadam are an object"),
     ],
 )

@@ -27,7 +27,7 @@ def assert_same(a, b, scale=1e3):
         assert np.array_equal(x.moments.comoment[both], y.moments.comoment[both])
         for name in FLOATS:  # the sum of a handful of rows' fourth powers, at most
             power = {"mean": 1, "low": 1, "spread": 2, "comoment": 2, "cube": 3, "square": 3}.get(name, 4)
-            tolerance = 1e-13 * 50 * scale**power
+            tolerance = 1e-13 * 100 * scale**power
             np.testing.assert_allclose(getattr(x.moments, name), getattr(y.moments, name), rtol=1e-9, atol=tolerance)
 
 
