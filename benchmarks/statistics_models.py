@@ -23,7 +23,6 @@ TARGETS = ("one", "two", "three")
 OPTIONS = {"powerreg": {}, "covest": {}, "pcr": {"q": 10}, "plsq": {"q": 10}}
 EXTRA = {
     "covest (lasso 0.1)": ("covest", {"lasso": True, "strength": 0.1}),
-    "elasticnet (aicc, 100 strengths, 11 mixes)": ("elasticnet", {"search": "aicc"}),
     "lasso (aicc, 100 strengths)": ("lasso", {"search": "aicc"}),
 }
 
@@ -99,7 +98,7 @@ def explorations(rows, columns):
     asked = {name: Query(names[:2]) for name in registry.names(EXPLORATIONS)}
     asked |= {name: Query(names) for name in ("anova", "correlation", "covariance", "vif")}
     asked |= {"uni": Query(names[:1]), "quantiles": Query(names[:1]), "ztestp": Query(TARGETS[:2])}
-    asked |= {"chi2": Query(TARGETS[:2], TARGETS), "gain": Query(TARGETS[:1], TARGETS[1:2])}
+    asked |= {"chi2": Query(TARGETS[:2], TARGETS[:2]), "gain": Query(TARGETS[:1], TARGETS[1:2])}
     known = {"sml_explore_ztest_known_mu": 1, "sml_explore_ttest_known_mu": 1, "sml_explore_ftest_known_sigma": 1}
     asked |= {name: Query(names[:1], options=known) for name in ("ztestmu", "ttestmu", "ftestmu")}
     print(f"explorations of {columns} attributes            ms")
