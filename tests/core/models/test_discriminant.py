@@ -9,6 +9,7 @@ from tests.core.models.tables import LENGTHS, cancer, iris, learned
 from foedus.core.errors import Invalid
 from foedus.core.models import Task, predicted
 from foedus.core.models.discriminant import LinearDiscriminant
+from foedus.core.models.shrinking import Shrinkage
 
 ROWS, NAMES = cancer()
 
@@ -47,3 +48,14 @@ def test_inputs_that_determine_one_another_are_refused():
 
     with pytest.raises(Invalid, match="determine one another"):
         LinearDiscriminant().fit(learned(table, ("a", "b", "y"), binary=("y",)), Task(("a", "b"), ("y",)))
+
+
+def test_a_shrunk_covariance_makes_do_with_them():
+    table = np.column_stack([ROWS[:, 0], ROWS[:, 0], ROWS[:, -1]])
+    recipe = LinearDiscriminant(shrinkage=Shrinkage(method="ridge", strength=0.1))
+
+    model = recipe.fit(learned(table, ("a", "b", "y"), binary=("y",)), Task(("a", "b"), ("y",)))
+
+    gap = table[table[:, 2] == 1, 0].mean() - table[table[:, 2] == 0, 0].mean()
+    within = sum(((group - group.mean()) ** 2).sum() for group in (table[table[:, 2] == k, 0] for k in (0, 1)))
+    assert_allclose(model.weights, [gap / (2 * within / (len(table) - 2) + 0.1)] * 2, rtol=1e-9)

@@ -13,6 +13,7 @@ from foedus.core.errors import Invalid
 from foedus.core.models.algebra import RCOND, inverse
 from foedus.core.models.covariances import covariances_of
 from foedus.core.models.model import Outputs, Task, check_names, check_shapes, columns_of
+from foedus.core.models.shrinking import Shrinkage
 from foedus.core.statistics import Statistics
 from foedus.core.statistics.moments import Floats
 
@@ -61,6 +62,7 @@ class LinearDiscriminant:
 
     rcond: float = RCOND
     pseudo_inverse: bool = False
+    shrinkage: Shrinkage = Shrinkage()  # noqa: RUF009  # immutable
     fitted: ClassVar[type] = Discriminant
 
     def fit(self, statistics: Statistics, task: Task) -> Discriminant:
@@ -75,6 +77,7 @@ class LinearDiscriminant:
         gap = cross / ones + cross / zeros  # m1 - m0
         middle = 2 * found.means[:k] + cross / ones - cross / zeros  # m1 + m0
         within = (found.scatter[:k, :k] - (ones * zeros / n) * np.outer(gap, gap)) / (n - 2)
+        within = self.shrinkage.applied(within, n - 2)
         weights = inverse(within, inputs, rcond=self.rcond, pseudo=self.pseudo_inverse) @ gap
         threshold = float(weights @ middle) / 2
         shift = log(zeros / ones) if zeros / ones > 0 else 0.0
