@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from foedus.cli.change import _read, change
+from foedus.cli.change import change, read_options
 from foedus.core.errors import Invalid
 
 
@@ -16,13 +16,13 @@ from foedus.core.errors import Invalid
     ],
 )
 def test_options_are_json_or_text(text, ruled, read):
-    assert _read("policy", text, ruled=ruled) == read
+    assert read_options("policy", text, ruled=ruled) == read
 
 
 @pytest.mark.parametrize(("text", "ruled"), [("buffer=4", True), ("", True), ("patience", False), ("=3", False)])
 def test_what_is_no_option_is_refused(text, ruled):
     with pytest.raises(Invalid):
-        _read("early_stopping", text, ruled=ruled)
+        read_options("early_stopping", text, ruled=ruled)
 
 
 def test_nothing_to_change_is_said_before_anybody_is_asked():
