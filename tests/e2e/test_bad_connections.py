@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.driver import OFFSET_STREAM, PREFIX, Study, Wire, content_digest, followed, headers_of, model, sha256
 from tests.e2e.service import until
 
-BODY = model(500_000)  # 2 MB
+BODY = model(1_000_000)  # 4 MB, some of which a server keeps in memory while it arrives
 MIB = 1 << 20
 
 
@@ -43,7 +43,7 @@ def test_an_update_that_is_cut_leaves_nothing_behind(service, study, party):
             wire.head(
                 "PUT", f"{party.update_path(1)}?examples=1", party.token, Content_Length=len(body), **headers(body)
             )
-            wire.send(body[: len(body) // 2])
+            wire.send(body[: 3 * len(body) // 4])
             until(lambda: service.scratch, what="the body arrives")
             end(wire)
         settled(service)
@@ -146,7 +146,7 @@ def test_slow_bodies_hold_nobody_up(service, study, party):
     wires = [Wire(service.url) for _ in range(30)]
     for wire in wires:
         wire.head("PUT", f"{party.update_path(1)}?examples=1", party.token, Content_Length=len(BODY), **headers(BODY))
-        wire.send(BODY[:10])
+        wire.send(BODY[: len(BODY) * 3 // 4])
     until(lambda: len(service.scratch) == len(wires), what="all of them have begun")
 
     began = time.monotonic()

@@ -16,6 +16,7 @@ BODIES = {
     "decline": {"reason": "x"},
     "begin_upload": {"size_bytes": 1, "digest": "0" * 64},
     "submit_upload": {"upload": "0" * 32, "examples": 1},
+    "create_statistics_project": {"name": "p"},
     "report_score": {"metrics": {"a": 1}, "examples": 1},
     "publish_artifact": {"checkpoint": 0, "version": "1"},
 }
@@ -27,6 +28,8 @@ OF_OPERATORS = {
     "make_enrolment_keys",
     "list_participants",
     "list_scores",
+    "list_draws",
+    "list_invitations",
     "publish_artifact",
 }
 OF_PARTICIPANTS = {"leave", "heartbeat", "decline", "begin_upload", "get_upload", "submit_upload"}
@@ -42,12 +45,16 @@ def routes():
 
 
 ROUTES = routes()
-OF_PROJECTS = [route for route in ROUTES if "{project}" in route[1]]
+OF_PROJECTS = [route for route in ROUTES if route[1].startswith("projects/{project}")]
 
 
 def filled(path, **values):
     defaults = {"project": "study", "number": "0" if "checkpoints" in path else "1", "upload": "0" * 32}
-    return re.sub(r"\{(\w+)\}", lambda m: str({**defaults, "participant": 1, "credential": 1, **values}[m[1]]), path)
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda m: str({**defaults, "participant": 1, "credential": 1, "customer": "c1", **values}[m[1]]),
+        path,
+    )
 
 
 @pytest.mark.parametrize(("method", "path", "name"), [r for r in ROUTES if r[2] not in PUBLIC])

@@ -28,7 +28,7 @@ from foedus.services.aggregation.layouts import mismatch
 from foedus.services.aggregation.membership import clients_of
 from foedus.services.aggregation.tree import latest_aggregate
 from foedus.services.learning.rounds import COMBINE_JOB, advance, close_complete, close_invalid
-from foedus.services.shell.jobs import enqueue
+from foedus.services.shell.jobs import LONG_LEASE, enqueue
 from foedus.services.shell.staging import Staged
 
 PENDING = rows.ModelUpdate.Status.PENDING
@@ -71,7 +71,7 @@ class DjangoMetadata:
             if not wanted or len(wanted) < len(set(updates)):
                 raise NotClaimable(model=model)
             current = find_open_round(project)
-            run = uuid4().hex
+            run = (LONG_LEASE + uuid4().hex)[:32]
             if current is not None and current.state is Phase.COMBINING and not _lease(current, run, now, lease):
                 raise NotClaimable(model=model)
             current = self._fill(project, current, wanted, now)

@@ -5,7 +5,7 @@ Only the customer's own credentials are used, never those of the server; without
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from posixpath import basename
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -43,7 +43,7 @@ class S3Source:
         key = _key(info)
         with translated():
             found = self._client(info).get_object(Bucket=self._bucket(info), Key=key)
-        with found["Body"] as body:
+        with closing(found["Body"]) as body:
             content = Content(basename(key), _bytes(body), int(found["ContentLength"]))
             with reading(content, info, self._terms) as rows:
                 yield rows

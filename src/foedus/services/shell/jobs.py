@@ -20,6 +20,7 @@ from foedus.services.shell.events import wake
 
 SUBJECT = "jobs"
 LEASE = timedelta(seconds=6)  # renewed every third of it, so a dead worker's job moves on within seconds
+LONG_LEASE = "run-"  # begins the tokens of those who are no workers: their leases may be of any length
 MAX_BACKOFF_S = 60.0
 MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
@@ -61,7 +62,8 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
 def _claimable(without: frozenset[str], only: tuple[tuple[str, Any], ...], *, lock: bool) -> Prepared[Job]:
     """The next job that may be claimed. Moments that are too far away were written before the clock was set back."""
     queued = Q(attempts=0, run_at=F("created_at")) | Q(run_at__lte=Slot("now")) | Q(run_at__gt=Slot("too_far"))
-    lapsed = Q(lease_until__lt=Slot("now")) | Q(lease_until__gt=Slot("too_long"))
+    too_long = Q(lease_until__gt=Slot("too_long")) & ~Q(lease_token__startswith=LONG_LEASE)
+    lapsed = Q(lease_until__lt=Slot("now")) | too_long
     ready = Q(state=Job.State.QUEUED) & queued | Q(state=Job.State.RUNNING) & lapsed
     rows = Job.objects.filter(ready, **dict(only)).exclude(kind__in=without).order_by("run_at", "id")[:1]
     return Prepared(lambda: rows.select_for_update(skip_locked=True) if lock else rows)
