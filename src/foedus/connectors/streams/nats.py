@@ -45,6 +45,7 @@ class NatsStream:
         self._terms = terms
 
     def latest(self, info: Info) -> str:
+        _subject(info)  # what is wrong with it is said before anybody waits for a server
         with self._connected(info) as (loop, client):
             stream = loop.call(_stream(client, info))
             return f"{_made(stream)}/{stream.state.last_seq}"
