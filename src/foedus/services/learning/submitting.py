@@ -8,7 +8,7 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from foedus.core.errors import Late, NotFound, PlatformError
+from foedus.core.errors import Late, NotFound, PlatformError, Replayed
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_membership, lock_project
@@ -42,8 +42,12 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
         return Expected(limit, known)
     try:
         admission(project, membership, command.round, now)
-    except Late:
-        end_task(ports, actor.id, project, command.round, now)
+    except (Late, Replayed) as exc:
+        # The same update, sent twice at once, may have been accepted since the look above.
+        if digest is not None and (known := find_same(membership, command, digest)) is not None:
+            return Expected(limit, known)
+        if isinstance(exc, Late):
+            end_task(ports, actor.id, project, command.round, now)
         raise
     needs.check_metrics(command.metrics)
     return Expected(limit)
