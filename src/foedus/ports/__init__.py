@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foedus.ports.blobs import Blobs
 from foedus.ports.bus import Bus
+from foedus.ports.exchange import Exchanges, NoExchanges
 from foedus.ports.push import Push
 from foedus.ports.schedule import NoSchedule, Schedule
 from foedus.ports.secrets import Secrets
@@ -24,3 +25,4 @@ class Ports:
     schedule: Schedule = field(default_factory=NoSchedule)
     sources: Sources = field(default_factory=NoSources)
     streams: Streams = field(default_factory=NoStreams)
+    exchanges: Exchanges = field(default_factory=NoExchanges)

@@ -1,0 +1,1 @@
+"""Transports of federations: how nodes hand each other messages."""
