@@ -10,7 +10,7 @@ from foedus.core.distributions import kolmogorov_upper
 from foedus.core.errors import Invalid
 from foedus.core.exploration.bivariate import part_of
 from foedus.core.exploration.query import Answer, Query, columns_of
-from foedus.core.statistics import Sketch, Statistics, View
+from foedus.core.statistics import Statistics, View
 
 MAX_BINS = 10_000
 
@@ -82,11 +82,6 @@ def kolmogorov_smirnov(statistics: Statistics, query: Query) -> Answer:
         a, b = (statistics.view(value, part=part_of(statistics, c)).sketch(0) for c in columns[1:])
     else:
         raise Invalid("this needs two columns, or one and two binary ones")
-    distance = _distance(a, b)
+    distance = a.distance(b)
     size = sqrt(a.n * b.n / (a.n + b.n))
     return {"ks": distance, "ksp": kolmogorov_upper((size + 0.12 + 0.11 / size) * distance), "n1": a.n, "n2": b.n}
-
-
-def _distance(a: Sketch, b: Sketch) -> float:
-    points = np.unique(np.concatenate([*a.edges, *b.edges]))
-    return float(np.abs(a.below(points) - b.below(points)).max())

@@ -85,6 +85,13 @@ class Sketch:
         share = (total[at] + within * self.counts[at]) / total[-1]
         return np.where(place < 0, 0.0, share)
 
+    def distance(self, other: "Sketch") -> float:
+        """The greatest distance of both distribution functions at the edges of their bins, which is Kolmogorov and
+        Smirnov's D up to the largest bin's share. Raises Invalid for no values.
+        """
+        points = np.unique(np.concatenate([*self.edges, *other.edges]))
+        return float(np.abs(self.below(points) - other.below(points)).max())
+
     def quantile(self, shares: Floats) -> Floats:
         """The values below which these shares of all values lie. Raises Invalid for no values."""
         low, high = self.edges
