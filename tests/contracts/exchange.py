@@ -55,6 +55,7 @@ class ExchangeContract:
             with exchange.attach(node, BEGINNING) as link:
                 found = taken(link, 1)
                 assert latest(found, node.node) == {(nodes[1].node, "sync"): data}
+                assert all(abs(each.at - time.time()) < 60 for each in found)
                 link.done(found)
 
     def test_a_large_message_arrives_whole(self, exchange, federation, joined):

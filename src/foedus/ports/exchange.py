@@ -46,12 +46,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as the transport says it came. ``position`` is where to go on once it was taken in."""
+    """A message as the transport says it came. ``position`` is where to go on once it was taken in; ``at`` is when the
+    transport took the message from its sender, in seconds since 1970.
+    """
 
     sender: str
     kind: str
     data: bytes
     position: str
+    at: float
 
 
 class Link(Protocol):

@@ -1,6 +1,7 @@
 """Federations within one process, for tests and for trying out. No customer reaches them: they are not registered."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from foedus.ports.exchange import (
 class _Federation:
     owner: str
     admitted: set[str]
-    latest: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    latest: dict[tuple[str, str], tuple[int, bytes, float]] = field(default_factory=dict)
     published: int = 0
 
 
@@ -86,7 +87,7 @@ class MemoryExchanges:
         with self._changed:
             made = self._of(member)
             made.published += 1
-            made.latest[member.node, kind] = made.published, bytes(data)
+            made.latest[member.node, kind] = made.published, bytes(data), time.time()
             self._changed.notify_all()
 
     def take(self, made: _Federation, member: Member, after: int, timeout_s: float) -> list[Delivery]:
@@ -108,8 +109,12 @@ class MemoryExchanges:
 
 
 def _newer(made: _Federation, member: Member, after: int) -> list[Delivery]:
-    found = [(n, sender, kind, data) for (sender, kind), (n, data) in made.latest.items() if n > after]
-    return [Delivery(sender, kind, data, str(n)) for n, sender, kind, data in sorted(found) if sender != member.node]
+    found = sorted(
+        (n, Delivery(sender, kind, data, str(n), at))
+        for (sender, kind), (n, data, at) in made.latest.items()
+        if n > after and sender != member.node
+    )
+    return [delivery for _, delivery in found]
 
 
 class _Link:

@@ -21,6 +21,9 @@ class StatisticsProject(models.Model):
     persisted = models.BooleanField(default=False)
     version = models.PositiveBigIntegerField(default=0)
     rows = models.PositiveBigIntegerField(default=0)
+    on_change = models.CharField(
+        max_length=64, default="", db_default="", blank=True
+    )  # the kind of job that each change promises
     created_at = models.DateTimeField()
     modified_at = models.DateTimeField()
 
@@ -44,6 +47,23 @@ class Snapshot(models.Model):
     version = models.PositiveBigIntegerField()
     data = models.BinaryField(null=True)
     blob = models.CharField(max_length=200, blank=True)
+
+
+class Part(models.Model):
+    """Statistics that others let a project have, each the latest of its source: a node of a federation, or a cell."""
+
+    project = models.ForeignKey(StatisticsProject, on_delete=models.CASCADE, related_name="parts")
+    source = models.CharField(max_length=64)
+    version = models.PositiveBigIntegerField()  # grows with each that replaces another
+    digest = models.CharField(max_length=64)
+    rows = models.PositiveBigIntegerField()
+    columns = models.JSONField(default=list)  # [name, type letter] of each
+    data = models.BinaryField(null=True)
+    blob = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "source"], name="part_once")]
 
 
 class StatisticsModel(models.Model):

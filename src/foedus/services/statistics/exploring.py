@@ -18,7 +18,7 @@ from foedus.core.exploration.drift import drift
 from foedus.core.exploration.query import GROUP
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.statistics.keeping import KEEPER
+from foedus.services.statistics.answering import ANSWERS
 
 FULL_PRECISION = "full_precision"
 _ALIASES = {"ftestsima": "ftestmu", "ftestsigma": "ftestmu"}  # what some pages of the dialect call it
@@ -31,19 +31,19 @@ def explored(ports: Ports, project: StatisticsProject, metric: str, queries: Seq
     known = registry.names(GROUP)
     if name not in known:
         raise Invalid(f"there is no metric {metric[:40]!r}; there are {', '.join(known)}")
-    value = KEEPER.read(ports, project).value
+    value = ANSWERS.read(ports, project).value
     return [_formed(explore(name, value, query), query) for query in queries]
 
 
 def drifted(ports: Ports, reference: StatisticsProject, later: StatisticsProject, metric: str, query: Query) -> Answer:
     """How far one project's rows lie from another's. Raises Invalid, NotFound."""
-    before, after = KEEPER.read(ports, reference).value, KEEPER.read(ports, later).value
+    before, after = ANSWERS.read(ports, reference).value, ANSWERS.read(ports, later).value
     return _formed(drift(before, after, query.inputs, metric), query)
 
 
 def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:
     """For each query its inputs' variance inflation, by index of the attribute."""
-    kept = KEEPER.read(ports, project)
+    kept = ANSWERS.read(ports, project)
     index = {name: place for place, (name, _) in enumerate(kept.columns)}
     return [
         {str(index[name]): factor for name, factor in _formed(inflation(kept.value, query.inputs), query).items()}
@@ -54,7 +54,7 @@ def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query])
 def components(ports: Ports, project: StatisticsProject, query: Query, explained: float) -> Answer:
     """Principal components: vectors by row, values, and the sum of all values."""
     found = principal_components(
-        KEEPER.read(ports, project).value,
+        ANSWERS.read(ports, project).value,
         query.inputs,
         explained=explained,
         dimensions=query.whole("pcaNumDimension", MAX_DIMENSIONS, 1, MAX_DIMENSIONS),
@@ -68,14 +68,14 @@ def components(ports: Ports, project: StatisticsProject, query: Query, explained
 
 def singular(ports: Ports, project: StatisticsProject, query: Query, *, drop: bool) -> list[Answer]:
     """Singular values, each with the attribute at its place. ``drop``: of those alone that no others determine."""
-    value = KEEPER.read(ports, project).value
+    value = ANSWERS.read(ports, project).value
     names = without_singular(value, query.inputs) if drop else query.inputs
     return [{repr(number): column for number, column in singular_values(value, names)}]
 
 
 def density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:
     """How many values each bin has; why not, for attributes of which no distribution is kept."""
-    value = KEEPER.read(ports, project).value
+    value = ANSWERS.read(ports, project).value
     found: list[Answer] = []
     for query in queries:
         for name in query.inputs:
@@ -90,7 +90,7 @@ def density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Que
 
 def conditional_density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:
     """The same of each input, where each target is 1."""
-    value = KEEPER.read(ports, project).value
+    value = ANSWERS.read(ports, project).value
     found: list[Answer] = []
     for query in queries:
         for name in query.inputs:

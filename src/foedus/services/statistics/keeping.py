@@ -21,6 +21,7 @@ from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Snapshot, StatisticsProject
+from foedus.services.shell import jobs as shell
 from foedus.services.statistics.errors import Frozen, ProjectMissing
 from foedus.services.statistics.plans import plan_of
 
@@ -178,6 +179,8 @@ class Keeper:
                     for each in group:
                         if each.change.also is not None:
                             each.change.also()
+                    if project.on_change:
+                        shell.enqueue(ports, project.on_change, str(project.pk), now, version=after.version)
                     # Once committed: what is at hand under a version must be what the database has under it.
                     transaction.on_commit(lambda: self._remember(project.key, after, len(data)))
         except BaseException:

@@ -20,8 +20,8 @@ from foedus.core.symetryml.recipes import translated
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsModel, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.errors import ModelMissing
-from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.projects import check_name
 
 MAX_MODELS = 10_000  # of one project
@@ -50,7 +50,7 @@ def fit(ports: Ports, project: StatisticsProject, algorithm: str, task: Task, op
     """A model of the statistics as they are now. Raises Invalid, NotFound."""
     recipe_class = registry.load(GROUP, check_algorithm(algorithm))
     recipe = registry.build(GROUP, algorithm, recipe_options(recipe_class, options))
-    kept = KEEPER.read(ports, project)
+    kept = ANSWERS.read(ports, project)
     began = time.perf_counter()
     model = recipe.fit(kept.value, task)
     return Built(algorithm, model, options, kept.version, time.perf_counter() - began)

@@ -10,8 +10,8 @@ from foedus.core.statistics import Statistics
 from foedus.core.symetryml.frames import Floats, Frame, Letter, numbers
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
+from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.encoding import encoded_columns
-from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.learning import known_letters
 from foedus.services.statistics.modelling import find_model, fitted
 
@@ -24,7 +24,7 @@ def predictions(
 ) -> list[dict[str, float | str]]:
     """For each row of a DataFrame what the model says. Raises ModelMissing, Invalid."""
     model = fitted(find_model(project, model_name))
-    kept = KEEPER.read(ports, project)
+    kept = ANSWERS.read(ports, project)
     frame = Frame.of(value, known_letters(kept))
     if frame.rows > MAX_ROWS:
         raise TooLarge(f"a frame to predict has at most {MAX_ROWS} rows", rows=frame.rows)

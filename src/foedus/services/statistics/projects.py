@@ -52,8 +52,14 @@ class CreateProject:
 
 def create_project(actor: Actor, customer: Customer, command: CreateProject, *, now: datetime) -> StatisticsProject:
     """An empty project. Raises Invalid, NotSupported, ProjectTaken."""
+    return make_project(actor, customer, command, _kind(command.kind), now=now)
+
+
+def make_project(
+    actor: Actor, customer: Customer, command: CreateProject, kind: str, *, now: datetime, on_change: str = ""
+) -> StatisticsProject:
+    """An empty project of a ``kind`` that a service decides on. Raises as ``create_project`` does."""
     check_name(command.name)
-    kind = _kind(command.kind)
     params = _params(command.params)
     targets = tuple(each.strip() for each in params.get(PARTITION, "").split(",") if each.strip())
     if kind == "partition" and not targets:
@@ -63,7 +69,7 @@ def create_project(actor: Actor, customer: Customer, command: CreateProject, *, 
         raise Conflict(f"a customer has at most {MAX_PROJECTS} projects")
     row = StatisticsProject(
         customer=customer, name=command.name, key=uuid4().hex, kind=kind, params=params, plan=fields_of(plan),
-        persisted=command.persisted, created_at=now, modified_at=now,
+        persisted=command.persisted, on_change=on_change, created_at=now, modified_at=now,
     )  # fmt: skip
     require(actor, Verb.CHANGE, row)
     try:
@@ -200,8 +206,9 @@ def _params(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _remove_blobs(ports: Ports, key: str) -> None:
-    for blob in list(ports.blobs.list(f"statistics/{key}/")):
-        ports.blobs.delete(blob.key)
+    for folder in ("statistics", "parts"):
+        for blob in list(ports.blobs.list(f"{folder}/{key}/")):
+            ports.blobs.delete(blob.key)
 
 
 def _note(actor: Actor, verb: str, row: StatisticsProject, now: datetime, **details: Any) -> None:

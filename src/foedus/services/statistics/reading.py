@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from foedus.ports import Ports
 from foedus.records.statistics.models import LearnTotal, StatisticsModel, StatisticsProject
-from foedus.services.statistics.keeping import KEEPER, Columns
+from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.keeping import Columns
 from foedus.services.statistics.sources import attached
 from foedus.services.statistics.streams import list_streams
 
@@ -23,7 +24,7 @@ class ProjectDescription:
 
 def describe(ports: Ports, project: StatisticsProject) -> ProjectDescription:
     """Raises ProjectMissing."""
-    kept = KEEPER.read(ports, project)
+    kept = ANSWERS.read(ports, project)
     models = StatisticsModel.objects.filter(project=project).defer("fitted").order_by("name")
     names = tuple(each.name for each in list_streams(project))
     return ProjectDescription(project, kept.columns, tuple(models), kept.value.rows, tuple(attached(project)), names)
@@ -31,7 +32,7 @@ def describe(ports: Ports, project: StatisticsProject) -> ProjectDescription:
 
 def learn_totals(ports: Ports, project: StatisticsProject) -> list[dict[str, str]]:
     """How often, and with how many rows, it learned and forgot, by client and outcome; and of which attributes."""
-    columns = KEEPER.read(ports, project).columns
+    columns = ANSWERS.read(ports, project).columns
     names, letters = ",".join(name for name, _ in columns), ",".join(letter for _, letter in columns)
     return [
         {

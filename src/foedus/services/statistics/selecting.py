@@ -19,9 +19,9 @@ from foedus.core.symetryml.frames import Floats, Frame
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import sources
+from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.errors import NotSupported
 from foedus.services.statistics.jobs import Running
-from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.learning import known_letters
 from foedus.services.statistics.modelling import Built, check_algorithm, fit, keep, recipe_options
 from foedus.services.statistics.predicting import inputs_of
@@ -45,7 +45,7 @@ def select_model(job: Running) -> None:
     criterion = query.options.get("sml_model_assessment_type") or CRITERIA.get(algorithm, "rmse")
 
     def chosen(task: Task, frame: Mapping[str, Floats]) -> Choice:
-        statistics = KEEPER.read(job.ports, job.project).value
+        statistics = ANSWERS.read(job.ports, job.project).value
         jury = Jury(frame, task.targets, criterion)
         return _search(query).select(statistics, algorithm, options, task, jury, _deadline(query))
 
@@ -59,7 +59,7 @@ def select_automatically(job: Running) -> None:
     criterion = query.options.get("sml_model_assessment_type")
 
     def chosen(task: Task, frame: Mapping[str, Floats]) -> Choice:
-        statistics = KEEPER.read(job.ports, job.project).value
+        statistics = ANSWERS.read(job.ports, job.project).value
         return auto_select(
             statistics, TASKS.get(kind, kind), task, frame, grid=grid.removeprefix("autoselect_grid_type_"),
             criterion=criterion, enough=_deadline(query),
@@ -71,7 +71,7 @@ def select_automatically(job: Running) -> None:
 def reduce(job: Running) -> None:
     """A model of the inputs that are left when those that explain next to nothing are dropped."""
     asked, query = job.row.payload, _query(job)
-    statistics = KEEPER.read(job.ports, job.project).value
+    statistics = ANSWERS.read(job.ports, job.project).value
     task = reduced(statistics, Task(query.inputs, query.targets), loss=asked["loss"], most=asked["most"])
     built = fit(job.ports, job.project, asked["algorithm"], task, query.options)
     with transaction.atomic():
@@ -80,7 +80,7 @@ def reduce(job: Running) -> None:
 
 
 def _choose(job: Running, query: Query, criterion: str, choose: Callable[[Task, Mapping[str, Floats]], Choice]) -> None:
-    kept = KEEPER.read(job.ports, job.project)
+    kept = ANSWERS.read(job.ports, job.project)
     inputs, targets = columns_of(kept.value, Task(query.inputs, query.targets))
     began = time.perf_counter()
     choice = choose(Task(inputs, targets), _jury(job, inputs, targets))
@@ -113,7 +113,7 @@ def _jury(job: Running, inputs: tuple[str, ...], targets: tuple[str, ...]) -> di
 
 
 def _frames(job: Running) -> Iterator[Frame]:
-    known = known_letters(KEEPER.read(job.ports, job.project))
+    known = known_letters(ANSWERS.read(job.ports, job.project))
     source = job.row.payload["source"]
     if not source:
         yield Frame.of(job.body(), known)
@@ -152,4 +152,4 @@ def _query(job: Running) -> Query:
 
 def check_rows(ports: Ports, project: StatisticsProject, value: Any) -> None:
     """Raises Invalid for what is no DataFrame, before work on it is promised."""
-    Frame.of(value, known_letters(KEEPER.read(ports, project)))
+    Frame.of(value, known_letters(ANSWERS.read(ports, project)))

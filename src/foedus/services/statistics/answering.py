@@ -1,0 +1,105 @@
+"""The statistics that answer questions to a project: its own rows', merged with those that others let it have.
+
+What is merged is never stored: it follows from the project's statistics and its parts, whatever was committed last, so
+that no crash can leave it half-way. All who hold the same statistics merge them to the same bits.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TypeVar
+
+from foedus.core.statistics import Statistics, decode, merge_all
+from foedus.ports import Ports
+from foedus.ports.blobs import BlobMissing
+from foedus.records.statistics.models import Part, StatisticsProject
+from foedus.services.statistics.errors import ProjectMissing
+from foedus.services.statistics.keeping import KEEPER, Columns, Kept
+
+MERGED = frozenset({"federated", "fusion"})  # the kinds of projects that may have parts
+MAX_AT_HAND = 64  # merged projects, and parts, in memory
+K = TypeVar("K")
+V = TypeVar("V")
+_At = tuple[int, tuple[tuple[str, int], ...]]
+
+
+class Answering:
+    """One a process. Safe to use from many threads."""
+
+    def __init__(self, at_hand: int = MAX_AT_HAND) -> None:
+        self._guard = threading.Lock()
+        self._merged: OrderedDict[str, tuple[_At, Kept]] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, str], tuple[int, Statistics]] = OrderedDict()
+        self._at_hand = at_hand
+
+    def read(self, ports: Ports, project: StatisticsProject) -> Kept:
+        """The statistics as they are now, at the version of the project's own. Raises ProjectMissing; Conflict when
+        the project and a part have an attribute of one name and two kinds.
+        """
+        while True:
+            own = KEEPER.read(ports, project)
+            if project.kind not in MERGED:
+                return own
+            rows = list(Part.objects.filter(project_id=project.pk).defer("data").order_by("source"))
+            at = own.version, tuple((row.source, row.version) for row in rows)
+            with self._guard:
+                found = self._merged.get(project.key)
+            if found is not None and found[0] == at:
+                return found[1]
+            parts = [self.part(ports, project, row) for row in rows]
+            if all(part is not None for part in parts):
+                kept = _merged(own, rows, [part for part in parts if part is not None])
+                self._remember(self._merged, project.key, (at, kept))
+                return kept
+
+    def part(self, ports: Ports, project: StatisticsProject, row: Part) -> Statistics | None:
+        """None when there is a later one by now."""
+        key = project.key, row.source
+        with self._guard:
+            found = self._parts.get(key)
+        if found is not None and found[0] == row.version:
+            return found[1]
+        current = Part.objects.filter(pk=row.pk, version=row.version).first()
+        if current is None:
+            return None
+        try:
+            data = b"".join(ports.blobs.read(current.blob)) if current.blob else bytes(current.data or b"")
+        except BlobMissing:
+            if Part.objects.filter(pk=row.pk, version=row.version).exists():
+                raise
+            return None
+        value = decode(data, foreign=False)
+        self._remember(self._parts, key, (row.version, value))
+        return value
+
+    def _remember(self, where: OrderedDict[K, V], key: K, value: V) -> None:
+        with self._guard:
+            where[key] = value
+            where.move_to_end(key)
+            while len(where) > self._at_hand:
+                where.popitem(last=False)
+
+
+def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
+    """What one of the others let the project have. Raises ProjectMissing."""
+    while True:
+        row = Part.objects.filter(project_id=project.pk, source=source).defer("data").first()
+        if row is None:
+            raise ProjectMissing("there are no statistics of that peer", project=project.name)
+        value = ANSWERS.part(ports, project, row)
+        if value is not None:
+            return Kept(row.version, _columns(row), value)
+
+
+def _merged(own: Kept, rows: Sequence[Part], parts: Sequence[Statistics]) -> Kept:
+    columns = own
+    for row in rows:
+        columns = Kept(own.version, columns.with_columns(_columns(row)), own.value)
+    return Kept(own.version, columns.columns, merge_all([own.value, *parts], own.value.plan))
+
+
+def _columns(row: Part) -> Columns:
+    return tuple((name, letter) for name, letter in row.columns)
+
+
+ANSWERS = Answering()
