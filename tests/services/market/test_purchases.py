@@ -1,7 +1,6 @@
 from foedus.core.market.dids import Did
+from foedus.core.market.escrow import Contracts, Terms
 from foedus.services.market.purchases import (
-    Contracts,
-    Terms,
     agreement_id,
     compute_hash,
     condition_ids,

@@ -5,40 +5,9 @@ took a condition's id where these take its value hash, and had no return address
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from foedus.core.market.dids import Did
+from foedus.core.market.escrow import ConditionIds, Contracts, Terms
 from foedus.services.market.abi import hash_of
-
-
-@dataclass(frozen=True, slots=True)
-class Contracts:
-    """Addresses of the condition contracts; the escrow's also holds the money."""
-
-    lock: str
-    compute: str
-    escrow: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What is bought and who gets what. ``return_address`` gets a refund."""
-
-    did: Did
-    consumer: str
-    amounts: tuple[int, ...]
-    receivers: tuple[str, ...]
-    token: str
-    return_address: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionIds:
-    """32 bytes each."""
-
-    lock: bytes
-    compute: bytes
-    escrow: bytes
 
 
 def agreement_id(seed: bytes, creator: str) -> bytes:
