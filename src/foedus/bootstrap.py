@@ -17,10 +17,12 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from foedus.connectors.contents import Terms
 from foedus.connectors.found_sources import FoundSources, FoundStreams
+from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.core.registry import load
 from foedus.ports import Ports
+from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.secrets import Secret, Secrets
 
 NO_SECRET = Secret("")
@@ -61,6 +63,15 @@ class Settings:
     sources_allow: tuple[str, ...] = ()
     sources_max_bytes: int = 64 << 30
     sources_max_seconds: float = 21600.0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: Secret = NO_SECRET
+    oidc_scopes: tuple[str, ...] = ("openid", "profile", "email")
+    oidc_claim: str = "preferred_username"
+    oidc_create: bool = False
+    oidc_organisation: str = ""
+    oidc_callback: str = ""
+    oidc_after_sign_out: str = ""
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
     market_lenient: bool = False
@@ -232,7 +243,18 @@ def ports() -> Ports:
         schedule=_connector("schedule", options.schedule_url, options.data),
         sources=FoundSources(_terms(options, scratch)),
         streams=FoundStreams(_terms(options, scratch)),
+        identities=_identities(options),
     )
+
+
+def _identities(options: Settings) -> Identities:
+    if not options.oidc_issuer:
+        return NoIdentities()
+    told = OidcOptions(
+        issuer=options.oidc_issuer, client_id=options.oidc_client_id, client_secret=options.oidc_client_secret,
+        scopes=options.oidc_scopes,
+    )  # fmt: skip
+    return OidcIdentities(told)
 
 
 def _terms(options: Settings, scratch: Path) -> Terms:

@@ -98,6 +98,35 @@ def enable(cid: str) -> None:
     _set_disabled(cid, disabled=False)
 
 
+@customers.command()
+@click.argument("cid")
+@click.argument("subject")
+@click.option("--issuer", help="The provider. [default: FOEDUS_OIDC_ISSUER]")
+def link(cid: str, subject: str, issuer: str | None) -> None:
+    """Whoever signs in as the provider's SUBJECT (the claim "sub") is the customer CID."""
+    _opened()
+    from foedus import bootstrap
+    from foedus.services.customers.signing_in import link_identity
+    from foedus.services.shell.authorisation import SYSTEM
+
+    issuer = issuer or bootstrap.settings().oidc_issuer
+    if not issuer:
+        raise click.UsageError("name the provider: --issuer, or FOEDUS_OIDC_ISSUER")
+    link_identity(SYSTEM, cid, issuer, subject, now=_now())
+
+
+@customers.command()
+@click.argument("cid")
+def unlink(cid: str) -> None:
+    """Have nobody sign in as the customer CID any longer. Its keys stay valid."""
+    _opened()
+    from foedus.services.customers.signing_in import unlink_identities
+    from foedus.services.shell.authorisation import SYSTEM
+
+    count = unlink_identities(SYSTEM, cid, now=_now())
+    click.echo(f"{cid}: {count} {'account' if count == 1 else 'accounts'}")
+
+
 @customers.command("list")
 def list_command() -> None:
     """List customers: id, organisation, state, valid keys, tab-separated. Keys themselves are not shown."""

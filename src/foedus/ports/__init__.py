@@ -6,6 +6,7 @@ from pathlib import Path
 from foedus.ports.blobs import Blobs
 from foedus.ports.bus import Bus
 from foedus.ports.exchange import Exchanges, NoExchanges
+from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.push import Push
 from foedus.ports.schedule import NoSchedule, Schedule
@@ -28,3 +29,4 @@ class Ports:
     streams: Streams = field(default_factory=NoStreams)
     exchanges: Exchanges = field(default_factory=NoExchanges)
     ledger: Ledger = field(default_factory=NoLedger)
+    identities: Identities = field(default_factory=NoIdentities)

@@ -34,10 +34,12 @@ def application(plane: str = "both") -> Starlette:
     from foedus.faces.native.streaming.calls import refusal
     from foedus.faces.native.streaming.hub import work_of
     from foedus.faces.symetryml import routes as symetryml
+    from foedus.faces.symetryml.signing_in import SignInOptions
     from foedus.server.metrics import metrics
     from foedus.server.middleware import Draining, HostCheck, Summary
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
+    from foedus.services.customers.signing_in import SignInPolicy
 
     get_resolver().url_patterns  # noqa: B018 - imports every view now, and not while somebody waits for an answer
     options = bootstrap.settings()
@@ -66,6 +68,10 @@ def application(plane: str = "both") -> Starlette:
     app.router.redirect_slashes = False
     app.state.max_model_bytes = options.max_model_bytes
     app.state.max_frame_bytes = options.max_frame_bytes
+    policy = SignInPolicy(
+        claim=options.oidc_claim, create=options.oidc_create, organisation=options.oidc_organisation or None
+    )
+    app.state.sign_in = SignInOptions(policy, options.oidc_callback, options.oidc_after_sign_out)
     app.state.let_go = lambda: None
     return app
 

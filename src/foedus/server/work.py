@@ -20,6 +20,7 @@ from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention
 from foedus.services.learning.rounds import COMBINE_JOB
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
+from foedus.services.shell.sessions import forget_sessions
 from foedus.services.statistics import following, streams
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics.running import run_statistics_job
@@ -96,6 +97,7 @@ class Clockwork:
         if last is None or abs((now - last).total_seconds()) >= HOUSEKEEPING_EVERY_S:
             housekeeping(ports, fleet_options(), now=now)
             forget_seen(now)
+            forget_sessions(now)
             statistics_jobs.remove_expired(now)
             self._kept_house_at = now
         if self._collected_at is None or abs((now - self._collected_at).total_seconds()) >= COLLECT_EVERY_S:

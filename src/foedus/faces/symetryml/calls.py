@@ -121,7 +121,7 @@ async def _answered(request: Request, cid: str, view: View, *, changes: bool) ->
     try:
         customer = await in_thread(known_customer, cid, proof)
     except Unauthenticated:
-        _strike(request)
+        strike(request)
         raise
     with LIMITS.holding() as held:
         body = await received(request, request.app.state.max_frame_bytes, held)
@@ -135,7 +135,7 @@ def _viewed(request: Request, customer: Customer, proof: Proof, body: bytes, vie
     try:
         caller = authenticate(ports, customer, message, proof, now=moment)
     except Unauthenticated:
-        _strike(request)
+        strike(request)
         raise
     LIMITS.customers.take(customer.cid, moment.timestamp())
     path = message.path.decode("ascii", errors="replace")
@@ -194,7 +194,7 @@ def response_of(answer: Answer) -> Response:
     return Response(answer.rendered(), int(answer.status), headers, media_type=MEDIA_TYPE)
 
 
-def _strike(connection: HTTPConnection) -> None:
+def strike(connection: HTTPConnection) -> None:
     """Only failures count: many customers may share an address with one that guesses. Raises QuotaExceeded."""
     LIMITS.strangers.take(connection.client.host if connection.client else "", now().timestamp())
 

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from foedus.faces.symetryml import signing_in
 from foedus.faces.symetryml.calls import View, endpoint, response_of
 from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.sockets import talk
@@ -118,6 +119,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_STREAM}/stop", _EITHER, streams.stop, changes=True),
     _route(f"{_STREAM}/metrics", _GET, streams.metrics),
     _route(f"{_STREAM}/errorLog", _GET, streams.error_log),
+    *signing_in.ROUTES,
     WebSocketRoute("/symetry/ws/{call}", talk),
     Route("/symetry/{rest:path}", nowhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 )

@@ -31,6 +31,18 @@ class CustomerKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["customer", "kid"], name="customer_key_once")]
 
 
+class CustomerIdentity(models.Model):
+    """An account of a provider of identities, for whoever signs in with it."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="identity_once")]
+
+
 class SeenRequest(models.Model):
     """A request that changed something: for as long as its date is valid, it is not taken again."""
 

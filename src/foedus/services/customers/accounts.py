@@ -57,7 +57,7 @@ def add_customer(ports: Ports, actor: Actor, command: AddCustomer, *, now: datet
                 cid=command.cid, organisation=owner, legacy=command.legacy, created_at=now
             )
             key = keys.add(ports, customer, secret, now=now, expires_at=_later(now, command.expires_in_s))
-            _note(actor, "create", customer, now, legacy=command.legacy, kid=key.kid)
+            note(actor, "create", customer, now, legacy=command.legacy, kid=key.kid)
     except IntegrityError:
         raise Conflict(f"there is a customer {command.cid!r} already") from None
     return NewKey(customer.cid, secret, key.expires_at)
@@ -72,11 +72,11 @@ def rotate_key(
     until = _later(now, overlap_s)
     try:
         with transaction.atomic():
-            customer = _locked(actor, cid)
+            customer = locked_customer(actor, cid)
             old = CustomerKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=until), customer=customer)
             old.update(expires_at=until)
             key = keys.add(ports, customer, secret, now=now, expires_at=_later(now, expires_in_s))
-            _note(actor, "rotate", customer, now, kid=key.kid, overlap_s=overlap_s)
+            note(actor, "rotate", customer, now, kid=key.kid, overlap_s=overlap_s)
     except IntegrityError:
         raise Conflict(f"customer {cid!r} has, or had, this very key; choose another one") from None
     return NewKey(cid, secret, key.expires_at)
@@ -86,23 +86,23 @@ def expire_keys(actor: Actor, cid: str, *, in_s: float, now: datetime) -> int:
     """Have the customer's valid keys end in ``in_s`` at the latest; how many that were. Raises NotFound, Forbidden."""
     until = _later(now, in_s)
     with transaction.atomic():
-        customer = _locked(actor, cid)
+        customer = locked_customer(actor, cid)
         count = CustomerKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), customer=customer).update(
             expires_at=until
         )
-        _note(actor, "expire", customer, now, keys=count, in_s=in_s)
+        note(actor, "expire", customer, now, keys=count, in_s=in_s)
     return count
 
 
 def set_disabled(actor: Actor, cid: str, *, disabled: bool, now: datetime) -> None:
     """Shut a customer out, whatever its keys, or let it in again. Raises NotFound, Forbidden."""
     with transaction.atomic():
-        customer = _locked(actor, cid)
+        customer = locked_customer(actor, cid)
         if (customer.disabled_at is not None) == disabled:
             return
         customer.disabled_at = now if disabled else None
         customer.save(update_fields=["disabled_at"])
-        _note(actor, "disable" if disabled else "enable", customer, now)
+        note(actor, "disable" if disabled else "enable", customer, now)
 
 
 def list_customers(actor: Actor) -> QuerySet[Customer]:
@@ -142,7 +142,8 @@ def _organisation(actor: Actor, name: str | None) -> Organisation:
     return own
 
 
-def _locked(actor: Actor, cid: str) -> Customer:
+def locked_customer(actor: Actor, cid: str) -> Customer:
+    """The customer, if the actor administers it, in the caller's transaction. Raises NotFound, Forbidden."""
     customer = Customer.objects.select_for_update().filter(cid=cid).first()
     if customer is None:
         raise NotFound(f"there is no customer {cid[:100]!r}")
@@ -158,5 +159,6 @@ def _later(now: datetime, seconds: float | None) -> datetime | None:
     return now + timedelta(seconds=seconds)
 
 
-def _note(actor: Actor, verb: str, customer: Customer, now: datetime, **details: object) -> None:
+def note(actor: Actor, verb: str, customer: Customer, now: datetime, **details: object) -> None:
+    """A line of the audit trail about the customer."""
     audit.record(actor, verb, f"customer:{customer.cid}", organisation_id=customer.organisation_id, now=now, **details)
