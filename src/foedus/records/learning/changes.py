@@ -9,6 +9,12 @@ from foedus.records.prepared import PreparedInsert, PreparedUpdate, Slot
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
 _next_check = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"next_check_at": Slot("at")}))
 _seen = PreparedUpdate(lambda: (Membership.objects.filter(pk=Slot("pk")), {"seen_at": Slot("at")}))
+_alive = PreparedUpdate(
+    lambda: (
+        Membership.objects.filter(pk=Slot("pk"), state=Membership.State.ACTIVE),
+        {"seen_at": Slot("at")},
+    )
+)
 _reported = PreparedUpdate(
     lambda: (
         Invitation.objects.filter(pk=Slot("pk")),
@@ -49,6 +55,12 @@ def note_seen(membership: Membership, at: datetime) -> None:
     """The member gave a sign of life."""
     _seen(pk=membership.pk, at=at)
     membership.seen_at = at
+
+
+def note_alive(membership: Membership, at: datetime) -> bool:
+    """The same of one that may have been removed meanwhile; whether it was not."""
+    membership.seen_at = at
+    return _alive(pk=membership.pk, at=at) == 1
 
 
 def note_reported(invitation: Invitation, at: datetime) -> None:

@@ -8,7 +8,8 @@ from django.db import transaction
 from foedus.core.errors import Conflict, Late, NotFound, PlatformError, Unavailable
 from foedus.core.rounds import Phase, Reason
 from foedus.ports import Ports
-from foedus.records.learning.changes import note_seen
+from foedus.records.durability import unsynced
+from foedus.records.learning.changes import note_alive, note_seen
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
@@ -99,9 +100,8 @@ def still_here(answer: Answer, *, now: datetime) -> bool:
         seconds=answer.heartbeat_s * _SIGNS_PER_TIMEOUT
     ):
         return False
-    membership.seen_at = now
-    mine = Membership.objects.filter(pk=membership.pk, state=Membership.State.ACTIVE)
-    return mine.update(seen_at=now) == 1
+    with unsynced():
+        return note_alive(membership, now)
 
 
 def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:
@@ -204,7 +204,8 @@ def _sign(ports: Ports, project: Project, membership: Membership, timeout_s: flo
         return False
     absent = silence is None or silence >= timedelta(seconds=timeout_s)
     if not absent:
-        note_seen(membership, now)
+        with unsynced():
+            note_seen(membership, now)
         return False
     with transaction.atomic():
         locked = lock_project(project.pk)

@@ -12,6 +12,7 @@ from django.db.models import F, Min, Q
 
 from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
+from foedus.records.durability import unsynced
 from foedus.records.prepared import Prepared, PreparedRows, Slot
 from foedus.records.shell.models import Job
 from foedus.services.shell import audit
@@ -46,7 +47,7 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
     moments = {"now": now, "too_far": now + 2 * timedelta(seconds=MAX_BACKOFF_S), "too_long": now + 2 * LEASE}
     if _claimable(*lane, lock=False).first(**moments) is None:  # whoever only looks must not stand in writers' way
         return None
-    with transaction.atomic():
+    with unsynced():
         job = _claimable(*lane, lock=True).first(**moments)
         if job is None:
             return None
@@ -100,7 +101,8 @@ def next_due_at(now: datetime, *, without: Collection[str] = (), **only: Any) ->
 def renew(job: Job, now: datetime) -> bool:
     """Keep the lease; False when somebody else holds it by now."""
     mine = Job.objects.filter(pk=job.pk, lease_token=job.lease_token, state=Job.State.RUNNING)
-    return mine.update(lease_until=now + LEASE) == 1
+    with unsynced():
+        return mine.update(lease_until=now + LEASE) == 1
 
 
 def complete(job: Job) -> None:
