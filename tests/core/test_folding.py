@@ -11,9 +11,10 @@ from tests.core.generated import bits, models
 
 from foedus.core import folding
 from foedus.core.arrays import DTYPES, Arrays, Layout, TensorSpec
+from foedus.core.building import each, full_like
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Invalid, NoUpdates
-from foedus.core.folding import Kind, Update, each, full_like, mean_delta, mean_weights, plain_mean, weighted_mean
+from foedus.core.folding import Kind, Update, mean_delta, mean_weights, plain_mean, weighted_mean
 
 WEIGHTS = st.floats(1e-300, 1e300) | st.integers(1, 10**6).map(float)
 

@@ -187,6 +187,8 @@ class Arrays(Mapping[str, Tensor]):
 def _plain(array: Tensor) -> Tensor:
     """``array`` in native byte order and C order, so that a block of it is a view."""
     array = np.asarray(array)
+    if array.dtype.isnative and array.flags.c_contiguous:
+        return array  # itself: who made it may ask later whether this is still the same
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 

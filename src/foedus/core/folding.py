@@ -5,9 +5,8 @@ Weights are first scaled by a power of two, so that they add up to less than one
 no sum overflow. Why this and not an exact accumulator: ``docs/explanation/order-free-sums.md``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import frexp, fsum, isfinite, ldexp
@@ -16,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSource, TensorSpec
+from foedus.core.building import BLOCK_ELEMENTS, empty, everything, guarded
 from foedus.core.errors import Invalid, NoUpdates
 from foedus.core.packs import Pack, Reader, memory_for, naming, packs, reader, widen
 
-BLOCK_ELEMENTS = 1 << 16  # two rows of 512 KiB stay in a cache, and a file is not opened too often
 THREADS = 2  # NumPy lets go of the interpreter within a block; more threads wait for memory
 _WORTH_THREADS = 1 << 22  # elements to read; below that a thread costs more than it brings
 _EXACT = 1 << 53  # float64 holds every integer up to here
@@ -54,19 +53,6 @@ class Update:
     def __post_init__(self) -> None:
         if not (self.weight >= 0 and isfinite(self.weight)):
             raise Invalid(f"an update's weight must be a finite number from 0, not {self.weight}", update=self.key)
-
-
-def everything(spec: TensorSpec) -> bool:  # noqa: ARG001 - the widest of the tests for ``only``
-    return True
-
-
-def is_float(spec: TensorSpec) -> bool:
-    return spec.dtype.startswith("float")
-
-
-def is_counter(spec: TensorSpec) -> bool:
-    """Whether a tensor holds integers or bools: counts and masks, which no gradient moves."""
-    return not is_float(spec)
 
 
 def weighted_mean(updates: Iterable[Update], *, block_elements: int = BLOCK_ELEMENTS, threads: int = THREADS) -> Arrays:
@@ -111,29 +97,6 @@ def mean_delta(
     """
     fold = _Fold.of(updates, weights.layout)
     return fold.run(only, base=weights if fold.kind is Kind.WEIGHTS else None, sign=-1)
-
-
-def each(function: Callable[..., Tensor], first: Arrays, *rest: Arrays) -> Arrays:
-    """``function`` of the blocks of every tensor of ``first`` and its namesakes, floats as float64.
-
-    The result has the shapes and dtypes of ``first``. Raises Invalid when a value does not fit its dtype.
-    """
-    result = empty(first.layout)
-    for spec, start, stop in spans(first.layout, BLOCK_ELEMENTS):
-        blocks = [_widened(arrays.block(spec.name, start, stop)) for arrays in (first, *rest)]
-        with guarded(spec):
-            result[spec.name].reshape(-1)[start:stop] = function(*blocks)
-    return Arrays(result)
-
-
-def full_like(arrays: Arrays, value: float, *, least: str = "float32") -> Arrays:
-    """Arrays of the same names and shapes filled with ``value``; dtypes are at least as wide as ``least``."""
-    return Arrays({t.name: np.full(t.shape, value, np.promote_types(t.dtype, least)) for t in arrays.layout})
-
-
-def select(arrays: Arrays, only: Callable[[TensorSpec], bool]) -> Arrays:
-    """Those of the tensors that pass the test; nothing is copied."""
-    return Arrays({t.name: arrays[t.name] for t in arrays.layout if only(t)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +215,6 @@ def _is_clamped(pack: Pack) -> bool:
     return pack.spec.dtype in ("float64", "int64", "uint64")
 
 
-@contextmanager
-def guarded(spec: TensorSpec) -> Iterator[None]:
-    """Turns an overflow while working on a tensor into Invalid that names it; NumPy's switch is the thread's own."""
-    try:
-        with np.errstate(over="raise", invalid="raise", divide="raise"):
-            yield
-    except FloatingPointError as exc:
-        text = f"tensor {spec.name!r}: values are not finite or do not fit {spec.dtype}"
-        raise Invalid(text, tensor=spec.name) from exc
-
-
 def finish(mean: Tensor, base: Tensor | None, sign: Literal[1, -1], *, out: Tensor) -> None:
     """Write a block of float64 values, plus or minus ``base``, in the dtype of ``out``: rounded, or as truth values."""
     if out.dtype.kind == "f":
@@ -302,19 +254,3 @@ def check_exact(spec: TensorSpec, block: Tensor) -> None:
     """Raise Invalid for integers that float64 would round."""
     if int(block.max()) > _EXACT or int(block.min()) < -_EXACT:
         raise Invalid(f"tensor {spec.name!r}: integers beyond 2**53 cannot be averaged", tensor=spec.name)
-
-
-def spans(layout: Layout, block_elements: int) -> Iterator[tuple[TensorSpec, int, int]]:
-    """Every tensor's blocks: the tensor, its first element and the one after its last."""
-    for spec in layout:
-        for start in range(0, spec.size, block_elements):
-            yield spec, start, min(start + block_elements, spec.size)
-
-
-def empty(layout: Layout) -> dict[str, Tensor]:
-    """Tensors to be written into."""
-    return {t.name: np.empty(t.shape, t.dtype) for t in layout}
-
-
-def _widened(block: Tensor) -> Tensor:
-    return block.astype(np.float64) if block.dtype.kind == "f" else block

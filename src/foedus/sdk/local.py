@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from foedus.core.arrays import Arrays, Tensor
+from foedus.core.building import full_like, is_float, select
 from foedus.core.errors import Invalid
-from foedus.core.folding import full_like, is_float, select
 from foedus.sdk.training import Context, Model, Update
 
 CONTROL = "control"

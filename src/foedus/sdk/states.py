@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from foedus.core.arrays import Arrays
+from foedus.core.building import full_like, is_float, select
 from foedus.core.errors import Invalid
-from foedus.core.folding import full_like, is_float, select
 from foedus.core.strategies.strategy import State
 
 

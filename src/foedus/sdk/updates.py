@@ -4,11 +4,11 @@ import logging
 from dataclasses import replace
 
 from foedus.core.arrays import Arrays, Layout
+from foedus.core.building import each
 from foedus.core.codecs import packed as form
 from foedus.core.codecs import packing, safetensors
 from foedus.core.codecs.finite import check_finite
 from foedus.core.errors import Invalid
-from foedus.core.folding import each
 from foedus.core.strategies.strategy import moment_layout
 from foedus.sdk.answers import Task
 from foedus.sdk.folder import Folder, Pending

@@ -11,9 +11,10 @@ from tests.core.strategies.rounds import GROUP, equipped, mixed_models, model, r
 
 from foedus.core import registry
 from foedus.core.arrays import Arrays
+from foedus.core.building import full_like
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Invalid, NoUpdates
-from foedus.core.folding import Kind, Update, full_like
+from foedus.core.folding import Kind, Update
 from foedus.core.strategies.strategy import State, moment_layout, needs_of
 
 # Strategies whose new model lies among the updates, so that equal updates leave no choice.

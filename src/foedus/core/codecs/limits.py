@@ -34,3 +34,4 @@ class Limits:
 
 
 DEFAULT = Limits()
+ON_DISK = Limits(max_bytes=1 << 62)  # of a file that is read in blocks: whoever let it in has counted its bytes

@@ -22,7 +22,7 @@ from foedus.core.arrays import Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.codecs import safetensors
 from foedus.core.codecs.finite import check_finite
 from foedus.core.codecs.forms import Form, bfloat16, dense, quantised, sparse
-from foedus.core.codecs.limits import DEFAULT, Limits
+from foedus.core.codecs.limits import Limits
 from foedus.core.codecs.sources import Data, PlacedSource
 from foedus.core.errors import Invalid
 from foedus.core.folding import Kind
@@ -88,7 +88,7 @@ class Decoded:
         return form.block(start, max(start, stop))
 
 
-def open_update(where: Path | Data, wanted: Wanted, *, limits: Limits = DEFAULT) -> Opened:
+def open_update(where: Path | Data, wanted: Wanted, *, limits: Limits | None = None) -> Opened:
     """The update in a file, or in a buffer. Raises Invalid unless it is what is wanted, whole and consistent.
 
     Forms are checked to the last index; whether values are finite, ``check_finite`` tells.

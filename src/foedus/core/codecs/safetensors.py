@@ -15,7 +15,7 @@ import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, TensorSource, TensorSpec
 from foedus.core.codecs import strict_json
-from foedus.core.codecs.limits import DEFAULT, Limits
+from foedus.core.codecs.limits import DEFAULT, ON_DISK, Limits
 from foedus.core.codecs.sources import BufferSource, Data, FileSource, PlacedSource
 from foedus.core.errors import Invalid
 
@@ -48,7 +48,7 @@ def encode(arrays: TensorSource, metadata: Mapping[str, str] | None = None) -> b
 
 def chunks(source: TensorSource, metadata: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """The file in pieces of at most CHUNK_BYTES after its header."""
-    yield _header(source.layout, metadata or {})
+    yield header_of(source.layout, metadata or {})
     for spec in source.layout:
         dtype = np.dtype(spec.dtype).newbyteorder("<")
         step = CHUNK_BYTES // dtype.itemsize
@@ -61,12 +61,12 @@ def decode(data: Data, *, layout: Layout | None = None, limits: Limits = DEFAULT
     return open_source(data, layout=layout, limits=limits).arrays()
 
 
-def open_source(where: Path | Data, *, layout: Layout | None = None, limits: Limits = DEFAULT) -> PlacedSource:
-    """The tensors of a file, or of a buffer that holds one, to be read in blocks."""
+def open_source(where: Path | Data, *, layout: Layout | None = None, limits: Limits | None = None) -> PlacedSource:
+    """The tensors of a file, however large, or of a buffer that holds one, to be read in blocks."""
     if isinstance(where, Path):
-        header = _read_file_header(where, limits)
+        header = _read_file_header(where, limits or ON_DISK)
     else:
-        header = read_header(where, len(where), limits=limits)
+        header = read_header(where, len(where), limits=limits or DEFAULT)
     if layout is not None:
         layout.check(header.layout)
     source = FileSource if isinstance(where, Path) else BufferSource
@@ -125,7 +125,8 @@ def _read_file_header(path: Path, limits: Limits) -> Header:
     return read_header(first, size, limits=limits)
 
 
-def _header(layout: Layout, metadata: Mapping[str, str]) -> bytes:
+def header_of(layout: Layout, metadata: Mapping[str, str]) -> bytes:
+    """What comes before the values, which follow each other in the order of ``layout``."""
     header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
     begin = 0
     for tensor in layout:

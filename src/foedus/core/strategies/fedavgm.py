@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from foedus.core.arrays import Arrays
-from foedus.core.folding import Update, each, full_like, is_float, mean_delta, select
+from foedus.core.building import each, full_like, is_float, select
+from foedus.core.folding import Update, mean_delta
 from foedus.core.strategies.moving import beside_counters, check_decays, check_positive
 from foedus.core.strategies.strategy import State
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foedus.core.arrays import Arrays, Tensor
+from foedus.core.building import is_counter, is_float
 from foedus.core.errors import Invalid
-from foedus.core.folding import Update, is_counter, is_float, mean_weights
+from foedus.core.folding import Update, mean_weights
 from foedus.core.strategies.moving import check_positive
 from foedus.core.strategies.strategy import State
 from foedus.core.strategies.votes import Votes, distances, middle

@@ -6,8 +6,9 @@ from math import isfinite
 import numpy as np
 
 from foedus.core.arrays import Arrays, Tensor
+from foedus.core.building import each, full_like, is_counter, is_float, select
 from foedus.core.errors import Invalid
-from foedus.core.folding import Update, each, full_like, is_counter, is_float, mean_delta, mean_weights, select
+from foedus.core.folding import Update, mean_delta, mean_weights
 from foedus.core.strategies.strategy import State
 
 

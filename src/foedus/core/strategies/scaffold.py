@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from foedus.core.arrays import Arrays, Layout
+from foedus.core.building import each, full_like, is_float, select
 from foedus.core.errors import Invalid
-from foedus.core.folding import Kind, Update, each, evenly, full_like, is_float, select, weighted_mean
+from foedus.core.folding import Kind, Update, evenly, weighted_mean
 from foedus.core.strategies.moving import check_positive, stepped
 from foedus.core.strategies.strategy import Needs, State, moment_layout
 

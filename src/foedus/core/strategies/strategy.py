@@ -8,8 +8,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSpec
+from foedus.core.building import is_float
 from foedus.core.errors import Invalid
-from foedus.core.folding import Kind, Update, is_float
+from foedus.core.folding import Kind, Update
 
 _WEIGHTS = "weights"
 _STEPS = "steps"

@@ -10,18 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSpec
+from foedus.core.building import empty, everything, guarded, is_float
 from foedus.core.errors import Invalid, NoUpdates
-from foedus.core.folding import (
-    Kind,
-    Update,
-    check_exact,
-    check_layout,
-    empty,
-    everything,
-    finish,
-    guarded,
-    is_float,
-)
+from foedus.core.folding import Kind, Update, check_exact, check_layout, finish
 from foedus.core.packs import Pack, memory_for, naming, packs, reader, widen
 
 BLOCK_VALUES = 1 << 19  # of all updates together: 4 MiB

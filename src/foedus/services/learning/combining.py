@@ -12,7 +12,9 @@ import structlog
 from django.db import transaction
 
 from foedus.core.arrays import Arrays
+from foedus.core.building import building_in
 from foedus.core.codecs import safetensors
+from foedus.core.codecs.limits import ON_DISK
 from foedus.core.codecs.packed import Wanted, open_update
 from foedus.core.errors import Invalid, NotFound
 from foedus.core.folding import Update as Contribution
@@ -23,11 +25,12 @@ from foedus.records.learning.changes import add_checkpoint
 from foedus.records.learning.models import Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
+from foedus.services.learning.drafts import Drafts
 from foedus.services.learning.equipment import wanted_under
 from foedus.services.learning.rounds import advance, close_complete, close_invalid
 from foedus.services.learning.rules import built
 from foedus.services.shell import jobs
-from foedus.services.shell.staging import Staged, staged
+from foedus.services.shell.staging import Staged
 
 log = structlog.get_logger()
 
@@ -40,14 +43,16 @@ def combine(ports: Ports, job: Job, *, now: datetime) -> None:
         return
     updates = updates_of(current)
     with ExitStack() as stack:
+        drafts = stack.enter_context(Drafts(ports.scratch))
         try:
-            state = _step(ports, current, updates, stack)
+            with building_in(drafts.make):
+                state = _step(ports, current, updates, stack)
         except (Invalid, NotFound) as exc:
             _fail(ports, job, current, exc, now)
             return
-        model = stack.enter_context(staged(ports.scratch, safetensors.chunks(state.weights), _any_size(state.weights)))
+        model = stack.enter_context(drafts.written(state.weights))
         blob = _store(ports, current, model)
-        state_blob = _store_moments(ports, current, state, stack)
+        state_blob = _store_moments(ports, current, state, drafts)
     _switch(ports, job, current, updates, model, blob, state_blob, now)
 
 
@@ -113,7 +118,7 @@ def _mapped(ports: Ports, blob: str, stack: ExitStack) -> Arrays:
     The mean of whole weights never looks at the model before it, which then costs no memory at all.
     """
     with _local(ports, blob, stack).open("rb") as file:
-        return safetensors.decode(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return safetensors.decode(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), limits=ON_DISK)
 
 
 def _local(ports: Ports, blob: str, stack: ExitStack) -> Path:
@@ -130,17 +135,12 @@ def _store(ports: Ports, current: Round, body: Staged) -> str:
     return blob
 
 
-def _store_moments(ports: Ports, current: Round, state: State, stack: ExitStack) -> str:
+def _store_moments(ports: Ports, current: Round, state: State, drafts: Drafts) -> str:
     """Keep what the strategy knows beyond the model; nothing where there is nothing."""
     if not state.moments:
         return ""
-    tensors = replace(state, weights=Arrays({})).to_tensors()
-    body = staged(ports.scratch, safetensors.chunks(tensors), _any_size(tensors))
-    return _store(ports, current, stack.enter_context(body))
-
-
-def _any_size(arrays: Arrays) -> int:
-    return safetensors.size_bytes(arrays.layout)
+    with drafts.written(replace(state, weights=Arrays({})).to_tensors()) as body:
+        return _store(ports, current, body)
 
 
 def _switch(

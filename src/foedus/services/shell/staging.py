@@ -48,7 +48,7 @@ class Staging:
         if self._size > self._limit:
             raise TooLarge(f"the body is larger than the {self._limit} bytes allowed here", limit_bytes=self._limit)
         self._hash.update(data)
-        with _disk():
+        with on_disk():
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
@@ -62,7 +62,7 @@ class Staging:
                 expected=expected_digest,
                 found=digest,
             )
-        with _disk():
+        with on_disk():
             self._file.close()
         return Staged(self._path, digest, self._size)
 
@@ -85,7 +85,8 @@ def sweep(scratch: Path, older_than: float) -> None:
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
+def on_disk() -> Iterator[None]:
+    """What the system says of a scratch file, as Unavailable."""
     try:
         yield
     except OSError as exc:
