@@ -1,0 +1,50 @@
+"""Whatever happens on the way, all nodes end with the same bytes: the merge of what all of them learned."""
+
+import pytest
+from tests.core.federation.worlds import PLAN, World, trouble
+
+from foedus.core.federation import pulse
+from foedus.core.statistics import encode, merge_all
+
+
+def ended(seed, nodes, *, keeps):
+    world = World(nodes, seed, keeps=keeps)
+    trouble(world, steps=40 + 10 * nodes)
+    world.settle()
+    return world
+
+
+def check(world):
+    pooled = encode(merge_all([disk.local for disk in world.disks.values()], PLAN))
+    assert {disk.merged() for disk in world.disks.values()} == {pooled}
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["retaining", "forgetful"])
+def test_loss_doubling_reordering_delay_and_death_end_in_the_same_bytes(keeps):
+    for seed in range(100):
+        check(ended(seed, 2 + seed % 4, keeps=keeps))
+
+
+@pytest.mark.slow
+def test_thousands_of_schedules_end_in_the_same_bytes():
+    for seed in range(1_000, 6_000):
+        check(ended(seed, 2 + seed % 6, keeps=bool(seed % 2)))
+
+
+def test_removal_and_rules_reach_everybody_through_trouble():
+    for seed in range(20):
+        world = World(4, seed, keeps=bool(seed % 2))
+        admin, _, gone, _ = world.disks
+        trouble(world)
+        if gone not in world.disks[admin].node.peers:
+            continue
+        for step in (pulse.remove, pulse.reschedule, pulse.agree):
+            argument = {pulse.remove: gone, pulse.reschedule: "m7", pulse.agree: ("COUNT(x) > 0",)}[step]
+            world.commit(admin, *step(world.disks[admin].node, argument))
+        trouble(world)
+        world.settle()
+
+        rest = [disk for me, disk in world.disks.items() if me != gone]
+        assert {disk.node.schedule for disk in rest} == {"m7"}
+        assert {disk.node.rules for disk in rest} == {("COUNT(x) > 0",)}
+        assert {disk.merged() for disk in rest} == {encode(merge_all([disk.local for disk in rest], PLAN))}
