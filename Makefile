@@ -37,7 +37,7 @@ test: dev ## the default test suite, with coverage
 
 # What touches the database, once more on PostgreSQL: both are promised, and they lock and count differently.
 ON_POSTGRESQL := tests/records tests/services/learning/test_rounds.py tests/services/learning/test_retaining.py tests/services/learning/test_uploads.py tests/services/shell \
-	tests/services/customers tests/services/statistics \
+	tests/services/customers tests/services/market tests/connectors/ledger/test_local.py tests/services/statistics \
 	tests/faces/native/test_contributions.py tests/faces/native/test_participants.py tests/faces/native/test_projects.py \
 	tests/faces/native/test_rounds.py
 test-postgresql: dev ## the tests of services and faces on a throw-away PostgreSQL

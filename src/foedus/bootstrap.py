@@ -23,6 +23,7 @@ from foedus.core.errors import Invalid
 from foedus.core.registry import load
 from foedus.ports import Ports
 from foedus.ports.identity import Identities, NoIdentities
+from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.secrets import Secret, Secrets
 
 NO_SECRET = Secret("")
@@ -74,6 +75,7 @@ class Settings:
     oidc_after_sign_out: str = ""
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
+    ledger: str = ""
     market_lenient: bool = False
     market_free_only: bool = False
     flaas_questionnaire_hours: tuple[str, ...] = ()
@@ -244,6 +246,7 @@ def ports() -> Ports:
         sources=FoundSources(_terms(options, scratch)),
         streams=FoundStreams(_terms(options, scratch)),
         identities=_identities(options),
+        ledger=_ledger(options),
     )
 
 
@@ -255,6 +258,14 @@ def _identities(options: Settings) -> Identities:
         scopes=options.oidc_scopes,
     )  # fmt: skip
     return OidcIdentities(told)
+
+
+def _ledger(options: Settings) -> Ledger:
+    """The ledger that was asked for; else one in the database, where the market is installed."""
+    if not options.ledger and not _is_installed("nevermined"):
+        return NoLedger()
+    ledger: Ledger = _connector("ledger", options.ledger or "local:", options.data)
+    return ledger
 
 
 def _terms(options: Settings, scratch: Path) -> Terms:

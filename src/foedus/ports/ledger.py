@@ -19,6 +19,7 @@ from foedus.core.market.dids import Did
 from foedus.core.market.escrow import Agreement, Contracts, Terms, Windows
 
 MAX_STATEMENT = 1_000
+MAX_MINT = 1 << 128
 
 
 class AgreementMissing(NotFound):
@@ -106,6 +107,14 @@ class Entry:
     amount: int
     other: str
     agreement: bytes
+
+
+def check_mint(amount: int, reference: str) -> None:
+    """Raise Invalid for more than all balances together could hold, and for what is no reference."""
+    if not 0 <= amount < MAX_MINT:
+        raise Invalid(f"at most {MAX_MINT - 1} can be minted at a time", field="amount")
+    if not 0 < len(reference) <= 100:
+        raise Invalid("a reference has 1 to 100 characters", field="reference")
 
 
 class Agreements(Protocol):

@@ -1,6 +1,11 @@
-"""What the market's catalogue keeps. Documents are texts: a column of JSON would reorder their keys."""
+"""What the market keeps: its catalogue, and the ledger of agreements and money.
+
+Documents are texts: a column of JSON would reorder their keys.
+"""
 
 from django.db import models
+
+from foedus.records.market.amounts import Amount
 
 
 class Account(models.Model):
@@ -93,3 +98,100 @@ class BoughtService(models.Model):
     agreement = models.CharField(max_length=64, unique=True)
     document = models.TextField()
     created_at = models.DateTimeField()
+
+
+class LedgerHead(models.Model):
+    """Where the ledger stands: when it began, and how many blocks were mined beside those that time alone makes."""
+
+    began_at = models.DateTimeField()
+    mined = models.PositiveBigIntegerField(default=0)
+
+
+class RegisteredAsset(models.Model):
+    """An asset as the ledger knows it: its DID (64 digits), its owner and who else may provide it."""
+
+    did = models.CharField(max_length=64, unique=True)
+    owner = models.CharField(max_length=42)
+    providers = models.JSONField(default=list)
+
+
+class Agreement(models.Model):
+    """An agreement's terms, which never change. ``amounts`` are decimal texts; ids have 64 digits."""
+
+    agreement = models.CharField(max_length=64, unique=True)
+    seed = models.CharField(max_length=64)
+    creator = models.CharField(max_length=42)
+    asset = models.ForeignKey(RegisteredAsset, on_delete=models.PROTECT, related_name="agreements")
+    consumer = models.CharField(max_length=42)
+    amounts = models.JSONField()
+    receivers = models.JSONField()
+    token = models.CharField(max_length=42)
+    return_address = models.CharField(max_length=42)
+    block = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField()
+
+
+class AgreementCondition(models.Model):
+    """One of an agreement's three conditions, in its state since ``changed_at``."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, db_index=False, related_name="conditions")
+    name = models.CharField(max_length=16)
+    condition = models.CharField(max_length=64, unique=True)
+    state = models.PositiveSmallIntegerField()
+    timelock = models.PositiveBigIntegerField()
+    timeout = models.PositiveBigIntegerField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["agreement", "name"], name="condition_once"),
+            models.CheckConstraint(condition=models.Q(state__in=[1, 2, 3]), name="condition_state"),
+        ]
+
+
+class MoneyAccount(models.Model):
+    """What an address has of a token. Every agreement's escrow is an account of its own."""
+
+    address = models.CharField(max_length=42)
+    token = models.CharField(max_length=42)
+    escrow_of = models.OneToOneField(Agreement, on_delete=models.PROTECT, null=True, related_name="money")
+    balance = Amount(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["address", "token"], condition=models.Q(escrow_of=None), name="account_of_address"
+            ),
+            models.CheckConstraint(condition=models.Q(balance__gte=0), name="account_not_negative"),
+        ]
+
+
+class MoneyTransfer(models.Model):
+    """Money that went from one account to another; only what is minted comes from nowhere. Rows are never changed.
+
+    ``position`` tells the receivers of one release apart. Money enters an agreement's escrow once, and leaves it once:
+    to the receivers or back, never both.
+    """
+
+    source = models.ForeignKey(MoneyAccount, on_delete=models.PROTECT, null=True, related_name="outgoing")
+    target = models.ForeignKey(MoneyAccount, on_delete=models.PROTECT, related_name="incoming")
+    amount = Amount()
+    kind = models.CharField(max_length=8)
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, null=True, db_index=False)
+    leaves = models.BooleanField(default=False)
+    position = models.PositiveSmallIntegerField(default=0)
+    reference = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - only mints have one
+    block = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["agreement", "leaves", "position"], name="transfer_once"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="transfer_of_something"),
+            models.CheckConstraint(condition=~models.Q(source=models.F("target")), name="transfer_between_two"),
+            models.CheckConstraint(
+                condition=models.Q(kind="mint", source=None, agreement=None)
+                | models.Q(kind__in=["lock", "release", "refund"], source__isnull=False, agreement__isnull=False),
+                name="transfer_of_a_kind",
+            ),
+        ]

@@ -43,6 +43,11 @@ def with_capitals(raw: bytes) -> str:
     return "0x" + "".join(d.upper() if int(m, 16) >= 8 else d for d, m in zip(digits, marks[:40], strict=True))
 
 
+def address_named(name: str) -> str:
+    """The address that stands for a name, and for which nobody has a key."""
+    return with_capitals(keccak(f"foedus:{name}".encode())[-20:])
+
+
 def recover(digest: bytes, signature: bytes) -> str | None:
     """The address that signed ``digest``, from 65 bytes r, s, v (27 or 28, or 0 or 1); None if there is none."""
     if len(signature) != _SIGNATURE_BYTES:

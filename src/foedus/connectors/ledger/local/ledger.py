@@ -1,0 +1,283 @@
+"""A ledger in foedus' own database, for markets whose parties trust whoever runs this server.
+
+Addresses of its contracts are names, behind which there is no code. Steps are taken in the name of whom the services
+have found entitled to it; nothing is signed. A block takes ``block_seconds``; with 0, every step is a block.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from foedus.connectors.addresses import BadAddress, split_address
+from foedus.connectors.ledger.local.books import Moment, balance_of, entries_of, mint, pay_in, pay_out
+from foedus.core.errors import Invalid
+from foedus.core.market.dids import Did
+from foedus.core.market.escrow import (
+    NATIVE,
+    Agreement,
+    BadShares,
+    Condition,
+    Contracts,
+    NotProvider,
+    State,
+    Terms,
+    Window,
+    Windows,
+)
+from foedus.ports.ledger import (
+    MAX_STATEMENT,
+    AgreementExists,
+    AgreementMissing,
+    DidTaken,
+    DidUnregistered,
+    Entry,
+    Kind,
+    Network,
+    Order,
+    TokenMissing,
+    check_mint,
+)
+from foedus.records.market import models as rows
+from foedus.services.market.keys import address_named, checked_address
+from foedus.services.market.purchases import agreement_id, condition_ids
+
+_CONTRACTS = Contracts(
+    lock=address_named("LockPaymentCondition"),
+    compute=address_named("ComputeExecutionCondition"),
+    escrow=address_named("EscrowPaymentCondition"),
+)
+_TEMPLATE = address_named("EscrowComputeExecutionTemplate")
+TOKEN = address_named("Token")
+_HEAD = 1
+
+
+class LocalLedger:
+    def __init__(self, block_s: float = 1.0) -> None:
+        self._block_s = block_s
+
+    @classmethod
+    def from_url(cls, url: str, *, data: Path) -> Self:  # noqa: ARG003 - every connector is called the same way
+        parts, options = split_address(url, options=["block_seconds"])
+        if parts.netloc or parts.path:
+            raise BadAddress("Write local: or local:?block_seconds=1.", scheme=parts.scheme)
+        try:
+            block_s = float(options.get("block_seconds", "1"))
+        except ValueError:
+            block_s = math.nan
+        if not 0 <= block_s <= 86_400:
+            raise BadAddress("block_seconds is a number from 0 to 86400.", scheme=parts.scheme)
+        return cls(block_s)
+
+    def network(self) -> Network:
+        return Network(id="local", contracts=_CONTRACTS, template=_TEMPLATE, token=TOKEN, block_s=self._block_s)
+
+    def register(self, did: Did, *, owner: str, providers: Sequence[str], now: datetime) -> None:
+        wanted = [checked_address(provider) for provider in providers]
+        with self._step(now):
+            row, _ = rows.RegisteredAsset.objects.get_or_create(did=did.hex, defaults={"owner": checked_address(owner)})
+            row = rows.RegisteredAsset.objects.select_for_update().get(pk=row.pk)
+            if row.owner != owner:
+                raise DidTaken(did=str(did))
+            row.providers = wanted
+            row.save(update_fields=["providers"])
+
+    def create(self, order: Order, *, now: datetime) -> Agreement:
+        _check(order)
+        identity = agreement_id(order.seed, order.creator)
+        if _rows().filter(agreement=identity.hex()).exists():
+            return self._same(identity, order, now)
+        try:
+            with self._step(now) as moment:
+                self._write(identity, order, moment)
+        except IntegrityError:  # somebody else was faster, with this id or another's
+            return self._same(identity, order, now)
+        return self.get(identity, now=now)
+
+    def get(self, agreement: bytes, *, now: datetime) -> Agreement:
+        return _view(_found(_rows(), agreement), self._next_block(now))
+
+    def lock(self, agreement: bytes, *, payer: str, now: datetime) -> Agreement:
+        with self._step(now) as moment:
+            row, view = self._held(agreement, moment)
+            if view.lock.state is State.FULFILLED:
+                return view
+            _change(row, view.lock, view.lock.paid(moment.block), moment)
+            pay_in(row, checked_address(payer), view.terms.total, _CONTRACTS.escrow, moment)
+        return self.get(agreement, now=now)
+
+    def grant(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:
+        with self._step(now) as moment:
+            row, view = self._held(agreement, moment)
+            if not view.is_provided_by(by):
+                raise NotProvider(address=by)
+            if view.compute.state is State.FULFILLED:
+                return view
+            _change(row, view.compute, view.compute.fulfilled(moment.block), moment)
+        return self.get(agreement, now=now)
+
+    def abort(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:
+        with self._step(now) as moment:
+            row, view = self._held(agreement, moment)
+            if view.compute.state is State.ABORTED:
+                return view
+            state = view.compute.aborted(moment.block, given_up=view.is_provided_by(by))
+            _change(row, view.compute, state, moment)
+        return self.get(agreement, now=now)
+
+    def settle(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:  # noqa: ARG002 - anybody may
+        with self._step(now) as moment:
+            row, view = self._held(agreement, moment)
+            if view.escrow.state is not State.UNFULFILLED:
+                return view
+            payouts = view.payouts()
+            _change(row, view.escrow, view.escrow.fulfilled(moment.block), moment)
+            pay_out(row, payouts, Kind.RELEASE if view.compute.state is State.FULFILLED else Kind.REFUND, moment)
+        return self.get(agreement, now=now)
+
+    def balance(self, address: str, token: str) -> int:
+        return balance_of(checked_address(address), _known(token))
+
+    def statement(self, address: str, *, limit: int = 100) -> Sequence[Entry]:
+        return entries_of(checked_address(address), min(max(limit, 0), MAX_STATEMENT))
+
+    def mint(self, address: str, token: str, amount: int, *, reference: str, now: datetime) -> int:
+        check_mint(amount, reference)
+        with self._step(now) as moment:
+            return mint(checked_address(address), _known(token), amount, reference, moment)
+
+    def mine(self, blocks: int, *, now: datetime) -> None:
+        """Let that many blocks pass in which nothing happens."""
+        with transaction.atomic():
+            _head(now)
+            rows.LedgerHead.objects.filter(pk=_HEAD).update(mined=F("mined") + blocks)
+
+    def close(self) -> None: ...
+
+    @contextmanager
+    def _step(self, now: datetime) -> Iterator[Moment]:
+        """One step is one transaction, and on a ledger without block time a block."""
+        with transaction.atomic():
+            block = self._next_block(now)
+            if not self._block_s:
+                _head(now)
+                rows.LedgerHead.objects.filter(pk=_HEAD).update(mined=F("mined") + 1)
+                block = rows.LedgerHead.objects.values_list("mined", flat=True).get(pk=_HEAD)
+            yield Moment(block, now)
+
+    def _next_block(self, now: datetime) -> int:
+        head = _head(now)
+        passed = max(now - head.began_at, timedelta(0)).total_seconds()
+        return head.mined + 1 + (int(passed / self._block_s) if self._block_s else 0)
+
+    def _held(self, agreement: bytes, moment: Moment) -> tuple[rows.Agreement, Agreement]:
+        """The agreement, for the rest of the transaction."""
+        row = _found(_rows().select_for_update(of=("self",)), agreement)
+        return row, _view(row, moment.block)
+
+    def _write(self, identity: bytes, order: Order, moment: Moment) -> None:
+        terms = order.terms
+        asset = rows.RegisteredAsset.objects.filter(did=terms.did.hex).first()
+        if asset is None:
+            raise DidUnregistered(did=str(terms.did))
+        row = rows.Agreement.objects.create(
+            agreement=identity.hex(), seed=order.seed.hex(), creator=order.creator, asset=asset,
+            consumer=terms.consumer, amounts=[str(amount) for amount in terms.amounts], receivers=list(terms.receivers),
+            token=terms.token, return_address=terms.return_address, block=moment.block, created_at=moment.at,
+        )  # fmt: skip
+        view = Agreement.new(
+            agreement_id=identity, seed=order.seed, creator=order.creator, terms=terms, owner=asset.owner,
+            providers=tuple(asset.providers), windows=order.windows, block=moment.block, at=moment.at,
+            ids=condition_ids(identity, terms, _CONTRACTS),
+        )  # fmt: skip
+        rows.AgreementCondition.objects.bulk_create(
+            rows.AgreementCondition(
+                agreement=row, name=condition.name, condition=condition.id.hex(), state=condition.state,
+                timelock=condition.window.timelock, timeout=condition.window.timeout, changed_at=moment.at,
+            )
+            for condition in view.conditions
+        )  # fmt: skip
+
+    def _same(self, identity: bytes, order: Order, now: datetime) -> Agreement:
+        """The agreement of this id, if it is the one that is ordered."""
+        view = self.get(identity, now=now)
+        windows = Windows(view.lock.window, view.compute.window, view.escrow.window)
+        if (view.terms, windows) != (order.terms, order.windows):
+            raise AgreementExists(agreement=identity.hex())
+        return view
+
+
+def _rows() -> Any:
+    return rows.Agreement.objects.select_related("asset").prefetch_related("conditions")
+
+
+def _found(query: Any, agreement: bytes) -> rows.Agreement:
+    row: rows.Agreement | None = query.filter(agreement=agreement.hex()).first()
+    if row is None:
+        raise AgreementMissing(agreement=agreement.hex())
+    return row
+
+
+def _head(now: datetime) -> rows.LedgerHead:
+    head = rows.LedgerHead.objects.filter(pk=_HEAD).first()
+    return head or rows.LedgerHead.objects.get_or_create(pk=_HEAD, defaults={"began_at": now})[0]
+
+
+def _check(order: Order) -> None:
+    """Raise Invalid unless addresses and seed are what they should be, and nobody's money could be lost."""
+    terms = order.terms
+    for address in (order.creator, terms.consumer, terms.return_address, terms.token, *terms.receivers):
+        if checked_address(address) != address:
+            raise Invalid(f"write the address as {checked_address(address)}")
+    if len(order.seed) != 32:
+        raise Invalid(f"a seed has 32 bytes, not {len(order.seed)}", field="seed")
+    if {*terms.receivers, terms.return_address} & {_CONTRACTS.lock, _CONTRACTS.compute, _CONTRACTS.escrow}:
+        raise BadShares("what a contract received would be lost")
+    _known(terms.token)
+
+
+def _known(token: str) -> str:
+    if token not in (TOKEN, NATIVE):
+        raise TokenMissing(f"this ledger has the token {TOKEN} and its own coin {NATIVE}", token=token[:80])
+    return token
+
+
+def _change(row: rows.Agreement, condition: Condition, state: State, moment: Moment) -> None:
+    rows.AgreementCondition.objects.filter(agreement=row, name=condition.name).update(state=state, changed_at=moment.at)
+
+
+def _view(row: rows.Agreement, block: int) -> Agreement:
+    found = {
+        each.name: Condition(
+            name=each.name,
+            id=bytes.fromhex(each.condition),
+            state=State(each.state),
+            window=Window(each.timelock, each.timeout),
+            created=row.block,
+            at=each.changed_at,
+        )
+        for each in row.conditions.all()
+    }
+    terms = Terms(
+        did=Did(bytes.fromhex(row.asset.did)), consumer=row.consumer, receivers=tuple(row.receivers),
+        amounts=tuple(int(amount) for amount in row.amounts), token=row.token, return_address=row.return_address,
+    )  # fmt: skip
+    return Agreement(
+        id=bytes.fromhex(row.agreement),
+        seed=bytes.fromhex(row.seed),
+        creator=row.creator,
+        terms=terms,
+        owner=row.asset.owner,
+        providers=tuple(row.asset.providers),
+        lock=found["lockPayment"],
+        compute=found["execCompute"],
+        escrow=found["escrowPayment"],
+        created=row.block,
+        created_at=row.created_at,
+        block=block,
+    )
