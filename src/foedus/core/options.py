@@ -116,7 +116,11 @@ def _fitted_sequence(value: Any, origin: type, arguments: Sequence[Any], where: 
 
 
 def _fitted_array(value: Any, where: str) -> NDArray[np.float64]:
-    """Nested lists of finite numbers, all of one length at each depth."""
+    """Nested lists of finite numbers, all of one length at each depth; or an array already."""
+    if isinstance(value, np.ndarray):
+        if value.dtype != np.float64 or value.ndim > _MOST_DIMENSIONS or not np.isfinite(value).all():
+            raise Invalid(f"{where} must be finite numbers, at most {_MOST_DIMENSIONS} deep")
+        return value
     depth, inner = 0, value
     while isinstance(inner, list | tuple):
         depth, inner = depth + 1, inner[0] if inner else 0.0

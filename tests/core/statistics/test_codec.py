@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.statistics.tables import PLANS, ROWS, law, learned
 
@@ -19,6 +19,7 @@ from foedus.core.statistics.codec import VERSION
 
 @law
 @given(ROWS, ROWS, st.sampled_from(PLANS))
+@example([{"y": 0.0}], [{"flag": 0}], Plan(targets=("flag",), sketches=True))  # a part without the column of the other
 def test_statistics_come_back_to_the_bit(a, b, plan):
     statistics = learned(a, plan).merge(learned(b, plan))
 

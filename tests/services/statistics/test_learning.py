@@ -5,7 +5,9 @@ from foedus.core.errors import Conflict, Invalid, PlatformError, TooLarge
 from foedus.core.statistics import Statistics
 from foedus.records.statistics.models import LearnTotal, StatisticsProject
 from foedus.services.statistics import keeping, learning, projects
-from foedus.services.statistics.errors import Frozen, ProjectMissing
+from foedus.services.statistics.errors import Frozen, NotSupported, ProjectMissing
+from foedus.services.statistics.harvests import adding
+from foedus.services.statistics.plans import declared_of
 
 
 def changed(**fields):
@@ -180,11 +182,11 @@ def test_batches_that_come_at_once_all_count_once(lab, in_threads):
         return lambda: lab.learn(frame(2, start=start))
 
     def elsewhere(start):
-        def apply(kept):
-            value, columns, _ = learning.summarised(lab.ports, project, frame(2, start=start))
-            return kept.value.merge(value), kept.with_columns(columns)
+        def learned():
+            apply = adding(declared_of(project), learning.summarised(lab.ports, project, frame(2, start=start)))
+            other.change(lab.ports, project, keeping.Change(apply), now=lab.clock())
 
-        return lambda: other.change(lab.ports, project, keeping.Change(apply), now=lab.clock())
+        return learned
 
     project = lab.project()
     results = in_threads(*(make(start) for start in range(6) for make in (learn, elsewhere)))
@@ -232,3 +234,11 @@ def test_patients_are_counted_and_not_kept(lab):
 
     assert lab.fresh().value.patients.estimate() == 2
     assert isinstance(lab.fresh().value, Statistics)
+
+
+@pytest.mark.parametrize("params", [{"cluster_features": "a"}, {"sml_project_rolling_window_size": "9"}])
+def test_what_peers_cannot_merge_is_not_kept_beside(lab, params):
+    command = projects.CreateProject(name="f", params=params)
+
+    with pytest.raises(NotSupported, match="exchange statistics alone"):
+        projects.make_project(lab.actor, lab.customer, command, "federated", now=lab.clock())

@@ -140,6 +140,7 @@ class KMeans:
     seed: int = 0
     iterations: int = 100
     starts: int = 8
+    summary: ClassVar[str] = "kmeans"
     fitted: ClassVar[type] = Clusters
 
     def __post_init__(self) -> None:

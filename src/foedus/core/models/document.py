@@ -14,7 +14,7 @@ import numpy as np
 from foedus.core import registry
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid, TooLarge
-from foedus.core.models.model import GROUP, SUMMARIES
+from foedus.core.models.model import GROUP, SUMMARIES, WRAPPERS
 from foedus.core.options import construct
 
 FORMAT = "foedus-model"
@@ -40,7 +40,7 @@ def decode(data: bytes) -> tuple[str, Any]:
                 raise Invalid(f"this model has version {str(version)[:20]}, version {VERSION} can be read")
             if len(document) != 4:
                 raise Invalid("this is not a model: it has fields that no model has")
-            group = SUMMARIES if algorithm in registry.names(SUMMARIES) else GROUP
+            group = next((g for g in (SUMMARIES, WRAPPERS) if algorithm in registry.names(g)), GROUP)
             return algorithm, construct(registry.load(group, algorithm).fitted, values, algorithm)
     raise Invalid("this is not a model: format, version, algorithm or model is missing")
 

@@ -78,23 +78,6 @@ class Grove:
 
     def learn(self, values: Floats, target: Floats) -> "Grove":
         """With rows (n, inputs), and their targets: numbers, or places among the labels. Raises Invalid."""
-        return self._counted(values, target, 1.0)
-
-    def forget(self, values: Floats, target: Floats) -> "Grove":
-        """Raises Conflict when a leaf would have fewer than no rows."""
-        left = self._counted(values, target, -1.0)
-        if (left.leaves[:, :, : len(self.labels) or 1] < 0).any():
-            raise Conflict("these rows cannot be forgotten: they were never learned")
-        return left
-
-    def merge(self, other: "Grove") -> "Grove":
-        """Raises Conflict for a forest of other trees."""
-        mine, theirs = ((g.inputs, g.target, g.labels, g.trees, g.depth, g.seed) for g in (self, other))
-        if mine != theirs or not np.array_equal([self.least, self.most], [other.least, other.most]):
-            raise Conflict("forests of other trees do not merge: inputs, ranges, depth and seed must be equal")
-        return replace(self, leaves=self.leaves + other.leaves, sums=self.sums + other.sums)
-
-    def _counted(self, values: Floats, target: Floats, sign: float) -> "Grove":
         values, target = np.asarray(values, np.float64), np.asarray(target, np.float64)
         if values.shape != (len(target), len(self.inputs)) or not np.isfinite(values).all():
             raise Invalid("rows are a table of finite numbers with these inputs, and a target each")
@@ -103,11 +86,29 @@ class Grove:
         leaves = self.leaves.copy()
         for tree, places in enumerate(reached(self, values)):
             if self.labels:
-                np.add.at(leaves[tree], (places, target.astype(np.intp)), sign)
+                np.add.at(leaves[tree], (places, target.astype(np.intp)), 1.0)
             else:
-                np.add.at(leaves[tree, :, 0], places, sign)
-                np.add.at(leaves[tree, :, 1], places, sign * target)
-        return replace(self, leaves=leaves, sums=self.sums + sign * np.append(values.sum(axis=0), len(values)))
+                np.add.at(leaves[tree, :, 0], places, 1.0)
+                np.add.at(leaves[tree, :, 1], places, target)
+        return replace(self, leaves=leaves, sums=self.sums + np.append(values.sum(axis=0), len(values)))
+
+    def merge(self, other: "Grove") -> "Grove":
+        """Raises Conflict for a forest of other trees."""
+        self._check_trees(other)
+        return replace(self, leaves=self.leaves + other.leaves, sums=self.sums + other.sums)
+
+    def forget(self, other: "Grove") -> "Grove":
+        """Raises Conflict when a leaf would have fewer than no rows, and for a forest of other trees."""
+        self._check_trees(other)
+        leaves = self.leaves - other.leaves
+        if (leaves[:, :, : len(self.labels) or 1] < 0).any():
+            raise Conflict("these rows cannot be forgotten: they were never learned")
+        return replace(self, leaves=leaves, sums=self.sums - other.sums)
+
+    def _check_trees(self, other: "Grove") -> None:
+        mine, theirs = ((g.inputs, g.target, g.labels, g.trees, g.depth, g.seed) for g in (self, other))
+        if mine != theirs or not np.array_equal([self.least, self.most], [other.least, other.most]):
+            raise Conflict("forests of other trees do not merge: inputs, ranges, depth and seed must be equal")
 
 
 def check_shape_of_trees(trees: int, depth: int, seed: int) -> None:
@@ -189,7 +190,28 @@ class RandomForest:
     """Raises Invalid for a grove without rows."""
 
     smoothing: float = 0.5
+    summary: ClassVar[str] = "rf"
     fitted: ClassVar[type] = Forest
 
     def fit(self, grove: Grove) -> Forest:
+        return Forest(grove=grove, smoothing=self.smoothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestClassifier(RandomForest):
+    """Raises Invalid for a grove of numbers."""
+
+    def fit(self, grove: Grove) -> Forest:
+        if len(grove.labels) < 2:
+            raise Invalid("the project's forest learns no classes: they are declared with their labels when it is made")
+        return Forest(grove=grove, smoothing=self.smoothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestRegressor(RandomForest):
+    """Raises Invalid for a grove of classes."""
+
+    def fit(self, grove: Grove) -> Forest:
+        if grove.labels:
+            raise Invalid("the project's forest does not learn numbers: build rf_classifier or rf_anomaly")
         return Forest(grove=grove, smoothing=self.smoothing)

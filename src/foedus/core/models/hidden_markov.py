@@ -70,6 +70,27 @@ class Labelled:
             squares=sa + sb + gap**2 * (na * nb / n)[:, None],
         )
 
+    def forget(self, other: "Labelled") -> "Labelled":
+        """Raises Conflict for what was never learned."""
+        transitions = self.transitions.forget(other.transitions)
+        if self.columns != other.columns or not set(other.states) <= set(self.states):
+            raise Conflict("these sequences cannot be forgotten: they were never learned")
+        (na, ma, sa), (nb, mb, sb) = (part.spread_out(self.states) for part in (self, other))
+        n = na - nb
+        if (n < 0).any():
+            raise Conflict("these sequences cannot be forgotten: they were never learned")
+        left = n > 0
+        means = ma + (ma - mb) * (nb / np.maximum(n, 1))[:, None]
+        squares = np.maximum(sa - sb - (means - mb) ** 2 * (n * nb / na)[:, None], 0.0)  # what rounding leaves
+        return Labelled(
+            columns=self.columns,
+            transitions=transitions,
+            states=tuple(state for state, stays in zip(self.states, left, strict=True) if stays),
+            counts=n[left],
+            means=means[left],
+            squares=squares[left],
+        )
+
     def spread_out(self, states: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
         """Counts, means and squares of these states, zeros where there are none."""
         counts, shape = np.zeros(len(states)), (len(states), len(self.columns))
@@ -132,6 +153,7 @@ class HiddenMarkov:
 
     smoothing: float = 1.0
     floor: float = 1e-6
+    summary: ClassVar[str] = "hmm"
     fitted: ClassVar[type] = HiddenChain
 
     def __post_init__(self) -> None:

@@ -134,6 +134,7 @@ class Logit:
 class LogisticRegression:
     """The posterior's mean. Raises Invalid without rows."""
 
+    summary: ClassVar[str] = "lr"
     fitted: ClassVar[type] = Logit
 
     def fit(self, posterior: Posterior) -> Logit:

@@ -13,6 +13,7 @@ from foedus.core.statistics.moments import Floats
 
 GROUP = "foedus.models"
 SUMMARIES = "foedus.models.summaries"  # recipes whose ``fit`` takes a summary of its own, not statistics
+WRAPPERS = "foedus.models.wrappers"  # what is made around another model, and not fitted
 Outputs = Mapping[str, NDArray[Any]]  # by name, each (rows,): numbers or texts
 MAX_NAMES = 25_000
 

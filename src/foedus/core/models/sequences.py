@@ -12,7 +12,7 @@ from foedus.core.errors import Conflict, Invalid, TooLarge
 
 MAX_ORDER = 8
 MAX_CONTEXTS = 200_000
-_JOINT = "\x1f"  # between the states of a context: no state has it
+JOINT = "\x1f"  # between the states of a context: no state has it
 Counts = Mapping[str, Mapping[str, int]]
 
 
@@ -40,7 +40,7 @@ class Transitions:
         for sequence in sequences:
             for k, state in enumerate(sequence):
                 _check_state(state)
-                row = counts.setdefault(_JOINT.join(sequence[max(0, k - order) : k]), {})
+                row = counts.setdefault(JOINT.join(sequence[max(0, k - order) : k]), {})
                 row[state] = row.get(state, 0) + 1
         return cls(order=order, counts=_sorted(counts))
 
@@ -94,7 +94,7 @@ class Chain:
         """Of each state to come next. A context that was never seen is shortened until one was."""
         context = list(past)[-self.order :]
         row: Mapping[str, int] = {}
-        while not (row := self.counts.get(_JOINT.join(context), {})) and context:
+        while not (row := self.counts.get(JOINT.join(context), {})) and context:
             context = context[1:]
         total = sum(row.values()) + self.smoothing * len(self.states)
         if not total:
@@ -121,6 +121,7 @@ class MarkovChain:
     """Raises Invalid without sequences."""
 
     smoothing: float = 0.0
+    summary: ClassVar[str] = "mc"
     fitted: ClassVar[type] = Chain
 
     def __post_init__(self) -> None:

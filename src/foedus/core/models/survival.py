@@ -132,6 +132,7 @@ class KaplanMeier:
     """
 
     alpha: float = 0.05
+    summary: ClassVar[str] = "km"
     fitted: ClassVar[type] = Survival
 
     def __post_init__(self) -> None:

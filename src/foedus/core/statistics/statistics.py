@@ -13,6 +13,7 @@ from foedus.core.statistics.alignment import selected
 from foedus.core.statistics.batch import Batch
 from foedus.core.statistics.distinct import Patients
 from foedus.core.statistics.moments import Places
+from foedus.core.statistics.plausible import check_plausible
 from foedus.core.statistics.schema import Attribute, Kind, Schema
 from foedus.core.statistics.summary import Summary, pooled, reduced, restricted, summarised
 from foedus.core.statistics.view import View, view_of
@@ -109,8 +110,9 @@ class Statistics:
         parts = {}
         for level in {**a.parts, **b.parts}:
             x, y = (s if level in s.parts else nothing for s in (a, b))
-            parts[level] = pooled(x.parts.get(level, x.total), x.schema, y.parts.get(level, y.total), y.schema, schema)
-        total = pooled(a.total, a.schema, b.total, b.schema, schema)
+            mine, theirs = x.parts.get(level, x.total), y.parts.get(level, y.total)
+            parts[level] = pooled(mine, x.schema, theirs, y.schema, schema, sketches=self.plan.sketches)
+        total = pooled(a.total, a.schema, b.total, b.schema, schema, sketches=self.plan.sketches)
         counted = [s.patients for s in (a, b) if s.patients is not None]
         return Statistics(self.plan, schema, total, parts, reduce(Patients.merged, counted) if counted else None)
 
@@ -135,7 +137,9 @@ class Statistics:
             if patients is None:
                 raise Conflict("these rows cannot be forgotten: no patients were counted")
             patients = patients.without(other.patients)
-        return _pruned(Statistics(self.plan, self.schema, total, parts, patients))
+        left = _pruned(Statistics(self.plan, self.schema, total, parts, patients))
+        check_plausible(self.view(), other.view(), left.view())
+        return left
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Statistics) and _bits(self) == _bits(other)

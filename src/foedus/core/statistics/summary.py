@@ -51,8 +51,8 @@ def summarised(batch: Batch, *, products: bool, sketches: bool, threads: int) ->
     )
 
 
-def pooled(a: Summary, of_a: Schema, b: Summary, of_b: Schema, schema: Schema) -> Summary:
-    """The summary of the rows of both, over the columns of ``schema``."""
+def pooled(a: Summary, of_a: Schema, b: Summary, of_b: Schema, schema: Schema, *, sketches: bool) -> Summary:
+    """The summary of the rows of both, over the columns of ``schema``. ``sketches``: whether they are kept."""
     moments = merged(*_aligned(a, of_a, b, of_b, schema))
     seats_a, seats_b = _numeric_seats(of_a, schema), _numeric_seats(of_b, schema)
     return Summary(
@@ -60,7 +60,7 @@ def pooled(a: Summary, of_a: Schema, b: Summary, of_b: Schema, schema: Schema) -
         moments=moments,
         least=np.minimum(_spread_out(a.least, seats_a, np.inf), _spread_out(b.least, seats_b, np.inf)),
         most=np.maximum(_spread_out(a.most, seats_a, -np.inf), _spread_out(b.most, seats_b, -np.inf)),
-        sketches=tuple(starmap(Sketch.merged, _sketch_pairs(a, seats_a, b, seats_b))),
+        sketches=tuple(starmap(Sketch.merged, _sketch_pairs(a, seats_a, b, seats_b))) if sketches else (),
     )
 
 
@@ -82,7 +82,7 @@ def reduced(a: Summary, of_a: Schema, b: Summary, of_b: Schema) -> Summary:
         moments=regrouped(moments),
         least=np.where(left, a.least, np.inf),
         most=np.where(left, a.most, -np.inf),
-        sketches=tuple(starmap(Sketch.without, _sketch_pairs(a, np.arange(len(left)), b, seats))),
+        sketches=tuple(starmap(Sketch.without, _sketch_pairs(a, np.arange(len(left)), b, seats))) if a.sketches else (),
     )
 
 
@@ -131,7 +131,6 @@ def _spread_out(values: Floats, seats: Places, nothing: float) -> Floats:
 
 
 def _sketch_pairs(a: Summary, seats_a: Places, b: Summary, seats_b: Places) -> Iterator[tuple[Sketch, Sketch]]:
-    if a.sketches or b.sketches:
-        nothing = Sketch.empty()
-        for in_a, in_b in zip(seats_a, seats_b, strict=True):
-            yield a.sketches[in_a] if in_a != ABSENT else nothing, b.sketches[in_b] if in_b != ABSENT else nothing
+    nothing = Sketch.empty()
+    for in_a, in_b in zip(seats_a, seats_b, strict=True):
+        yield a.sketches[in_a] if in_a != ABSENT else nothing, b.sketches[in_b] if in_b != ABSENT else nothing

@@ -91,12 +91,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Learnable:
-    """A batch, the columns that it brings in their order with their letters, and the ids of patients in it, if any."""
+    """A batch, the columns that it brings in their order with their letters, the ids of patients in it, if any."""
 
     batch: Batch
     columns: tuple[tuple[str, str], ...]
     patients: tuple[str | None, ...] | None
-    skipped: int
+    keep: NDArray[np.bool_]  # which rows of the frame
 
 
 def learnable(frame: Frame, encoded: Mapping[str, Floats] | None = None, *, max_columns: int) -> Learnable:
@@ -120,18 +120,17 @@ def learnable(frame: Frame, encoded: Mapping[str, Floats] | None = None, *, max_
             parts.append(codes)
             columns += [(f"{name}${level}", Letter.BINARY.value) for level in codes.levels]
         elif letter is Letter.PATIENT:
-            patients = tuple(_text(name, cell) for cell in cells)
+            patients = tuple(text_of(name, cell) for cell in cells)
         elif name in encoded:
             parts.append(Column(name, Kind.ENCODED, encoded[name]))
             columns.append((name, Letter.CONTINUOUS.value))
     if len(columns) > max_columns:
         raise TooLarge(f"the frame has {len(columns)} columns, and {max_columns} are allowed", columns=len(columns))
     batch = Batch(parts, frame.rows)
-    skipped = int(frame.rows - keep.sum())
-    if skipped:
+    if not keep.all():
         batch = batch.where(np.flatnonzero(keep))
         patients = None if patients is None else tuple(p for p, kept in zip(patients, keep, strict=True) if kept)
-    return Learnable(batch, tuple(columns), patients, skipped)
+    return Learnable(batch, tuple(columns), patients, keep)
 
 
 def numbers(name: str, cells: Sequence[Any], *, binary: bool, strict: bool = True) -> tuple[Floats, NDArray[np.bool_]]:
@@ -177,7 +176,7 @@ def _number(cell: Any) -> float:
 
 
 def _codes(name: str, cells: Sequence[Any], max_columns: int) -> Codes:
-    texts = [_text(name, cell) for cell in cells]
+    texts = [text_of(name, cell) for cell in cells]
     levels = sorted({text for text in texts if text is not None})
     if len(levels) > max_columns:
         raise TooLarge(
@@ -190,7 +189,7 @@ def _codes(name: str, cells: Sequence[Any], max_columns: int) -> Codes:
     return Codes(name, codes, tuple(levels))
 
 
-def _text(name: str, cell: Any) -> str | None:
+def text_of(name: str, cell: Any) -> str | None:
     """A cell of a category or an id: trimmed, in lower case."""
     if cell is None:
         return None

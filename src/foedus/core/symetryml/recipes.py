@@ -11,6 +11,8 @@ NAMES = {
     "lambda": "strength", "eta": "mix", "maxiter": "max_iterations", "min_lambda_power": "min_power",
     "max_lambda_power": "max_power", "num_lambda": "steps", "min_eta": "mix_least", "max_eta": "mix_most",
     "num_eta": "mix_steps", "pcr_type": "kind", "oneq": "only_last", "ecod_anomaly_threshold": "threshold",
+    "kmeans_k": "k", "kmeans_seed": "seed", "kmeans_iterations": "iterations", "kmeans_max_iterations": "iterations",
+    "evt_alpha": "alpha", "evt_quantile": "quantile", "evt_two_sides": "two_sides",
 }  # fmt: skip
 # Kinds of covariance estimates: our method of shrinking, None for the graphical lasso.
 ESTIMATES: Mapping[str, str | None] = {

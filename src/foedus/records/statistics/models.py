@@ -39,7 +39,9 @@ class StatisticsProject(models.Model):
 
 
 class Snapshot(models.Model):
-    """The statistics of a project at its ``version``: ``data`` while they are small, a blob once they are large."""
+    """The statistics of a project at its ``version``, and what is kept beside them: here while small, in a blob
+    once large.
+    """
 
     project = models.OneToOneField(
         StatisticsProject, on_delete=models.CASCADE, primary_key=True, related_name="snapshot"
@@ -47,6 +49,8 @@ class Snapshot(models.Model):
     version = models.PositiveBigIntegerField()
     data = models.BinaryField(null=True)
     blob = models.CharField(max_length=200, blank=True)
+    beside = models.BinaryField(null=True)
+    beside_blob = models.CharField(max_length=200, blank=True, db_default="")
 
 
 class Part(models.Model):

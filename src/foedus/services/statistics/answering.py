@@ -15,8 +15,8 @@ from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Part, StatisticsProject
 from foedus.services.statistics.errors import ProjectMissing
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
+from foedus.services.statistics.plans import MERGED
 
-MERGED = frozenset({"federated", "fusion"})  # the kinds of projects that may have parts
 MAX_AT_HAND = 64  # merged projects, and parts, in memory
 K = TypeVar("K")
 V = TypeVar("V")

@@ -16,9 +16,11 @@ from foedus.core.exploration.components import (
 from foedus.core.exploration.distribution import conditional_density, densities
 from foedus.core.exploration.drift import drift
 from foedus.core.exploration.query import GROUP
+from foedus.core.statistics import Statistics, merge_all
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.keeping import Kept
 
 FULL_PRECISION = "full_precision"
 _ALIASES = {"ftestsima": "ftestmu", "ftestsigma": "ftestmu"}  # what some pages of the dialect call it
@@ -35,10 +37,21 @@ def explored(ports: Ports, project: StatisticsProject, metric: str, queries: Seq
     return [_formed(explore(name, value, query), query) for query in queries]
 
 
-def drifted(ports: Ports, reference: StatisticsProject, later: StatisticsProject, metric: str, query: Query) -> Answer:
-    """How far one project's rows lie from another's. Raises Invalid, NotFound."""
-    before, after = ANSWERS.read(ports, reference).value, ANSWERS.read(ports, later).value
-    return _formed(drift(before, after, query.inputs, metric), query)
+def drifted(
+    ports: Ports, reference: StatisticsProject, later: StatisticsProject | None, metric: str, query: Query
+) -> Answer:
+    """How far one project's rows lie from another's, or without another from the latest of its own. Raises Invalid,
+    NotFound.
+    """
+    before = ANSWERS.read(ports, reference)
+    after = _latest(before) if later is None else ANSWERS.read(ports, later).value
+    return _formed(drift(before.value, after, query.inputs, metric), query)
+
+
+def _latest(kept: Kept) -> Statistics:
+    if not kept.beside.window:
+        raise Invalid("this project keeps no window of its latest rows: make it with sml_project_rolling_window_size")
+    return merge_all(kept.beside.window)
 
 
 def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:

@@ -3,12 +3,15 @@
 import base64
 import binascii
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from foedus.core.codecs import strict_json
+from foedus.core.companions import decode as decode_beside
+from foedus.core.companions import encode as encode_beside
 from foedus.core.errors import Invalid
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.core.symetryml.frames import Letter
@@ -17,7 +20,7 @@ from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell.authorisation import Actor
 from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
-from foedus.services.statistics.plans import fields_of
+from foedus.services.statistics.plans import declared_of, fields_of
 from foedus.services.statistics.projects import CreateProject, create_project
 
 _FORMAT = "foedus statistics project 1"
@@ -30,6 +33,7 @@ def export_project(ports: Ports, project: StatisticsProject) -> str:
     about = {
         "format": _FORMAT, "kind": project.kind, "params": project.params, "columns": kept.columns,
         "statistics": base64.b64encode(encode(kept.value)).decode(),
+        "beside": base64.b64encode(encode_beside(kept.beside)).decode(),
     }  # fmt: skip
     return base64.b64encode(json.dumps(about, separators=(",", ":")).encode()).decode()
 
@@ -48,8 +52,10 @@ def import_project(
         row.plan = fields_of(value.plan)
         row.save(update_fields=["plan"])
 
-        def imported(kept: Kept) -> tuple[Statistics, Columns]:  # noqa: ARG001 - whatever was there before
-            return value, columns
+        beside = decode_beside(_data(about.get("beside", "")), declared_of(row))
+
+        def imported(kept: Kept) -> Kept:
+            return replace(kept, value=value, columns=columns, beside=beside)
 
         KEEPER.change(ports, row, Change(imported), now=now)
 
@@ -67,9 +73,13 @@ def _read(text: bytes) -> dict[str, Any]:
 
 
 def _statistics(about: dict[str, Any]) -> Statistics:
+    return decode(_data(about.get("statistics")))
+
+
+def _data(text: Any) -> bytes:
     try:
-        return decode(base64.b64decode(str(about.get("statistics")), validate=True))
-    except binascii.Error:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
         raise Invalid("the export's statistics are damaged") from None
 
 

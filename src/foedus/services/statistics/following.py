@@ -100,11 +100,9 @@ def _learn(following: _Following, messages: Sequence[Message]) -> None:
 
     def also() -> None:
         row.position = before  # it may run again, after another change came first
-        _move(following, messages, rows=gathered.rows, skipped=gathered.skipped)
+        _move(following, messages, rows=gathered.harvest.rows, skipped=gathered.harvest.skipped)
 
-    learning.change(
-        following.ports, row.project, gathered.value, gathered.columns, "learn", now=following.now, also=also
-    )
+    learning.change(following.ports, row.project, gathered.harvest, "learn", now=following.now, also=also)
 
 
 def _move(

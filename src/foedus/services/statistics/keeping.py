@@ -9,13 +9,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
 
 from django.db import transaction
 
+from foedus.core.companions import Beside
+from foedus.core.companions import decode as decode_beside
+from foedus.core.companions import encode as encode_beside
 from foedus.core.errors import PlatformError
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
@@ -23,7 +26,7 @@ from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
 from foedus.services.statistics.errors import Frozen, ProjectMissing
-from foedus.services.statistics.plans import plan_of
+from foedus.services.statistics.plans import declared_of, plan_of
 
 INLINE_BYTES = 1 << 20  # larger statistics go to the blob store
 CACHE_BYTES = 512 << 20
@@ -33,11 +36,14 @@ Columns = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A project's statistics at a version; ``columns`` (name, type letter) are in the order of their appearance."""
+    """A project's statistics at a version, and what is kept beside them; ``columns`` (name, type letter) are in the
+    order of their appearance.
+    """
 
     version: int
     columns: Columns
     value: Statistics
+    beside: Beside = field(default_factory=Beside)
 
     def with_columns(self, more: Columns) -> Columns:
         """All columns, those that are new behind the others."""
@@ -47,12 +53,12 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``apply`` makes the next statistics and columns, or raises; it may run several times.
+    """``apply`` makes what is kept next, or raises; it may run several times.
 
     ``also`` writes what belongs to the change, in its transaction. A change that has one is committed by itself.
     """
 
-    apply: Callable[[Kept], tuple[Statistics, Columns]]
+    apply: Callable[[Kept], Kept]
     also: Callable[[], None] | None = None
     when_frozen: bool = False
 
@@ -146,22 +152,20 @@ class Keeper:
             try:
                 if frozen and not each.change.when_frozen:
                     raise Frozen
-                value, columns = each.change.apply(after)
+                after = replace(each.change.apply(after), version=kept.version + 1)
             except PlatformError as exc:
                 each.error = exc
             else:
-                after = Kept(kept.version + 1, columns, value)
                 good.append(each)
         return not good or self._store(ports, project, kept, after, good, now)
 
     def _store(
         self, ports: Ports, project: StatisticsProject, before: Kept, after: Kept, group: list[_Pending], now: datetime
     ) -> bool:
-        data = encode(after.value)
-        blob = f"statistics/{project.key}/{after.version:020d}" if len(data) > INLINE_BYTES else ""
-        if blob:
-            blob += f"-{id(group):x}"
-            ports.blobs.put(blob, data)
+        data, beside = encode(after.value), encode_beside(after.beside)
+        place = f"statistics/{project.key}/{after.version:020d}-{id(group):x}"
+        stored_at = [_put(ports, place, data), _put(ports, f"{place}-beside", beside)]
+        blob, beside_blob = stored_at
         same = StatisticsProject.objects.filter(pk=project.pk, version=before.version)
         if not all(each.change.when_frozen for each in group):
             same = same.filter(frozen=False)
@@ -174,7 +178,13 @@ class Keeper:
                 if stored:
                     Snapshot.objects.update_or_create(
                         project_id=project.pk,
-                        defaults={"version": after.version, "data": None if blob else data, "blob": blob},
+                        defaults={
+                            "version": after.version,
+                            "data": None if blob else data,
+                            "blob": blob,
+                            "beside": None if beside_blob else beside,
+                            "beside_blob": beside_blob,
+                        },
                     )
                     for each in group:
                         if each.change.also is not None:
@@ -182,33 +192,34 @@ class Keeper:
                     if project.on_change:
                         shell.enqueue(ports, project.on_change, str(project.pk), now, version=after.version)
                     # Once committed: what is at hand under a version must be what the database has under it.
-                    transaction.on_commit(lambda: self._remember(project.key, after, len(data)))
+                    transaction.on_commit(lambda: self._remember(project.key, after, len(data) + len(beside)))
         except BaseException:
-            _discard(ports, blob)
+            _discard(ports, stored_at)
             raise
         if not stored:
-            _discard(ports, blob)
+            _discard(ports, stored_at)
             return False
-        if blob:
+        if any(stored_at):
             transaction.on_commit(lambda: _sweep(ports, project.key, after.version), robust=True)
         return True
 
     def _load(self, ports: Ports, project: StatisticsProject, version: int, columns: Any, plan: Any) -> Kept | None:
         """None when the project moved on meanwhile."""
         if version == 0:
-            value, size = Statistics.empty(plan_of(plan)), 0
+            value, beside, size = Statistics.empty(plan_of(plan)), Beside.empty(declared_of(project)), 0
         else:
             row = Snapshot.objects.filter(project_id=project.pk, version=version).first()
             if row is None:
                 return None
             try:
-                data = b"".join(ports.blobs.read(row.blob)) if row.blob else bytes(row.data or b"")
+                data, more = _get(ports, row.blob, row.data), _get(ports, row.beside_blob, row.beside)
             except BlobMissing:
                 if Snapshot.objects.filter(project_id=project.pk, version=version).exists():
                     raise
                 return None
-            value, size = decode(data, foreign=False), len(data)
-        kept = Kept(version, tuple((name, letter) for name, letter in columns), value)
+            value, size = decode(data, foreign=False), len(data) + len(more)
+            beside = decode_beside(more, declared_of(project), foreign=False)
+        kept = Kept(version, tuple((name, letter) for name, letter in columns), value, beside)
         self._remember(project.key, kept, size)
         return kept
 
@@ -235,8 +246,20 @@ class Keeper:
                     del self._slots[key]
 
 
-def _discard(ports: Ports, blob: str) -> None:
-    if blob:
+def _put(ports: Ports, key: str, data: bytes) -> str:
+    """Where large data went; nowhere, for what fits into the row."""
+    if len(data) <= INLINE_BYTES:
+        return ""
+    ports.blobs.put(key, data)
+    return key
+
+
+def _get(ports: Ports, blob: str, data: Any) -> bytes:
+    return b"".join(ports.blobs.read(blob)) if blob else bytes(data or b"")
+
+
+def _discard(ports: Ports, blobs: list[str]) -> None:
+    for blob in filter(None, blobs):
         ports.blobs.delete(blob)
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from django.db import transaction
 from django.db.models import F
 
-from foedus.core.errors import Conflict, PlatformError, TooLarge
+from foedus.core.companions import Companion
+from foedus.core.companions.sequences import LabelledChains
+from foedus.core.errors import PlatformError
 from foedus.core.statistics import Batch, Kind, Patients, Statistics
 from foedus.core.symetryml.frames import Frame, Letter, learnable
 from foedus.core.symetryml.predicates import Predicates
@@ -18,12 +19,11 @@ from foedus.records.statistics.models import LearnTotal, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.sealing import KEY_NAME, derived
 from foedus.services.statistics.encoding import encoded_columns
+from foedus.services.statistics.harvests import MAX_COLUMNS, Harvest, adding, check_size, removing
 from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
-from foedus.services.statistics.plans import plan_of
+from foedus.services.statistics.plans import declared_of, plan_of
 from foedus.services.statistics.projects import PREDICATES
 
-_SLACK = 1e-9  # of the largest value: what rounding may move a mean by
-MAX_COLUMNS = 4_000  # of one project: co-moments and squared products of so many take half a gigabyte
 LETTERS = {
     Kind.CONTINUOUS: Letter.CONTINUOUS, Kind.BINARY: Letter.BINARY, Kind.CATEGORY: Letter.CATEGORY,
     Kind.ENCODED: Letter.STRING,
@@ -63,7 +63,7 @@ def learn_statistics(
 ) -> None:  # fmt: skip
     """Add statistics that were computed elsewhere, such as where the rows lie. Raises Conflict, TooLarge, Frozen."""
     require(actor, Verb.CHANGE, project)
-    KEEPER.change(ports, project, Change(_adding(value, columns), also), now=now)
+    change(ports, project, Harvest(value, columns), "learn", now=now, also=also)
 
 
 def known_letters(kept: Kept) -> dict[str, Letter]:
@@ -71,19 +71,54 @@ def known_letters(kept: Kept) -> dict[str, Letter]:
     return {attribute.name: LETTERS[attribute.kind] for attribute in kept.value.schema.attributes}
 
 
-def summarised(ports: Ports, project: StatisticsProject, value: Any) -> tuple[Statistics, Columns, Learned]:
+def frame_of(project: StatisticsProject, value: Any, kept: Kept) -> Frame:
+    """A DataFrame as the project reads it, whose attributes are known by what is ``kept``. Raises Invalid, Conflict."""
+    declared = declared_of(project)
+    if declared.sequences:
+        features = {name: Letter.CONTINUOUS for each in declared.companions.values() for name in _features(each)}
+        return Frame.of(value, features, default=Letter.STRING)
+    return declared.preparation.applied(Frame.of(value, known_letters(kept)))
+
+
+def summarised(ports: Ports, project: StatisticsProject, value: Any) -> Harvest:
     """What a DataFrame adds to a project. Raises Invalid, TooLarge, Conflict."""
-    kept = KEEPER.read(ports, project)
-    frame = Frame.of(value, known_letters(kept))
+    kept, declared = KEEPER.read(ports, project), declared_of(project)
+    frame = frame_of(project, value, kept)
     sent = frame.rows
     if PREDICATES in project.params:
         frame = frame.where(Predicates.parse(project.params[PREDICATES]).kept(frame))
+    if declared.sequences:
+        return _of_sequences(project, frame, sent)
     found = learnable(frame, encoded_columns(project, frame), max_columns=MAX_COLUMNS)
-    _check_size(kept, found.columns)
+    check_size(kept, found.columns)
+    plan = plan_of(project.plan)
     patients = None if found.patients is None else Patients.of(found.patients, _patients_key(ports, project))
-    batch: Batch = found.batch
-    summary = Statistics.of(batch, plan_of(project.plan), patients=patients)
-    return summary, found.columns, Learned(batch.rows, sent - batch.rows)
+    rows = frame.where(found.keep)
+    return Harvest(
+        Statistics.of(found.batch, plan, patients=patients),
+        found.columns,
+        {name: companion.part(rows) for name, companion in declared.companions.items()},
+        tuple(
+            Statistics.of(found.batch.where(places), plan)
+            for places in (declared.window.pieces(found.batch.rows) if declared.window else ())
+        ),
+        found.batch.rows,
+        sent - found.batch.rows,
+    )
+
+
+def _of_sequences(project: StatisticsProject, frame: Frame, sent: int) -> Harvest:
+    """Tokens are in the chains alone; the statistics count rows."""
+    companions = declared_of(project).companions
+    features = {name for companion in companions.values() for name in _features(companion)}
+    columns = tuple((name, (Letter.CONTINUOUS if name in features else Letter.STRING).value) for name in frame.names)
+    parts = {name: companion.part(frame) for name, companion in companions.items()}
+    value = Statistics.of(Batch([], frame.rows), plan_of(project.plan))
+    return Harvest(value, columns, parts, rows=frame.rows, skipped=sent - frame.rows)
+
+
+def _features(companion: Companion) -> tuple[str, ...]:
+    return companion.features if isinstance(companion, LabelledChains) else ()
 
 
 def _counted(
@@ -92,66 +127,22 @@ def _counted(
 ) -> Learned:  # fmt: skip
     require(actor, Verb.CHANGE, project)
     try:
-        summary, columns, learned = summarised(ports, project, frame)
-        change(ports, project, summary, columns, kind, now=now, also=also)
+        harvest = summarised(ports, project, frame)
+        change(ports, project, harvest, kind, now=now, also=also)
     except PlatformError:
         count(project, client, kind, "failed", 0, now)
         raise
-    count(project, client, kind, "ok", learned.rows, now)
-    return learned
+    count(project, client, kind, "ok", harvest.rows, now)
+    return Learned(harvest.rows, harvest.skipped)
 
 
 def change(
-    ports: Ports, project: StatisticsProject, value: Statistics, columns: Columns, kind: str, *, now: datetime,
+    ports: Ports, project: StatisticsProject, harvest: Harvest, kind: str, *, now: datetime,
     also: Callable[[], None] | None = None,
 ) -> None:  # fmt: skip
-    """Add statistics (``learn``), or take them out again (``forget``). Raises Conflict, TooLarge, Frozen."""
-    apply = _adding(value, columns) if kind == "learn" else _removing(value)
-    KEEPER.change(ports, project, Change(apply, also), now=now)
-
-
-def _adding(value: Statistics, columns: Columns) -> Callable[[Kept], tuple[Statistics, Columns]]:
-    def added(kept: Kept) -> tuple[Statistics, Columns]:
-        _check_size(kept, columns)
-        return kept.value.merge(value), kept.with_columns(columns)
-
-    return added
-
-
-def _removing(value: Statistics) -> Callable[[Kept], tuple[Statistics, Columns]]:
-    def removed(kept: Kept) -> tuple[Statistics, Columns]:
-        left = kept.value.forget(value)
-        _check_plausible(kept.value, value, left)
-        return left, kept.columns
-
-    return removed
-
-
-def _check_plausible(before: Statistics, removed: Statistics, left: Statistics) -> None:
-    """Raise Conflict where values were never learned: beyond the extremes, or leaving a mean that lies beyond them."""
-    all_before, gone, rest = before.view(removed.columns), removed.view(), left.view()
-    places = [all_before.columns.index(column) for column in rest.columns if column in all_before.columns]
-    of_rest = [rest.columns.index(all_before.columns[place]) for place in places]
-    low, high = all_before.least, all_before.most
-    room = _SLACK * np.maximum(np.abs(low), np.abs(high))
-    outside = (gone.least < low) | (gone.most > high)
-    strange = (rest.mean[of_rest] < (low - room)[places]) | (rest.mean[of_rest] > (high + room)[places])
-    if outside.any() or strange.any():
-        raise Conflict("these rows cannot be forgotten: they hold values that were never learned")
-
-
-def _check_size(kept: Kept, columns: Columns) -> None:
-    size = len(kept.with_columns(columns))
-    if size > MAX_COLUMNS:
-        raise TooLarge(
-            f"the project would have {size} attributes, and {MAX_COLUMNS} are allowed; a category with very many "
-            "values is better encoded or ignored (X)",
-            columns=size,
-        )
-    letters = dict(kept.columns)
-    for name, letter in columns:
-        if letters.get(name, letter) != letter:
-            raise Conflict(f"attribute {name[:80]!r} is {letters[name]} in this project and {letter} in the frame")
+    """Add what rows come to (``learn``), or take it out again (``forget``). Raises Conflict, TooLarge, Frozen."""
+    make = adding if kind == "learn" else removing
+    KEEPER.change(ports, project, Change(make(declared_of(project), harvest), also), now=now)
 
 
 def count(project: StatisticsProject, client: str, kind: str, status: str, rows: int, now: datetime) -> None:

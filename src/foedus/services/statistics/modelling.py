@@ -12,19 +12,23 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from foedus.core import registry
+from foedus.core.companions.declared import DECLARATIONS
 from foedus.core.errors import Invalid
 from foedus.core.models import Task, document
 from foedus.core.models.export import code
-from foedus.core.models.model import GROUP
+from foedus.core.models.model import GROUP, SUMMARIES
 from foedus.core.symetryml.recipes import translated
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsModel, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.errors import ModelMissing
+from foedus.services.statistics.keeping import Kept
+from foedus.services.statistics.plans import declared_of
 from foedus.services.statistics.projects import check_name
 
 MAX_MODELS = 10_000  # of one project
+MAX_TRIED_CLUSTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Built:
 
     algorithm: str
     model: Any
+    task: Task
     options: Mapping[str, str]
     version: int
     seconds: float
@@ -40,20 +45,55 @@ class Built:
 
 def check_algorithm(algorithm: str) -> str:
     """Raises Invalid, with those that there are."""
-    known = registry.names(GROUP)
+    known = sorted({*registry.names(GROUP), *registry.names(SUMMARIES)})
     if algorithm not in known:
         raise Invalid(f"there is no algorithm {algorithm[:40]!r}; there are {', '.join(known)}")
     return algorithm
 
 
 def fit(ports: Ports, project: StatisticsProject, algorithm: str, task: Task, options: Mapping[str, str]) -> Built:
-    """A model of the statistics as they are now. Raises Invalid, NotFound."""
-    recipe_class = registry.load(GROUP, check_algorithm(algorithm))
-    recipe = registry.build(GROUP, algorithm, recipe_options(recipe_class, options))
+    """A model of the statistics, or of what is kept beside them, as they are now. Raises Invalid, NotFound."""
+    recipe = recipe_of(algorithm, options)
     kept = ANSWERS.read(ports, project)
     began = time.perf_counter()
-    model = recipe.fit(kept.value, task)
-    return Built(algorithm, model, options, kept.version, time.perf_counter() - began)
+    if algorithm in registry.names(SUMMARIES):
+        model = recipe.fit(summary_of(project, kept, recipe.summary, task))
+    else:
+        model = recipe.fit(kept.value, task)
+    return Built(algorithm, model, task_of(model, task), options, kept.version, time.perf_counter() - began)
+
+
+def recipe_of(algorithm: str, options: Mapping[str, str]) -> Any:
+    """Raises Invalid."""
+    group = SUMMARIES if check_algorithm(algorithm) in registry.names(SUMMARIES) else GROUP
+    return registry.build(group, algorithm, recipe_options(registry.load(group, algorithm), options))
+
+
+def summary_of(project: StatisticsProject, kept: Kept, name: str, task: Task) -> Any:
+    """What the project keeps beside its statistics for such a model. Raises Invalid when it does not."""
+    companion = declared_of(project).companions.get(name)
+    if companion is None:
+        raise Invalid(f"the project keeps nothing for this model: make one with {DECLARATIONS[name]}")
+    return companion.chosen(kept.beside.summaries[name], task)
+
+
+def task_of(model: Any, task: Task) -> Task:
+    """The columns that a model really has; some have none of their own."""
+    return Task(tuple(getattr(model, "inputs", task.inputs)), tuple(getattr(model, "targets", task.targets)))
+
+
+def optimal_clusters(
+    ports: Ports, project: StatisticsProject, least: int, most: int, options: Mapping[str, str]
+) -> dict[str, float]:
+    """How well each number of clusters fits: ``kmeans_{k}_wssse`` and ``kmeans_{k}_silhouette``. Raises Invalid."""
+    if not 1 <= least <= most <= MAX_TRIED_CLUSTERS:
+        raise Invalid(f"kmeans_k_min and kmeans_k_max are 1 to {MAX_TRIED_CLUSTERS}, the first not above the second")
+    centroids = summary_of(project, ANSWERS.read(ports, project), "kmeans", Task(()))
+    found: dict[str, float] = {}
+    for k in range(least, most + 1):
+        clusters = recipe_of("kmeans", {**options, "kmeans_k": str(k)}).fit(centroids)
+        found |= {f"kmeans_{k}_wssse": clusters.wssse, f"kmeans_{k}_silhouette": clusters.silhouette}
+    return found
 
 
 def keep(actor: Actor, project: StatisticsProject, name: str, built: Built, *, now: datetime) -> StatisticsModel:
@@ -65,7 +105,7 @@ def keep(actor: Actor, project: StatisticsProject, name: str, built: Built, *, n
     row, _ = StatisticsModel.objects.update_or_create(
         project=project, name=name,
         defaults={
-            "algorithm": built.algorithm, "inputs": list(built.model.inputs), "targets": list(built.model.targets),
+            "algorithm": built.algorithm, "inputs": list(built.task.inputs), "targets": list(built.task.targets),
             "options": dict(built.options), "fitted": document.encode(built.algorithm, built.model).decode(),
             "version": built.version, "build_s": built.seconds, "created_at": now,
         },
@@ -115,7 +155,7 @@ def import_model(actor: Actor, project: StatisticsProject, name: str, text: byte
         raise Invalid("this is no export of a model") from None
     algorithm, model = document.decode(data)
     with transaction.atomic():
-        keep(actor, project, name, Built(algorithm, model, {}, project.version, 0.0), now=now)
+        keep(actor, project, name, Built(algorithm, model, task_of(model, Task(())), {}, project.version, 0.0), now=now)
 
 
 def recipe_options(recipe: type, texts: Mapping[str, str]) -> dict[str, Any]:

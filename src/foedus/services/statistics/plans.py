@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from foedus.core.companions import Declared, declared
 from foedus.core.statistics import Plan
+from foedus.records.statistics.models import StatisticsProject
+
+MERGED = frozenset({"federated", "fusion"})  # the kinds of projects that may have parts
+SEQUENCE = "sequence"  # the kind of project that learns tokens
 
 
 def plan_of(fields: Any) -> Plan:
@@ -11,6 +16,11 @@ def plan_of(fields: Any) -> Plan:
         products=bool(fields.get("products", True)),
         sketches=bool(fields.get("sketches", False)),
     )
+
+
+def declared_of(project: StatisticsProject) -> Declared:
+    """What the project keeps beside its statistics."""
+    return declared(project.params, sequences=project.kind == SEQUENCE)
 
 
 def fields_of(plan: Plan) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from foedus.core.companions import declared
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.statistics import Plan, Statistics
 from foedus.core.symetryml.predicates import Predicates
@@ -19,14 +20,16 @@ from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.statistics.errors import NotSupported, ProjectMissing, ProjectTaken
-from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
-from foedus.services.statistics.plans import fields_of, plan_of
+from foedus.services.statistics.harvests import Harvest, adding
+from foedus.services.statistics.keeping import KEEPER, Change, Kept
+from foedus.services.statistics.plans import MERGED, SEQUENCE, declared_of, fields_of, plan_of
 
 KINDS = {
     "": "cpu",
     "dynamic": "cpu",
     "cpu": "cpu",
     "partition": "partition",
+    SEQUENCE: SEQUENCE,
 }
 _GPU = ("gpu", "mgpuf", "mgpud")
 PREDICATES = "sml_project_predicate_row_filter"
@@ -35,10 +38,7 @@ MAX_PARAMS = 200
 MAX_PROJECTS = 10_000  # of one customer
 _NAME = re.compile(r"[^\s/:\\?#%\x00-\x1f\x7f](?:[^/:\\?#\x00-\x1f\x7f]{0,198}[^\s/:\\?#\x00-\x1f\x7f])?")
 # What changes how rows are learned, in ways that this server does not have; the rest is kept and shown.
-_UNSUPPORTED = (
-    "sml_project_rolling_window_size", "sml_project_hashtrick_binsize", "sml_project_order", "sml_project_power_column",
-    "rf_", "km_", "lr_", "cluster_", "automl_",
-)  # fmt: skip
+_UNSUPPORTED = ("automl_",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ def make_project(
     """An empty project of a ``kind`` that a service decides on. Raises as ``create_project`` does."""
     check_name(command.name)
     params = _params(command.params)
+    _check_declared(kind, params)
     targets = tuple(each.strip() for each in params.get(PARTITION, "").split(",") if each.strip())
     if kind == "partition" and not targets:
         raise Invalid(f"a partition project names the attribute that splits it in {PARTITION}")
@@ -151,10 +152,10 @@ def set_histogram(ports: Ports, actor: Actor, customer: Customer, name: str, *, 
         )
     fields = fields_of(Plan(targets=plan.targets, products=plan.products, sketches=enabled))
 
-    def emptied(kept: Kept) -> tuple[Statistics, Columns]:
+    def emptied(kept: Kept) -> Kept:
         if kept.value.rows:
             raise Conflict("the project has learned meanwhile")
-        return Statistics.empty(plan_of(fields)), kept.columns
+        return replace(kept, value=Statistics.empty(plan_of(fields)))
 
     def also() -> None:
         StatisticsProject.objects.filter(pk=row.pk).update(plan=fields)
@@ -165,12 +166,10 @@ def set_histogram(ports: Ports, actor: Actor, customer: Customer, name: str, *, 
 def merge_projects(ports: Ports, actor: Actor, customer: Customer, name: str, other: str, *, now: datetime) -> None:
     """Add the statistics of ``other``, which stays as it is. Raises ProjectMissing, Conflict."""
     row = find_project(actor, customer, name, Verb.CHANGE)
-    added = KEEPER.read(ports, find_project(actor, customer, other))
-
-    def merged(kept: Kept) -> tuple[Statistics, Columns]:
-        return kept.value.merge(added.value), kept.with_columns(added.columns)
-
-    KEEPER.change(ports, row, Change(merged), now=now)
+    giver = find_project(actor, customer, other)
+    if declared_of(giver) != declared_of(row):
+        raise Conflict("projects that keep different things beside their statistics do not merge")
+    KEEPER.change(ports, row, Change(adding(declared_of(row), Harvest.of(KEEPER.read(ports, giver)))), now=now)
     _note(actor, "merge", row, now, other=other)
 
 
@@ -192,6 +191,15 @@ def _kind(text: str) -> str:
             f"there are no projects of type {text[:40]!r} here; there are {', '.join(filter(None, KINDS))}"
         )
     return kind
+
+
+def _check_declared(kind: str, params: Mapping[str, str]) -> None:
+    found = declared(params, sequences=kind == SEQUENCE)
+    if kind in MERGED and (found.companions or found.window or found.preparation.bins):
+        raise NotSupported(
+            f"{kind} projects exchange statistics alone: they have no rolling window, no hashed categories, and keep "
+            "nothing for km_*, lr_*, rf_*, cluster_* and evt_*"
+        )
 
 
 def _params(given: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from foedus.records.shell.models import Job
 from foedus.services.statistics import exploring, jobs, learning
 from foedus.services.statistics.building import build
 from foedus.services.statistics.jobs import Runner, Running
+from foedus.services.statistics.modelling import optimal_clusters
 from foedus.services.statistics.selecting import reduce, select_automatically, select_model
 from foedus.services.statistics.taking import forget_source, learn_encoder_source, learn_source
 
@@ -56,6 +57,12 @@ def _svd(job: Running) -> None:
     _finish(job, answers=exploring.singular(job.ports, job.project, query, drop=job.row.kind == "svdfs"))
 
 
+def _kmeans(job: Running) -> None:
+    asked = job.row.payload
+    found = optimal_clusters(job.ports, job.project, asked["least"], asked["most"], asked["options"])
+    _finish(job, answers=[found])
+
+
 def _finish(job: Running, **result: Any) -> None:
     with transaction.atomic():
         job.done(**result)
@@ -67,7 +74,7 @@ def _query(fields: Mapping[str, Any]) -> Query:
 
 RUNNERS: Mapping[str, Runner] = {
     "learn": _learn, "forget": _forget, "projects": _nothing, "explore": _explore, "vif": _vif, "pca": _pca,
-    "svd": _svd, "svdfs": _svd, "build": build, "reduce": reduce,
+    "svd": _svd, "svdfs": _svd, "kmeans_optimize": _kmeans, "build": build, "reduce": reduce,
     "select_model": select_model, "auto_select": select_automatically,
     "encoder_source": learn_encoder_source, "learn_source": learn_source, "forget_source": forget_source,
 }  # fmt: skip

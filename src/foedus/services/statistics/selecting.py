@@ -16,15 +16,16 @@ from foedus.core.models.model import GROUP, columns_of
 from foedus.core.models.reduction import reduced
 from foedus.core.models.selection import Choice, InputSelection, Jury, auto_select
 from foedus.core.symetryml.frames import Floats, Frame
+from foedus.core.symetryml.inputs import inputs_of
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import sources
 from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.encoding import encoded_columns
 from foedus.services.statistics.errors import NotSupported
 from foedus.services.statistics.jobs import Running
-from foedus.services.statistics.learning import known_letters
-from foedus.services.statistics.modelling import Built, check_algorithm, fit, keep, recipe_options
-from foedus.services.statistics.predicting import inputs_of
+from foedus.services.statistics.learning import frame_of, known_letters
+from foedus.services.statistics.modelling import Built, check_algorithm, fit, keep, recipe_options, task_of
 from foedus.services.statistics.taking import guessed
 
 MAX_ROWS = 1_000_000  # that judge
@@ -85,7 +86,14 @@ def _choose(job: Running, query: Query, criterion: str, choose: Callable[[Task, 
     began = time.perf_counter()
     choice = choose(Task(inputs, targets), _jury(job, inputs, targets))
     options = {name: str(value) for name, value in choice.options.items()}
-    built = Built(choice.algorithm, choice.model, options, kept.version, time.perf_counter() - began)
+    built = Built(
+        choice.algorithm,
+        choice.model,
+        task_of(choice.model, Task(inputs, targets)),
+        options,
+        kept.version,
+        time.perf_counter() - began,
+    )
     with transaction.atomic():
         keep(job.actor, job.project, job.row.payload["model"], built, now=job.now)
         job.done(
@@ -102,7 +110,7 @@ def _jury(job: Running, inputs: tuple[str, ...], targets: tuple[str, ...]) -> di
         rows += frame.rows
         if rows > MAX_ROWS:
             raise TooLarge(f"at most {MAX_ROWS} rows judge a model", rows=rows)
-        found = inputs_of(job.project, frame, tuple(parts))
+        found = inputs_of(frame, tuple(parts), encoded_columns(job.project, frame))
         for name, part in parts.items():
             part.append(found.get(name, np.full(frame.rows, np.nan)))
     columns = {name: np.concatenate(part) if part else np.zeros(0) for name, part in parts.items()}
@@ -113,18 +121,17 @@ def _jury(job: Running, inputs: tuple[str, ...], targets: tuple[str, ...]) -> di
 
 
 def _frames(job: Running) -> Iterator[Frame]:
-    known = known_letters(ANSWERS.read(job.ports, job.project))
-    source = job.row.payload["source"]
+    kept, source = ANSWERS.read(job.ports, job.project), job.row.payload["source"]
     if not source:
-        yield Frame.of(job.body(), known)
+        yield frame_of(job.project, job.body(), kept)
         return
-    letters = {name: letter.value for name, letter in known.items()}
+    letters = {name: letter.value for name, letter in known_letters(kept).items()}
     place = sources.place_of(job.ports, sources.find_source(job.row.customer, source))
     with sources.opened(job.ports, place) as reading:
         for rows in reading.rows:
             for k, name in enumerate(rows.names):
                 letters.setdefault(name, guessed(row[k] for row in rows.data))
-            yield Frame.of(rows.frame([letters[name] for name in rows.names]), known)
+            yield frame_of(job.project, rows.frame([letters[name] for name in rows.names]), kept)
 
 
 def _search(query: Query) -> InputSelection:
@@ -152,4 +159,4 @@ def _query(job: Running) -> Query:
 
 def check_rows(ports: Ports, project: StatisticsProject, value: Any) -> None:
     """Raises Invalid for what is no DataFrame, before work on it is promised."""
-    Frame.of(value, known_letters(ANSWERS.read(ports, project)))
+    frame_of(project, value, ANSWERS.read(ports, project))

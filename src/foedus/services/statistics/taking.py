@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from foedus.core.errors import Invalid, PlatformError, TooLarge, Unavailable
+from foedus.core.companions import Beside
+from foedus.core.errors import Invalid, PlatformError, Unavailable
 from foedus.core.statistics import Statistics
 from foedus.core.symetryml.frames import Letter, numbers
 from foedus.core.symetryml.rows import Rows
@@ -17,10 +18,11 @@ from foedus.ports.sources import SourceRefuses
 from foedus.records.sources.models import SourceUse
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import encoding, learning, sources
+from foedus.services.statistics.harvests import Harvest
 from foedus.services.statistics.jobs import Running
-from foedus.services.statistics.keeping import KEEPER, Columns
-from foedus.services.statistics.learning import MAX_COLUMNS, known_letters
-from foedus.services.statistics.plans import plan_of
+from foedus.services.statistics.keeping import KEEPER
+from foedus.services.statistics.learning import known_letters
+from foedus.services.statistics.plans import declared_of, plan_of
 
 ATTEMPTS = 5  # to reach a source
 MAX_USES = 10_000  # that are kept of a project
@@ -34,14 +36,12 @@ class Gathered:
     project: StatisticsProject
     letters: Mapping[str, str] = field(default_factory=dict)
     skip_bad_rows: bool = False
-    rows: int = 0
-    skipped: int = 0
-    columns: Columns = ()
-    value: Statistics = field(init=False)
+    harvest: Harvest = field(init=False)
     _known: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.value = Statistics.empty(plan_of(self.project.plan))
+        nothing = Beside.empty(declared_of(self.project)).summaries
+        self.harvest = Harvest(Statistics.empty(plan_of(self.project.plan)), parts=nothing)
         known = known_letters(KEEPER.read(self.ports, self.project))
         self._known = {name: letter.value for name, letter in known.items()} | dict(self.letters)
 
@@ -55,16 +55,8 @@ class Gathered:
         frame = rows.frame([known[name] for name in rows.names])
         if self.skip_bad_rows:
             frame["errorHandling"] = 1
-        value, columns, learned = learning.summarised(self.ports, self.project, frame)
-        seen = {name for name, _ in self.columns}
-        merged = (*self.columns, *(column for column in columns if column[0] not in seen))
-        if len(merged) > MAX_COLUMNS:
-            raise TooLarge(
-                f"the source has more than {MAX_COLUMNS} attributes; ignore (X) categories of very many values"
-            )
-        self.value, self.columns, self._known = self.value.merge(value), merged, known
-        self.rows += learned.rows
-        self.skipped += learned.skipped
+        found = learning.summarised(self.ports, self.project, frame)
+        self.harvest, self._known = self.harvest.joined(found, declared_of(self.project)), known
 
 
 def guessed(cells: Iterable[object]) -> str:
@@ -117,13 +109,14 @@ def _take_source(job: Running, kind: str) -> None:
             job.ports, job.project, payload.get("letters") or {}, bool(payload.get("skip")) or _skips(place.extra)
         )
         _read(job, place, gathered.take)
-        use.status, use.rows, use.skipped = "ok", gathered.rows, gathered.skipped
+        harvest = gathered.harvest
+        use.status, use.rows, use.skipped = "ok", harvest.rows, harvest.skipped
 
         def also() -> None:
-            job.done(rows=gathered.rows, skipped=gathered.skipped)
+            job.done(rows=harvest.rows, skipped=harvest.skipped)
             use.save(force_insert=True)
 
-        learning.change(job.ports, job.project, gathered.value, gathered.columns, kind, now=job.now, also=also)
+        learning.change(job.ports, job.project, harvest, kind, now=job.now, also=also)
     except Unavailable as exc:
         if job.lease.attempts < ATTEMPTS:
             raise
@@ -132,7 +125,7 @@ def _take_source(job: Running, kind: str) -> None:
     except PlatformError as exc:
         _note_failure(use, exc, payload)
         raise
-    learning.count(job.project, payload.get("client", ""), kind, "ok", gathered.rows, job.now)
+    learning.count(job.project, payload.get("client", ""), kind, "ok", harvest.rows, job.now)
     _prune(job.project)
 
 

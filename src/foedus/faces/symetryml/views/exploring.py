@@ -15,6 +15,7 @@ from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import exploring, reading
 from foedus.services.statistics.projects import find_project
 
+EMBEDDED_WINDOW = "rolling_window_embedded_project"  # the latest rows of the first project itself
 _SIDES = ("driftPreferenceProjectName", "driftAnalysisProjectName")
 
 
@@ -28,10 +29,14 @@ def explore(call: Call) -> Answer:
 
 
 def data_drift(call: Call) -> Answer:
-    """How far the rows of one project lie from those of another; attributes by index are the first's."""
+    """How far the rows of one project lie from those of another, or its own latest from all of them; attributes by
+    index are the first's.
+    """
     body = call.json()
     options = flat_map(body.get("extraParameters") if isinstance(body, dict) else None)
-    reference, later = (find_project(call.actor, call.customer, _option(options, name)) for name in _SIDES)
+    names = [_option(options, name) for name in _SIDES]
+    reference = find_project(call.actor, call.customer, names[0])
+    later = None if names[1] == EMBEDDED_WINDOW else find_project(call.actor, call.customer, names[1])
     query = query_of(body, reading.describe(call.ports, reference).columns)
     metric = options.get("driftMetric") or "marginal_non_stat"
     return Answer({"KSVDMap": {"values": [exploring.drifted(call.ports, reference, later, metric, query)]}})

@@ -4,16 +4,19 @@ from dataclasses import asdict
 from typing import Any
 
 from foedus.core.models import Task
+from foedus.core.symetryml.preparation import whole
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.model_info import model_info
-from foedus.faces.symetryml.parsing import query_of
+from foedus.faces.symetryml.parsing import flat_map, query_of
 from foedus.faces.symetryml.views.jobs import accepted
 from foedus.services.shell.authorisation import Verb
-from foedus.services.statistics import learning, modelling, predicting, reading
+from foedus.services.statistics import learning, modelling, predicting, reading, watching
 from foedus.services.statistics.building import rebuild
-from foedus.services.statistics.modelling import check_algorithm
+from foedus.services.statistics.modelling import MAX_TRIED_CLUSTERS, check_algorithm
 from foedus.services.statistics.projects import check_name
+
+_TRIED = (("min", 2), ("max", 10))
 
 
 def build(call: Call) -> Answer:
@@ -26,6 +29,34 @@ def build(call: Call) -> Answer:
         call, "build", project,
         {"model": name, "algorithm": algorithm, "task": task, "options": dict(query.options)},
     )  # fmt: skip
+
+
+def optimize_clusters(call: Call) -> Answer:
+    """How well clusters fit, from ``kmeans_k_min`` to ``kmeans_k_max`` of them."""
+    project, options = call.project(), _options(call)
+    least, most = (whole(options, f"kmeans_k_{side}", default, 1, MAX_TRIED_CLUSTERS) for side, default in _TRIED)
+    return accepted(call, "kmeans_optimize", project, {"least": least, "most": most, "options": options})
+
+
+def watch(call: Call) -> Answer:
+    """A model that says whether another one's output is extreme."""
+    project = call.project(Verb.CHANGE)
+    row = watching.watch(call.actor, project, call.path["model"], _options(call), now=call.now)
+    columns = reading.describe(call.ports, project).columns
+    return Answer({"modelInfo": model_info(row, columns, modelling.fitted(row))})
+
+
+def unwatch(call: Call) -> Answer:
+    watching.unwatch(call.actor, call.project(Verb.CHANGE), call.path["model"])
+    return Answer()
+
+
+def _options(call: Call) -> dict[str, str]:
+    """Parameters, in an MLContext or bare."""
+    value = call.json()
+    if isinstance(value, dict) and value.keys() & {"extraParameters", "inputAttributes", "targets"}:
+        value = value.get("extraParameters")
+    return flat_map(value)
 
 
 def info(call: Call) -> Answer:

@@ -74,6 +74,7 @@ _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "vif": _texts,
     "svd": _texts,
     "svdfs": _texts,
+    "kmeans_optimize": _texts,
     "pca": _components,
     "select_model": _chosen,
     "auto_select": _chosen,
