@@ -15,7 +15,7 @@ from foedus.ports.blobs import MAX_KEY_CHARACTERS, BlobsUnavailable
 keys = st.text(st.sampled_from("/._~ab%ß😀"), min_size=1, max_size=8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bucket(s3_endpoint):
     name = f"test-{uuid4().hex}"
     client = boto3.client("s3", endpoint_url=s3_endpoint)
@@ -27,7 +27,7 @@ def bucket(s3_endpoint):
 class TestS3Blobs(BlobsContract):
     @pytest.fixture
     def blobs(self, bucket, s3_endpoint, tmp_path):
-        blobs = S3Blobs.from_url(f"s3://{bucket}/some/prefix/?endpoint={s3_endpoint}", data=tmp_path)
+        blobs = S3Blobs.from_url(f"s3://{bucket}/{uuid4().hex}/prefix/?endpoint={s3_endpoint}", data=tmp_path)
         yield blobs
         blobs.close()
 
@@ -63,7 +63,7 @@ def test_prefixes_of_one_bucket_do_not_see_each_other(bucket, s3_endpoint):
 
 
 def test_a_listing_goes_on_after_a_page_of_a_thousand(bucket, s3_endpoint):
-    blobs = S3Blobs(bucket, endpoint=s3_endpoint)
+    blobs = S3Blobs(bucket, "many", endpoint=s3_endpoint)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: blobs.put(f"{i:04}", b""), range(1005)))
 
