@@ -11,7 +11,7 @@ from tests.contracts.sources import ROWS, SourceContract, taken
 
 from foedus.connectors.contents import Terms
 from foedus.connectors.internet import Guard, Private
-from foedus.connectors.sources.jdbc import JdbcSource
+from foedus.connectors.sources.jdbc import JdbcSource, RedshiftSource
 from foedus.core.errors import Forbidden, Invalid
 from foedus.ports.sources import SourceMissing, SourceRefuses
 
@@ -103,6 +103,18 @@ class TestPostgresql(Databases):
     def test_private_hosts_are_refused(self, place):
         with pytest.raises(Private):
             taken(JdbcSource(Terms()), place)
+
+    def test_redshift_is_asked_in_the_same_way(self, place):
+        source = RedshiftSource(Terms(Guard.allowing(["127.0.0.1"])))
+        info = {
+            "rsurl": f"jdbc:redshift://127.0.0.1:{place['port']}/{place['database']}", "rsuser": place["user"],
+            "rspasswd": place["password"], "table": "visits",
+        }  # fmt: skip
+
+        assert len(taken(source, info)[1]) == 3
+        assert source.browse(info).files == ("public.visits",)
+        with pytest.raises(SourceRefuses):
+            taken(source, {**info, "rspasswd": "wrong"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from foedus.connectors.addresses import driver_of
@@ -34,6 +34,8 @@ class JdbcSource:
     ``url`` as JDBC writes it; and ``query``, or ``table`` for all of one.
     """
 
+    OPTIONS: ClassVar[str] = "-c default_transaction_read_only=on"
+
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._drivers: dict[str, Callable[[Info], AbstractContextManager[Cursor]]] = {
@@ -42,9 +44,11 @@ class JdbcSource:
             "duckdb": self._duckdb,
         }
 
+    def read(self, info: Info) -> AbstractContextManager[Reading]:
+        return self._reading(with_url(info))
+
     @contextmanager
-    def read(self, info: Info) -> Iterator[Reading]:
-        info = with_url(info)
+    def _reading(self, info: Info) -> Iterator[Reading]:
         driver, query = self._driver(info), query_of(info)
         with driver(info) as cursor:
             yield Reading(self._rows(cursor, query))
@@ -96,7 +100,7 @@ class JdbcSource:
                 connect_timeout=10,
                 passfile="/dev/null", sslcert="", sslkey="",
                 sslmode="require" if is_public(addresses[0]) else "prefer", gssencmode="disable",
-                options="-c default_transaction_read_only=on", application_name="foedus",
+                options=self.OPTIONS, application_name="foedus",
             )
         ) as connection, connection.cursor(name="foedus") as cursor:  # fmt: skip
             yield cursor
@@ -137,6 +141,28 @@ class JdbcSource:
             raise Forbidden("this server reads no local files: its operator has not set FOEDUS_SOURCES_FOLDER")
         with opened(self._terms.folder, info.get("database") or info.get("path", "")) as handle:
             yield f"/proc/self/fd/{handle}"
+
+
+class RedshiftSource(JdbcSource):
+    """``info``: ``rsurl`` (``jdbc:redshift://host:5439/db``), ``rsuser``, ``rspasswd``, and ``query`` or ``table``.
+
+    Redshift speaks as PostgreSQL does, and knows no option that keeps a session from writing: give a user who may read.
+    """
+
+    OPTIONS: ClassVar[str] = ""
+
+    def read(self, info: Info) -> AbstractContextManager[Reading]:
+        return super().read(_as_postgresql(info))
+
+    def browse(self, info: Info) -> Listing:
+        return super().browse(_as_postgresql(info))
+
+
+def _as_postgresql(info: Info) -> Info:
+    address = info.get("rsurl", "").strip().removeprefix("jdbc:").removeprefix("redshift:")
+    told = {"url": f"postgresql:{address}", "user": info.get("rsuser", ""), "password": info.get("rspasswd", "")}
+    found = {**with_url(told), "url": ""}
+    return {**info, **found, "port": found.get("port") or "5439", "driver": "postgresql"}
 
 
 def with_url(info: Info) -> Mapping[str, str]:
