@@ -25,6 +25,12 @@ _SIGNED = ("content-encoding", "content-language", "content-length", "content-md
            "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range")  # fmt: skip
 
 
+_BLOB = (
+    "<Last-Modified>Thu, 01 Jan 2026 00:00:00 GMT</Last-Modified><Etag>1</Etag><Content-Length>1</Content-Length>"
+    "<BlobType>BlockBlob</BlobType>"
+)
+
+
 class AzuriteMissingError(LookupError):
     """There is no azurite-blob on the path; npm install -g azurite."""
 
@@ -38,8 +44,8 @@ def azurite(container, blobs):
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         process = ServerProcess(
-            [program, "--blobPort", str(port), "--location", folder, "--skipApiVersionCheck"],
-            ready="successfully listening",
+            [program, "--blobPort", str(port), "--location", folder, "--skipApiVersionCheck", "--disableTelemetry"],
+            ready="successfully listens",
         )  # fmt: skip
         try:
             endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
@@ -103,8 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
         later = [name for name in found if name > after]
         shown = later[: int(query["maxresults"])]
         entries = "".join(
-            f"<{found[name]}><Name>{escape(name)}</Name><Properties/></{found[name]}>" for name in shown
-        )  # fmt: skip
+            f"<{kind}><Name>{escape(name)}</Name><Properties>{_BLOB}</Properties></{kind}>"
+            for name, kind in ((name, found[name]) for name in shown)
+        )
         marker = shown[-1] if len(later) > len(shown) else ""
         return (
             f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{self.server.container}">'

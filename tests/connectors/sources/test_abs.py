@@ -17,8 +17,8 @@ BLOBS = {"2026/d.csv": CSV, "2026/large.csv": LARGE, "a.csv": CSV}
 @pytest.fixture(scope="module", params=[small_azure, azurite], ids=["small", "azurite"])
 def account(request):
     try:
-        with request.param("rows", BLOBS) as endpoint:
-            endpoint = endpoint.replace("127.0.0.1", "localhost")
+        with request.param("rows", BLOBS) as address:
+            endpoint = address.replace("127.0.0.1", "localhost")
             yield {"azure.account": ACCOUNT, "azure.key": KEY, "azure.container": "rows", "azure.endpoint": endpoint}
     except AzuriteMissingError as exc:
         pytest.skip(str(exc))
