@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+from foedus.core.market.documents import Document
+from foedus.services.market.keys import Key
+from foedus.services.market.proofs import prove
+
 ADDRESS = "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"
 DID = "did:nv:" + "ab" * 32
 DIGEST = "sha256:" + "12" * 32
@@ -98,3 +102,10 @@ def offer(kind: str = "fl-coordinator", *, agreed: list[Any] | None = None, **ma
 
 def raw(document: Any) -> bytes:
     return json.dumps(document).encode()
+
+
+def signed(key: Key, *services: dict[str, Any]) -> Document:
+    """A document of these services with the DID and the proof that ``key`` makes."""
+    mains = {str(service["index"]): service["attributes"]["main"] for service in services}
+    did, proof = prove(mains, key, created="2026-01-02T03:04:05Z")
+    return Document.read(raw(ddo(*services, did=str(did), proof=proof)))

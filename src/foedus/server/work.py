@@ -6,6 +6,7 @@ from typing import Protocol
 
 from foedus import bootstrap
 from foedus.ports import Ports
+from foedus.ports.ledger import NoLedger
 from foedus.records.shell.models import Job
 from foedus.services.customers.requests import forget_seen
 from foedus.services.fleet import evaluation, notifying, questionnaires
@@ -93,6 +94,7 @@ class Clockwork:
             clock.set_right(now=now)
         self._ticked_at = now
         clock.tick(ports, now=now)
+        settle_market(ports, now)
         last = self._kept_house_at
         if last is None or abs((now - last).total_seconds()) >= HOUSEKEEPING_EVERY_S:
             housekeeping(ports, fleet_options(), now=now)
@@ -104,6 +106,14 @@ class Clockwork:
             promise_collection(ports, now)
             promise_all_retention(ports, now)
             self._collected_at = now
+
+
+def settle_market(ports: Ports, now: datetime) -> None:
+    """Release and refund what is due, where there is a market."""
+    if not isinstance(ports.ledger, NoLedger):
+        from foedus.services.market.settling import settle_due  # needs the market's extra
+
+        settle_due(ports, now=now)
 
 
 def fleet_options() -> FleetOptions:

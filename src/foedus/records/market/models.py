@@ -195,3 +195,30 @@ class MoneyTransfer(models.Model):
                 name="transfer_of_a_kind",
             ),
         ]
+
+
+class Purchase(models.Model):
+    """An order made or taken up here: which service of which version of an asset, by whom, under which agreement.
+
+    ``next_check_at`` is when time alone may change something about its money; None, when nothing is left to do.
+    """
+
+    agreement = models.CharField(max_length=64, unique=True)
+    network = models.CharField(max_length=80)
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="purchases")
+    version = models.PositiveIntegerField()
+    service = models.CharField(max_length=10)
+    consumer = models.CharField(max_length=42)
+    created_at = models.DateTimeField()
+    next_check_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["consumer", "-id"], name="purchase_of_consumer"),
+            models.Index(
+                fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="purchase_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.agreement

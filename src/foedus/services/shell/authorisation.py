@@ -10,10 +10,10 @@ from foedus.core.errors import Forbidden, NotFound
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
 from foedus.records.learning.queries import find_active_membership, find_membership, get_project
-from foedus.records.market.models import Asset
+from foedus.records.market.models import Asset, Purchase
 from foedus.records.statistics.models import StatisticsProject
 
-Object = Project | StatisticsProject | Organisation | Membership | Asset
+Object = Project | StatisticsProject | Organisation | Membership | Asset | Purchase
 
 
 class Kind(StrEnum):
@@ -76,8 +76,17 @@ def may(actor: Actor, verb: Verb, obj: Object) -> bool:
         case Kind.CUSTOMER:
             return verb in _OF_CUSTOMERS and isinstance(obj, StatisticsProject) and obj.customer_id == actor.id
         case Kind.PARTY:
+            if isinstance(obj, Purchase):
+                return _may_with_purchase(actor, verb, obj)
             # Whoever publishes without proof of ownership leaves the asset to everybody.
             return isinstance(obj, Asset) and (verb is Verb.READ or actor.superuser or obj.owner in ("", actor.name))
+
+
+def _may_with_purchase(actor: Actor, verb: Verb, purchase: Purchase) -> bool:
+    """The consumer accepts what was done (CHANGE), the asset's owner answers for the doing (WORK); both read."""
+    roles = {Verb.CHANGE: {purchase.consumer}, Verb.WORK: {purchase.asset.owner}}
+    either = {purchase.consumer, purchase.asset.owner}
+    return actor.superuser or (bool(actor.name) and actor.name in roles.get(verb, either))
 
 
 def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
@@ -102,6 +111,10 @@ def require(actor: Actor, verb: Verb, obj: Object) -> None:
         raise NotFound(f"there is no project {obj.key!r}", project=obj.key)
     if isinstance(obj, StatisticsProject):
         raise NotFound(f"there is no project {obj.name!r}", project=obj.name)
+    if isinstance(obj, Purchase):
+        if not may(actor, Verb.READ, obj):
+            raise NotFound("there is no such agreement, or not for you", agreement=obj.agreement)
+        raise Forbidden("only the consumer accepts, and only the asset's owner grants or gives up")
     if isinstance(obj, Asset):
         raise Forbidden(f"only {obj.owner}, its owner, or an administrator changes {obj}")
     raise Forbidden(_REFUSALS[verb], verb=str(verb))
@@ -136,8 +149,8 @@ def _is_member(actor: Actor, obj: Object) -> bool:
 
 
 def _organisation_id(obj: Object) -> Any:
-    if isinstance(obj, Asset):
-        return _NOBODYS  # assets belong to addresses, not to organisations
+    if isinstance(obj, Asset | Purchase):
+        return _NOBODYS  # these belong to addresses, not to organisations
     if isinstance(obj, Membership):
         return obj.project.organisation_id
     if isinstance(obj, StatisticsProject):
