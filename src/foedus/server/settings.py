@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "foedus.records.accounts",
     "foedus.records.aggregation",
     "foedus.records.customers",
+    "foedus.records.federation",
     "foedus.records.fleet",
     "foedus.records.learning",
     "foedus.records.market",

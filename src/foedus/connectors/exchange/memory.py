@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +33,9 @@ class _Federation:
 class MemoryExchanges:
     """The one kind ``memory``. It keeps each node's latest message of each kind, and may be switched ``down``."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.down = False
+        self._clock = clock
         self._federations: dict[str, _Federation] = {}
         self._changed = threading.Condition()
 
@@ -87,7 +88,7 @@ class MemoryExchanges:
         with self._changed:
             made = self._of(member)
             made.published += 1
-            made.latest[member.node, kind] = made.published, bytes(data), time.time()
+            made.latest[member.node, kind] = made.published, bytes(data), self._clock()
             self._changed.notify_all()
 
     def take(self, made: _Federation, member: Member, after: int, timeout_s: float) -> list[Delivery]:

@@ -51,11 +51,10 @@ class Rekey:
 
 
 @dataclass(frozen=True, slots=True)
-class Admit:
-    """Somebody who is no member yet asks to be one; for the admin to decide."""
+class Certify:
+    """The admin let these nodes in; ours may be among them."""
 
-    sender: str
-    body: Mapping[str, Any]
+    admitted: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Log:
     error: bool = True
 
 
-Effect = Keep | Drop | Send | Rekey | Admit | Log
+Effect = Keep | Drop | Send | Rekey | Certify | Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,9 @@ def _check(node: Node, peer: Peer, message: Message, now: float) -> None:
 
 def _join(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  # noqa: ARG001 - as all receivers
     """A newcomer is told everything anew: transports may keep nothing for it."""
+    admitted = message.body.get("admitted")
+    if message.sender == node.admin and isinstance(admitted, Mapping):
+        return node, (Certify(admitted),)
     node = node.with_peer(message.sender, name=text(message.body, "name"))
     log = Log(f"{_named(node.peer(message.sender), message.sender)} joined", error=False)
     return replace(node, wanted=True), (log, *_told_by_admin(node))

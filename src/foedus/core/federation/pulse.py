@@ -27,6 +27,16 @@ def start(node: Node) -> Node:
     return node if node.pulsing else replace(node, pulsing=True, wanted=True, beat_at=0.0)
 
 
+def stop(node: Node) -> Node:
+    """Neither send nor receive."""
+    return replace(node, pulsing=False)
+
+
+def owing(node: Node) -> Node:
+    """Send the statistics with the next beat, whether or not they changed."""
+    return replace(node, wanted=True)
+
+
 def beat_s(node: Node) -> float:
     """The seconds between two heartbeats."""
     return min(period_s(node.schedule), MAX_BEAT_S)

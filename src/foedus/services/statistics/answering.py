@@ -7,6 +7,7 @@ that no crash can leave it half-way. All who hold the same statistics merge them
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from foedus.core.statistics import Statistics, decode, merge_all
@@ -95,7 +96,8 @@ def _merged(own: Kept, rows: Sequence[Part], parts: Sequence[Statistics]) -> Kep
     columns = own
     for row in rows:
         columns = Kept(own.version, columns.with_columns(_columns(row)), own.value)
-    return Kept(own.version, columns.columns, merge_all([own.value, *parts], own.value.plan))
+    mine = replace(own.value, patients=None)  # nobody else's are there: whose are counted must not differ by node
+    return Kept(own.version, columns.columns, merge_all([mine, *parts], own.value.plan))
 
 
 def _columns(row: Part) -> Columns:

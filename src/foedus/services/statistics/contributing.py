@@ -53,7 +53,7 @@ def contribute(
     row = Contribution(project=project, key=key, digest=staged.digest, rows=value.rows, at=now)
     try:
         learn_statistics(
-            ports, actor, project, value, _columns(value), now=now, also=lambda: row.save(force_insert=True)
+            ports, actor, project, value, columns_of(value), now=now, also=lambda: row.save(force_insert=True)
         )
     except IntegrityError:  # somebody sent the same meanwhile
         again = _same(project, key, staged.digest)
@@ -75,7 +75,8 @@ def _same(project: StatisticsProject, key: str, digest: str) -> Contribution | N
     return row
 
 
-def _columns(value: Statistics) -> Columns:
+def columns_of(value: Statistics) -> Columns:
+    """The columns of statistics that came without their rows, with the letter of each."""
     return tuple((column, _letter(attribute)) for attribute in value.schema.attributes for column in attribute.columns)
 
 

@@ -1,0 +1,66 @@
+"""Memberships of federations: who this node is there, what it waits to send, and what was said about it."""
+
+from django.db import models
+
+from foedus.records.statistics.models import StatisticsProject
+
+
+class Membership(models.Model):
+    """A project's place in a federation. ``state`` is all that messages change, and changes with their effects."""
+
+    project = models.OneToOneField(StatisticsProject, on_delete=models.CASCADE, related_name="membership")
+    federation = models.CharField(max_length=60)
+    key = models.CharField(max_length=32, unique=True)  # random: what was sealed for it opens for no other
+    node = models.CharField(max_length=32)
+    transport = models.CharField(max_length=20)
+    sealed = models.BinaryField()  # keys, credentials and certificate
+    options = models.JSONField(default=dict)
+    state = models.JSONField(default=dict)
+    position = models.CharField(max_length=2000, blank=True)  # only its transport reads it
+    sent = models.BinaryField(null=True)  # the statistics that were sent last, in bytes
+    sent_blob = models.CharField(max_length=200, blank=True)  # where they are once they are large
+    withheld = models.JSONField(default=list)  # why those of now may not be sent: [code, text, facts] of each reason
+    trouble = models.CharField(max_length=500, blank=True)  # why its transport does not serve it just now
+    heard_at = models.DateTimeField(null=True)  # when its transport last answered
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.federation}/{self.node}"
+
+
+class Outgoing(models.Model):
+    """A message on its way to the transport, sealed; a later one of its kind takes its place."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="outgoing")
+    kind = models.CharField(max_length=20)
+    seq = models.PositiveBigIntegerField()
+    data = models.BinaryField(null=True)
+    blob = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "kind"], name="outgoing_once")]
+
+
+class Token(models.Model):
+    """The right of one node to join, once. ``node`` is who spent it, and ``applicant`` what its transport needs."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    node = models.CharField(max_length=32, blank=True)
+    applicant = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "digest"], name="token_once")]
+
+
+class LogLine(models.Model):
+    """A line of a membership's error log, or of its log of syncs."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="lines")
+    error = models.BooleanField()
+    text = models.CharField(max_length=500)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["membership", "error", "-id"], name="federation_log")]

@@ -1,0 +1,144 @@
+"""Carrying out what the protocol decided, in the transaction that keeps the node's new state."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from foedus.core.federation import pulse
+from foedus.core.federation.messages import Kind, Message
+from foedus.core.federation.protocol import Certify, Drop, Effect, Keep, Log, Rekey, Send
+from foedus.core.statistics import decode
+from foedus.ports import Ports
+from foedus.ports.blobs import Blobs
+from foedus.records.federation.models import LogLine, Outgoing
+from foedus.records.statistics.models import Part
+from foedus.services.federation.envelopes import key_id, seal_message
+from foedus.services.federation.identities import Certificate, open_for
+from foedus.services.federation.membership import Seat
+from foedus.services.statistics.contributing import columns_of
+from foedus.services.statistics.keeping import INLINE_BYTES
+
+MAX_LINES = 2_000  # of each log
+
+
+def carry_out(seat: Seat, effects: Iterable[Effect], now: datetime) -> None:
+    """Syncs are queued by who has the statistics: see ``syncing``."""
+    for effect in effects:
+        _CARRIERS[type(effect)](seat, effect, now)
+
+
+def queue(seat: Seat, kind: Kind, body: Mapping[str, Any], now: datetime, content: bytes = b"") -> None:
+    """Give a message its number and put it where it waits for the transport, in place of one of its kind."""
+    seat.node = replace(seat.node, seq=seat.node.seq + 1)
+    at = now.timestamp()
+    message = Message(
+        kind=kind, sender=seat.row.node, seq=seat.node.seq, at=at, carried_at=at, body=body, content=content
+    )
+    data = seal_message(seat.ring, seat.private.identity, seat.private.certificate, message)
+    before = Outgoing.objects.filter(membership=seat.row, kind=kind.value).first()
+    inline, blob = stored(seat.ports, f"outgoing/{seat.row.key}/{kind.value}-{seat.node.seq}", data)
+    Outgoing.objects.update_or_create(
+        membership=seat.row, kind=kind.value, defaults={"seq": seat.node.seq, "data": inline, "blob": blob}
+    )
+    if before is not None:
+        removed(seat.ports, before.blob)
+
+
+def stored(ports: Ports, key: str, data: bytes) -> tuple[bytes | None, str]:
+    """What goes into the row: the bytes while they are few, else the name of the blob that has them."""
+    if len(data) <= INLINE_BYTES:
+        return data, ""
+    ports.blobs.put(key, data)
+    return None, key
+
+
+def loaded(blobs: Blobs, data: bytes | memoryview | None, blob: str) -> bytes:
+    return b"".join(blobs.read(blob)) if blob else bytes(data or b"")
+
+
+def removed(ports: Ports, blob: str) -> None:
+    """Once the present transaction is committed."""
+    if blob:
+        transaction.on_commit(partial(ports.blobs.delete, blob), robust=True)
+
+
+def log(seat: Seat, text: str, now: datetime, *, error: bool = True) -> None:
+    latest = LogLine.objects.filter(membership=seat.row, error=error).order_by("-pk").first()
+    if latest is not None and latest.text == text[:500]:  # somebody repeats a mistake: one line is enough
+        LogLine.objects.filter(pk=latest.pk).update(at=now)
+        return
+    row = LogLine.objects.create(membership=seat.row, error=error, text=text[:500], at=now)
+    if row.pk % 100 == 0:
+        lines = LogLine.objects.filter(membership=seat.row, error=error)
+        for oldest in lines.order_by("-pk").values_list("pk", flat=True)[MAX_LINES:][:1]:
+            lines.filter(pk__lte=oldest).delete()
+
+
+def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
+    value = decode(effect.content, foreign=False)  # it was doubted before it got here
+    part = Part.objects.filter(project=seat.project, source=effect.sender).first()
+    inline, blob = stored(seat.ports, f"parts/{seat.project.key}/{effect.sender}-{effect.seq}", effect.content)
+    Part.objects.update_or_create(
+        project=seat.project, source=effect.sender,
+        defaults={
+            "version": effect.seq, "digest": hashlib.sha256(effect.content).hexdigest(), "rows": value.rows,
+            "columns": [list(column) for column in columns_of(value)], "data": inline, "blob": blob, "at": now,
+        },
+    )  # fmt: skip
+    if part is not None:
+        removed(seat.ports, part.blob)
+
+
+def _drop(seat: Seat, effect: Drop, now: datetime) -> None:  # noqa: ARG001 - as all carriers
+    for part in Part.objects.filter(project=seat.project, source=effect.node):
+        removed(seat.ports, part.blob)
+        part.delete()
+
+
+def _send(seat: Seat, effect: Send, now: datetime) -> None:
+    if effect.kind is Kind.SYNC:
+        return
+    body = pulse.heartbeat_of(seat.node, seat.name).body if effect.kind is Kind.HEARTBEAT else effect.body
+    queue(seat, effect.kind, body, now)
+
+
+def _log(seat: Seat, effect: Log, now: datetime) -> None:
+    log(seat, effect.text, now, error=effect.error)
+
+
+def _rekey(seat: Seat, effect: Rekey, now: datetime) -> None:
+    epoch, keys = effect.body.get("epoch"), effect.body.get("keys")
+    if not isinstance(epoch, int) or epoch <= seat.private.epoch or not isinstance(keys, dict):
+        return
+    if seat.row.node not in keys:
+        log(seat, "the admin changed the federation's key, and gave this node none", now)
+        return
+    key = open_for(seat.private.identity, keys[seat.row.node], f"epoch {epoch}")
+    seat.private = seat.private.with_key(key_id(key), key, epoch)
+    log(seat, "the admin changed the federation's key", now, error=False)
+
+
+def _certify(seat: Seat, effect: Certify, now: datetime) -> None:
+    if seat.private.certificate is None and seat.row.node in effect.admitted:
+        certificate = Certificate.from_json(effect.admitted[seat.row.node])
+        certificate.check(seat.row.federation, seat.private.admin_key)
+        if certificate.public == seat.private.identity.public:
+            certified(seat, certificate, now)
+
+
+def certified(seat: Seat, certificate: Certificate, now: datetime) -> None:
+    """The node is a member from now on, and tells the others."""
+    seat.private = replace(seat.private, certificate=certificate, token="")
+    Outgoing.objects.filter(membership=seat.row, kind=Kind.JOIN.value).delete()
+    queue(seat, Kind.JOIN, {"name": seat.name}, now)
+    log(seat, "the admin let this node in", now, error=False)
+
+
+_CARRIERS: Mapping[type, Callable[[Seat, Any, datetime], None]] = {
+    Keep: _keep, Drop: _drop, Send: _send, Log: _log, Rekey: _rekey, Certify: _certify,
+}  # fmt: skip

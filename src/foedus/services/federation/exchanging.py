@@ -1,0 +1,193 @@
+"""A node at work: it takes in what others sent, and publishes what waits.
+
+What a message brings, the position behind it and what is to be sent because of it are one transaction; publishing comes
+after it, and noting that it was published after that. Dying anywhere in between repeats, and repeating changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from foedus.core.errors import Invalid, PlatformError, Unavailable
+from foedus.core.federation import pulse
+from foedus.core.federation.inspection import Inspector
+from foedus.core.federation.messages import Kind, Message
+from foedus.core.federation.protocol import Verdict, receive, refused
+from foedus.ports import Ports
+from foedus.ports.exchange import Delivery, Link
+from foedus.records.federation.models import Membership, Outgoing
+from foedus.records.shell.models import Job
+from foedus.records.statistics.models import Part
+from foedus.services.federation import admission
+from foedus.services.federation.effects import carry_out, loaded
+from foedus.services.federation.envelopes import Opened, claimed_sender, open_message
+from foedus.services.federation.membership import Seat, changing, seat_at, touch
+from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, tick
+from foedus.services.shell import jobs as shell
+from foedus.services.shell.events import wake
+from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.jobs import LONG_SUBJECT
+from foedus.services.statistics.keeping import KEEPER
+from foedus.services.statistics.plans import plan_of
+
+log = structlog.get_logger()
+
+PULSE_JOB = "federation-pulse"  # subject: a membership
+CHANGED_JOB = "federation-changed"  # subject: a project
+TURNS = 20  # that a worker stays with one node before others have their turn
+WAIT_S = 1.0
+PAUSE_S = 2.0  # after trouble
+
+
+@dataclass(slots=True)
+class Watch:
+    """The time as it goes by while a job runs."""
+
+    began: datetime
+    _at: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        return self.began + timedelta(seconds=time.monotonic() - self._at)
+
+
+def promise_pulse(ports: Ports, pk: int, now: datetime, *, after_s: float = 0.0) -> None:
+    """Have a worker stay with this node, in the caller's transaction."""
+    shell.enqueue(ports, PULSE_JOB, str(pk), now, after_s=after_s)
+    wake(ports, LONG_SUBJECT)
+
+
+def pulse_on(ports: Ports, job: Job, *, now: datetime) -> None:
+    """Stay with a node for a while, and promise to go on as long as it pulses."""
+    pk, watch = int(job.subject), Watch(now)
+    seat = seat_at(ports, pk)
+    trouble = "" if seat is None or not seat.node.pulsing else _stay(ports, seat, watch)
+    with transaction.atomic():
+        row = Membership.objects.select_for_update().filter(pk=pk).first()
+        shell.complete(job)
+        if row is not None and row.state["pulsing"]:
+            promise_pulse(ports, pk, watch.now(), after_s=PAUSE_S if trouble else 0.0)
+
+
+def changed(ports: Ports, job: Job, *, now: datetime) -> None:
+    """A project learned or forgot: send that at once, where its node pulses. What fails is left to the pulse."""
+    with transaction.atomic():
+        shell.complete(job)  # first: what changes from here on promises another
+    row = Membership.objects.filter(project_id=int(job.subject)).first()
+    if row is None or not row.state["pulsing"]:
+        return
+    tick(ports, row.pk, now, changed=True)
+    seat = seat_at(ports, row.pk)
+    if seat is not None and Outgoing.objects.filter(membership=row).exists():
+        with _noting(seat, Watch(now)), seat.exchange.attach(seat.member, seat.row.position) as link:
+            publish(seat, link)
+
+
+def publish(seat: Seat, link: Link) -> None:
+    """Hand over what waits; another process may do so at the same moment."""
+    for row in Outgoing.objects.filter(membership=seat.row).order_by("seq"):
+        link.publish(row.kind, loaded(seat.ports.blobs, row.data, row.blob))
+        gone, _ = Outgoing.objects.filter(pk=row.pk, seq=row.seq).delete()
+        if gone and row.blob:
+            seat.ports.blobs.delete(row.blob)
+
+
+def take_in(ports: Ports, pk: int, delivery: Delivery, now: datetime) -> None:
+    """One message and all it leads to, committed or not at all."""
+    seat = seat_at(ports, pk)
+    if seat is None:
+        return
+    try:
+        opened = open_message(seat.ring, delivery)
+    except Invalid as exc:
+        _note(ports, pk, delivery, f"a message of {claimed_sender(delivery)}: {exc.message}", now)
+        return
+    verdict = _verdict(seat, opened.message)
+    try:
+        with changing(ports, pk) as seat:
+            _take(seat, opened, verdict, now)
+            seat.row.position = delivery.position
+    except Unavailable:
+        raise
+    except PlatformError as exc:
+        _note(ports, pk, delivery, f"{opened.message.kind} of {opened.message.sender[:8]}: {exc.message}", now)
+
+
+def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now: datetime) -> None:
+    message = opened.message
+    if opened.certificate is None:
+        carry_out(seat, admission.asked(seat, message, now), now)
+        return
+    seat.node, effects = receive(seat.node, message, verdict, now.timestamp())
+    if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
+        seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
+    carry_out(seat, effects, now)
+
+
+def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
+    """Looked at before the lock, which is held for moments only."""
+
+    def inspect(seat: Seat) -> Verdict:
+        others = Part.objects.filter(project=seat.project).exclude(source=message.sender).defer("data")
+        parts = [ANSWERS.part(seat.ports, seat.project, part) for part in others]
+        known = [KEEPER.read(seat.ports, seat.project).value, *(part for part in parts if part is not None)]
+        inspector = Inspector(
+            plan_of(seat.project.plan), [value.schema for value in known], seat.contract,
+            seat.option(RECEIVE_ACTION, BLOCK) == BLOCK,
+        )  # fmt: skip
+        return inspector(message)
+
+    if message.kind is not Kind.SYNC:
+        return lambda _: Verdict()
+    verdict = inspect(seat)
+    return lambda _: verdict
+
+
+def _note(ports: Ports, pk: int, delivery: Delivery, why: str, now: datetime) -> None:
+    with changing(ports, pk) as seat:
+        seat.node, effects = refused(seat.node, delivery.sender, why)
+        carry_out(seat, effects, now)
+        seat.row.position = delivery.position
+
+
+def _stay(ports: Ports, seat: Seat, watch: Watch) -> str:
+    """Why it does not go on, if it does not."""
+    with _noting(seat, watch) as noted, seat.exchange.attach(seat.member, seat.row.position) as link:
+        for _ in range(TURNS):
+            if not turn(ports, seat.row.pk, link, watch):
+                break
+    return noted[0]
+
+
+def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
+    """Whether the node still pulses."""
+    tick(ports, pk, watch.now())
+    seat = seat_at(ports, pk)
+    if seat is None or not seat.node.pulsing:
+        return False
+    publish(seat, link)
+    until = pulse.wake_at(seat.node, KEEPER.read(ports, seat.project).version) - watch.now().timestamp()
+    deliveries = link.take(timeout_s=min(WAIT_S, max(0.01, until)))
+    for delivery in deliveries:
+        if delivery.sender != seat.row.node:
+            take_in(ports, pk, delivery, watch.now())
+    if deliveries:
+        link.done(deliveries)
+    touch(seat.row, trouble="", now=watch.now())
+    return True
+
+
+@contextmanager
+def _noting(seat: Seat, watch: Watch) -> Iterator[list[str]]:
+    """Trouble with the transport is noted, and no error: it may pass."""
+    noted = [""]
+    try:
+        yield noted
+    except PlatformError as exc:
+        noted[0] = exc.message[:500]
+        touch(seat.row, trouble=noted[0], now=watch.now())
+        log.warning("federation.trouble", membership=seat.row.pk, error=type(exc).__name__)

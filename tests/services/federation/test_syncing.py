@@ -1,0 +1,193 @@
+"""Nodes learn, send and merge: what all of them answer from is what one project with all rows would."""
+
+import pytest
+from tests.services.federation.conftest import frame, pooled, settle
+
+from foedus.core.errors import Conflict, Forbidden
+from foedus.core.statistics import encode
+from foedus.ports.exchange import ExchangeRefuses
+from foedus.records.federation.models import Membership, Outgoing
+from foedus.records.statistics.models import Part
+from foedus.services.federation import exchanging, steering
+from foedus.services.statistics.answering import Answering
+
+
+def test_all_nodes_answer_from_the_rows_of_all(study, clock):
+    for seed, site in enumerate(study):
+        site.learned(seed)
+    settle(clock, study)
+
+    assert {encode(site.answers()) for site in study} == {pooled(study)}
+    assert study[0].answers().rows == 120
+    assert [site.errors() for site in study] == [[], [], []]
+    assert [reason["code"] for reason in study[0].status()["reasons"]] == []
+
+
+def test_before_the_first_sync_a_node_answers_from_its_own_rows(site):
+    admin = site("a").create().learned()
+
+    assert admin.answers().rows == 40
+    assert [reason["code"] for reason in admin.status()["reasons"]] == ["not_pulsing", "changed"]
+
+
+def test_a_newcomer_gets_what_was_sent_before_it_came(study, site, clock):
+    for seed, each in enumerate(study):
+        each.learned(seed)
+    settle(clock, study)
+
+    late = site("d").join(study[0]).start().learned(9)
+    settle(clock, [*study, late])
+
+    assert {encode(each.answers()) for each in [*study, late]} == {pooled([*study, late])}
+
+
+def test_learning_sends_at_once_and_forgetting_too(study, clock):
+    first, second, _ = study
+    settle(clock, study)
+    first.learned(1)
+    job = exchanging.shell.claim(clock(), kind=exchanging.CHANGED_JOB)
+    exchanging.changed(first.ports, job, now=clock())
+    second.turn()
+    assert second.answers().rows == 40
+
+    first.learn(frame(2), first.name)
+    first.forget(frame(1), first.name)
+    settle(clock, study)
+    assert second.answers().rows == 40
+
+
+def test_a_transport_that_is_down_is_said_and_made_up_for(study, exchanges, clock):
+    first, second, _ = study
+    settle(clock, study)
+    exchanges.down = True
+    first.learned(1)
+    job = exchanging.shell.claim(clock(), kind=exchanging.CHANGED_JOB)
+    exchanging.changed(first.ports, job, now=clock())
+    assert "transport" in [reason["code"] for reason in first.status()["reasons"]]
+
+    exchanges.down = False
+    settle(clock, study)
+    assert second.answers().rows == 40
+    assert "transport" not in [reason["code"] for reason in first.status()["reasons"]]
+
+
+def test_what_was_published_but_not_noted_is_published_again_without_harm(study, clock, monkeypatch):
+    """A process that dies after publishing, and one that dies after taking in, before it noted its position."""
+    first, second, _ = study
+    first.learned(1)
+    exchanging.tick(first.ports, first.seat.row.pk, clock())
+    kept = list(Outgoing.objects.filter(membership=first.seat.row))
+    settle(clock, study)
+    Outgoing.objects.bulk_create([row for row in kept if row.kind == "sync"])
+    Membership.objects.filter(pk=second.seat.row.pk).update(position="")
+    settle(clock, study)
+
+    assert {encode(site.answers()) for site in study} == {pooled(study)}
+    assert all("old or replayed" not in line for line in second.errors()) or second.answers().rows == 40
+
+
+def test_guards_withhold_and_say_why(study, clock):
+    first, second, _ = study
+    first.learn(frame(1, count=5), first.name)
+    settle(clock, study)
+
+    assert second.answers().rows == 0
+    assert {"rows"} <= {reason["code"] for reason in first.status()["reasons"]}
+    assert any("withheld" in line for line in first.errors())
+
+    first.learned(2)
+    settle(clock, study)
+    assert second.answers().rows == 45
+    assert first.status()["reasons"] == []
+
+
+def test_hipaa_mode_is_on_unless_it_is_said(site, clock):
+    admin = site("a").create(fed_enforce_hipaa_compliance="true").start().learned()
+    settle(clock, [admin])
+
+    assert any("patient" in line for line in admin.errors())
+
+
+def test_a_contract_blocks_what_breaks_it_on_both_sides(study, clock):
+    first, second, third = study
+    steering.agree(first.ports, first.here, ["MEAN(age) > 1000"], now=clock())
+    settle(clock, study)
+    second.learned(1)
+    settle(clock, study)
+    assert first.answers().rows == third.answers().rows == 0
+    assert any("MEAN(age)" in line for line in second.errors())
+
+    steering.agree(first.ports, first.here, ["MEAN(age) > 10"], now=clock())
+    settle(clock, study)
+    assert first.answers().rows == third.answers().rows == 40
+
+
+def test_only_the_admin_rules(study, clock):
+    _, second, third = study
+
+    for act in (lambda: steering.reschedule(second.ports, second.here, "m1", now=clock()),
+                lambda: steering.agree(second.ports, second.here, [], now=clock()),
+                lambda: steering.remove_peer(second.ports, second.here, third.node, now=clock()),
+                lambda: steering.rotate_key(second.ports, second.here, now=clock())):  # fmt: skip
+        with pytest.raises(Forbidden):
+            act()
+
+
+def test_whoever_leaves_takes_its_rows_along(study, clock):
+    first, second, third = study
+    for seed, site in enumerate(study):
+        site.learned(seed)
+    settle(clock, study)
+
+    steering.leave(third.ports, third.here, now=clock())
+    settle(clock, [first, second])
+
+    assert encode(first.answers()) == encode(second.answers()) == pooled([first, second])
+    assert third.answers().rows == 40
+    with pytest.raises(Conflict):
+        third.start()
+
+
+def test_whoever_is_removed_neither_counts_nor_reads(study, clock):
+    first, second, third = study
+    for seed, site in enumerate(study):
+        site.learned(seed)
+    settle(clock, study)
+
+    steering.remove_peer(first.ports, first.here, third.node, now=clock())
+    settle(clock, [first, second])
+    third.learned(7)
+    second.learned(8)
+    with pytest.raises(ExchangeRefuses):
+        third.turn()
+    settle(clock, [first, second], beats=6)
+
+    assert encode(first.answers()) == encode(second.answers()) == pooled([first, second])
+    assert Answering().read(third.ports, third.here).value.rows < 40 * 5
+    assert first.status()["key_epoch"] == second.status()["key_epoch"] == 2
+    assert third.status()["key_epoch"] == 1
+
+
+def test_a_request_has_all_send_again(study, clock):
+    first, second, _ = study
+    first.learned(1)
+    settle(clock, study)
+    before = first.seat.node.sent
+
+    steering.request_sync(second.ports, second.here, now=clock())
+    settle(clock, study, beats=1)
+
+    assert first.seat.node.sent == before + 1
+
+
+def test_large_statistics_go_through_blobs(study, clock, monkeypatch, django_capture_on_commit_callbacks):
+    first, second, _ = study
+    monkeypatch.setattr("foedus.services.federation.effects.INLINE_BYTES", 100)
+    with django_capture_on_commit_callbacks(execute=True):
+        for seed in range(3):
+            first.learned(seed)
+            settle(clock, study)
+
+    assert second.answers().rows == 120
+    assert len([blob for blob in second.ports.blobs.list("parts/") if "sent" not in blob.key]) == Part.objects.count()
+    assert [blob for blob in first.ports.blobs.list("outgoing/") if "sync" in blob.key] == []
