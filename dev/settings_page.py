@@ -59,6 +59,12 @@ MEANINGS = {
     "oidc_organisation": "Whose such customers are; empty: the first organisation's",
     "oidc_callback": "Address of `/symetry/sso/callback` as browsers see it. Empty: as the request says",
     "oidc_after_sign_out": "Where browsers go once they have signed out",
+    "cells_allow": "SymetryML: private networks, addresses and names of hosts that cells of fusion projects may have",
+    "cells_max_bytes": "SymetryML: the most bytes that are taken of one cell",
+    "cells_seconds": "SymetryML: how long the cells of a fusion project are waited for",
+    "fusion_prefetch_ms": "SymetryML: within so many milliseconds a cell is asked once "
+    "(`rtlm.option.sml.fusion.prefetch.min.time.ms`)",
+    "fusion_max_age_seconds": "SymetryML: how old what stands in for a cell that does not answer may be",
     "flaas_report_days": "FLaaS: how long reports of phones are kept",
     "flaas_model_days": "FLaaS: how long models of devices are kept",
     "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty)",

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from foedus.connectors.cells.http import HttpCells
 from foedus.connectors.contents import Terms
 from foedus.connectors.found_sources import FoundSources, FoundStreams
 from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
+from foedus.core.fusion.freshness import Freshness
 from foedus.core.registry import load
 from foedus.ports import Ports
+from foedus.ports.cells import CellTerms
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.secrets import Secret, Secrets
@@ -73,6 +76,11 @@ class Settings:
     oidc_organisation: str = ""
     oidc_callback: str = ""
     oidc_after_sign_out: str = ""
+    cells_allow: tuple[str, ...] = ()
+    cells_max_bytes: int = 1 << 30
+    cells_seconds: float = 10.0
+    fusion_prefetch_ms: float = 15000.0
+    fusion_max_age_seconds: float = 86400.0
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
     ledger: str = ""
@@ -135,6 +143,11 @@ class Settings:
             raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
         if self.threads < 1:
             raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
+        if not (self.fusion_prefetch_ms >= 0 and self.fusion_max_age_seconds >= 0 and 0 < self.cells_seconds <= 300):
+            raise Invalid(
+                "FOEDUS_FUSION_PREFETCH_MS and FOEDUS_FUSION_MAX_AGE_SECONDS must be 0 or more, FOEDUS_CELLS_SECONDS "
+                "more than 0 and at most 300"
+            )
         if self.first_token and not _FIRST_TOKEN.fullmatch(self.first_token.reveal()):
             raise Invalid(
                 "FOEDUS_FIRST_TOKEN must begin with fop_ and have 40 to 256 characters: letters, digits, - and _"
@@ -247,6 +260,7 @@ def ports() -> Ports:
         streams=FoundStreams(_terms(options, scratch)),
         identities=_identities(options),
         ledger=_ledger(options),
+        cells=HttpCells(Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)),
     )
 
 
@@ -277,6 +291,12 @@ def _terms(options: Settings, scratch: Path) -> Terms:
         max_seconds=options.sources_max_seconds,
         scratch=scratch,
     )
+
+
+def _cell_terms(options: Settings) -> CellTerms:
+    """How cells of fusion projects are asked."""
+    freshness = Freshness(window_s=options.fusion_prefetch_ms / 1000, max_age_s=options.fusion_max_age_seconds)
+    return CellTerms(freshness=freshness, seconds=options.cells_seconds, max_bytes=options.cells_max_bytes)
 
 
 def database(options: Settings) -> dict[str, Any]:

@@ -49,9 +49,12 @@ class Guard:
     networks: tuple[IPNetwork, ...] = ()
     names: frozenset[str] = frozenset()
     resolve: Resolve = look_up
+    setting: str = "FOEDUS_SOURCES_ALLOW"  # in which the operator permits more
 
     @classmethod
-    def allowing(cls, allowed: Sequence[str], resolve: Resolve = look_up) -> Self:
+    def allowing(
+        cls, allowed: Sequence[str], resolve: Resolve = look_up, setting: str = "FOEDUS_SOURCES_ALLOW"
+    ) -> Self:
         """``allowed``: networks (``10.1.0.0/16``), addresses, and names of hosts. Raises Invalid."""
         networks: list[IPNetwork] = []
         names: set[str] = set()
@@ -62,7 +65,7 @@ class Guard:
                 if "/" in text or not text.isascii():
                     raise Invalid(f"{text!r} is neither a network, an address nor the name of a host") from None
                 names.add(_name(text))
-        return cls(tuple(networks), frozenset(names), resolve)
+        return cls(tuple(networks), frozenset(names), resolve, setting)
 
     def vouches_for(self, host: str) -> bool:
         """Whether the operator named this very host, so that whatever it points to is meant."""
@@ -81,7 +84,7 @@ class Guard:
         if not self.vouches_for(host) and not all(map(self._permits, found)):
             raise Private(
                 f"the host {host[:80]!r} lies in a private network; the operator of this server can permit it in "
-                "FOEDUS_SOURCES_ALLOW"
+                f"{self.setting}"
             )
         return found
 

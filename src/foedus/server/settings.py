@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "foedus.records.customers",
     "foedus.records.federation",
     "foedus.records.fleet",
+    "foedus.records.fusion",
     "foedus.records.learning",
     "foedus.records.market",
     "foedus.records.shell",

@@ -1,16 +1,14 @@
 """Files on web servers. Redirects are checked as the first address was, and never lead from https to http."""
 
-import ipaddress
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from posixpath import basename
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin
 
 import httpx
 
 from foedus.connectors.contents import Content, Terms, reading
-from foedus.connectors.internet import literal
+from foedus.connectors.web import Web, checked
 from foedus.core.errors import Invalid
 from foedus.ports.sources import Info, Listing, Reading, SourceMissing, SourceRefuses, SourceUnavailable
 
@@ -26,72 +24,33 @@ class HttpSource:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._trust = ssl.create_default_context()
+        self._web = Web(terms.guard)
 
     @contextmanager
     def read(self, info: Info) -> Iterator[Reading]:
         with translated(), ExitStack() as stack:
-            # trust_env would let a proxy out of the environment connect to what was not checked.
-            client = stack.enter_context(
-                httpx.Client(verify=self._trust, timeout=TIMEOUTS, follow_redirects=False, trust_env=False)
-            )
-            url, response = self._followed(client, stack, checked(info.get("path", "")))
+            client = stack.enter_context(self._web.client(TIMEOUTS))
+            url, response = self._followed(client, stack, checked(info.get("path", ""), "path"))
             content = Content(basename(unquote(url.path)), _bytes(response), _length(response.headers))
             with reading(content, info, self._terms) as found:
                 yield found
 
     def browse(self, info: Info) -> Listing:
-        checked(info.get("path", ""))
+        checked(info.get("path", ""), "path")
         raise Invalid("a web server does not tell which files it has; name the file in path")
 
     def _followed(self, client: httpx.Client, stack: ExitStack, url: SplitResult) -> tuple[SplitResult, httpx.Response]:
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._asked(client, stack, url)
+            response = self._web.asked(client, stack, url, {})
             if response.status_code not in _REDIRECTS:
                 _check(response)
                 return url, response
-            target = checked(urljoin(url.geturl(), response.headers.get("location", "")))
+            target = checked(urljoin(url.geturl(), response.headers.get("location", "")), "path")
             if url.scheme == "https" and target.scheme != "https":
                 raise SourceRefuses("the source leads from https to http")
             response.close()
             url = target
         raise SourceRefuses(f"the source leads elsewhere more than {MAX_REDIRECTS} times")
-
-    def _asked(self, client: httpx.Client, stack: ExitStack, url: SplitResult) -> httpx.Response:
-        host = url.hostname or ""
-        addresses = self._terms.guard.checked(host, url.port or (443 if url.scheme == "https" else 80))
-        for address in addresses[:-1]:
-            try:
-                return self._asked_at(client, stack, url, address)
-            except httpx.ConnectError:
-                continue
-        return self._asked_at(client, stack, url, addresses[-1])
-
-    def _asked_at(
-        self, client: httpx.Client, stack: ExitStack, url: SplitResult,
-        address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-    ) -> httpx.Response:  # fmt: skip
-        netloc = literal(address) if url.port is None else f"{literal(address)}:{url.port}"
-        there = url._replace(netloc=netloc, fragment="").geturl()
-        headers = {"Host": url.netloc, "Accept-Encoding": "identity", "User-Agent": "foedus"}
-        request = client.stream("GET", there, headers=headers, extensions={"sni_hostname": url.hostname})
-        return stack.enter_context(request)
-
-
-def checked(path: str) -> SplitResult:
-    """Raises Invalid for what is no address of a web server, or holds a password."""
-    try:
-        url = urlsplit(path.strip())
-        _ = url.port
-    except ValueError:
-        raise Invalid("path is no address; write https://host/file.csv") from None
-    if url.scheme not in ("http", "https") or not url.hostname or not url.netloc.isascii():
-        raise Invalid("path begins with https:// or http://, and its host is ASCII")
-    if url.username is not None or url.password is not None:
-        raise Invalid("credentials do not belong into an address")
-    if any(ord(character) <= 32 or ord(character) == 127 for character in url.geturl()):
-        raise Invalid("an address has no blanks: write %20")
-    return url
 
 
 @contextmanager

@@ -23,13 +23,15 @@ which columns came: whoever numbers attributes keeps that list), ``both.rows``, 
 
 Modules: ``schema`` (attributes, columns), ``batch`` (rows in memory), ``gather`` (rows to moments), ``moments`` and
 ``alignment`` (how they add up), ``sketch``, ``distinct``, ``summary`` (these together, of one set of rows),
-``statistics`` (the value), ``view`` (reading), ``codec``, ``wire_header`` and ``soundness`` (bytes).
+``statistics`` (the value), ``narrowing`` (keeping less), ``view`` (reading), ``codec``, ``wire_header`` and
+``soundness`` (bytes).
 docs/explanation/statistics.md has the reasons.
 """
 
 from foedus.core.statistics.batch import Batch, Codes, Column, Table
 from foedus.core.statistics.codec import MEDIA_TYPE, decode, encode
 from foedus.core.statistics.distinct import Patients
+from foedus.core.statistics.narrowing import common_plan, narrowed
 from foedus.core.statistics.schema import Attribute, Kind, Schema
 from foedus.core.statistics.sketch import Sketch
 from foedus.core.statistics.statistics import Level, Plan, Statistics, merge_all
@@ -51,7 +53,9 @@ __all__ = [
     "Statistics",
     "Table",
     "View",
+    "common_plan",
     "decode",
     "encode",
     "merge_all",
+    "narrowed",
 ]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -32,7 +32,10 @@ from foedus.services.customers.requests import (
     known_customer,
     take_once,
 )
+from foedus.services.fusion import pulling
+from foedus.services.fusion.tokens import valid_tokens
 from foedus.services.shell.authorisation import Actor, Verb
+from foedus.services.statistics.keeping import refuse_cells
 from foedus.services.statistics.projects import find_project
 
 T = TypeVar("T")
@@ -55,6 +58,7 @@ class Call:
     verb: str = ""
     address: str = ""  # the path as it was sent
     sent: bytes = b""  # the body as it was sent: ``body`` was opened if it came sealed
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
@@ -67,6 +71,21 @@ class Call:
     def project(self, verb: Verb = Verb.READ) -> StatisticsProject:
         """The project that the path names. Raises ProjectMissing."""
         return find_project(self.actor, self.customer, self.path["pid"], verb)
+
+    def current(self, verb: Verb = Verb.READ, name: str | None = None) -> StatisticsProject:
+        """The project that the path names (or ``name``), with what it has now: a fusion project asks its cells first.
+
+        Raises ProjectMissing, CellsMissing, Circle.
+        """
+        project = self.project(verb) if name is None else find_project(self.actor, self.customer, name, verb)
+        pulling.current(self.ports, project, now=self.now)
+        return project
+
+    def with_rows(self, verb: Verb = Verb.CHANGE) -> StatisticsProject:
+        """The project that the path names, if it may have rows of its own. Raises ProjectMissing, HasCells."""
+        project = self.project(verb)
+        refuse_cells(project)
+        return project
 
     def json(self) -> Any:
         """The body as JSON; None without one. Raises Invalid."""
@@ -95,27 +114,29 @@ class Call:
         raise Invalid(f"the query parameter {name} is true or false, not {text[:40]!r}")
 
 
-View = Callable[[Call], Answer]
+View = Callable[[Call], Answer | Response]
 
 
-def endpoint(view: View, *, changes: bool = False) -> Callable[[Request], Awaitable[Response]]:
-    """A route's handler. ``changes``: a request is taken once, and never again while its date is valid."""
+def endpoint(view: View, *, changes: bool = False, tokens: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """A route's handler. ``changes``: a request is taken once, and never again while its date is valid. ``tokens``: a
+    token of the project may sign, too.
+    """
 
     @wraps(view)
     async def handle(request: Request) -> Response:
         cid = str(request.path_params.get("cid", ""))
         try:
-            answer = await _answered(request, cid, view, changes=changes)
+            answer = await _answered(request, cid, partial(_viewed, view=view, changes=changes, tokens=tokens))
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as exc:  # noqa: BLE001 - all of it is answered, and what is not foreseen is logged
             answer = answer_to(exc, request.url.path, cid)
-        return response_of(answer)
+        return answer if isinstance(answer, Response) else response_of(answer)
 
     return handle
 
 
-async def _answered(request: Request, cid: str, view: View, *, changes: bool) -> Answer:
+async def _answered(request: Request, cid: str, viewed: Callable[..., Answer | Response]) -> Answer | Response:
     proof = _proof(request)
     check_headers(proof, now())
     try:
@@ -125,15 +146,18 @@ async def _answered(request: Request, cid: str, view: View, *, changes: bool) ->
         raise
     with LIMITS.holding() as held:
         body = await received(request, request.app.state.max_frame_bytes, held)
-        return await in_thread(_viewed, request, customer, proof, body, view, changes=changes)
+        return await in_thread(viewed, request, customer, proof, body)
 
 
-def _viewed(request: Request, customer: Customer, proof: Proof, body: bytes, view: View, *, changes: bool) -> Answer:
+def _viewed(
+    request: Request, customer: Customer, proof: Proof, body: bytes, *, view: View, changes: bool, tokens: bool
+) -> Answer | Response:
     moment = now()
     ports: Ports = request.app.state.ports
     message = _message(request, customer.cid, proof, body)
     try:
-        caller = authenticate(ports, customer, message, proof, now=moment)
+        also = valid_tokens(ports, customer.cid, request.path_params["pid"], moment) if tokens else ()
+        caller = authenticate(ports, customer, message, proof, now=moment, also=also)
     except Unauthenticated:
         strike(request)
         raise
@@ -142,7 +166,7 @@ def _viewed(request: Request, customer: Customer, proof: Proof, body: bytes, vie
     call = Call(
         ports, caller, dict(request.path_params), _query(message.query), _opened(caller, body, message.verb, path),
         f"{origin_of(request)}{PREFIX}{customer.cid}", request.headers.get("sym-client", "rest")[:100], moment,
-        message.verb, path, body,
+        message.verb, path, body, request.headers,
     )  # fmt: skip
     if changes:
         take_once(customer, proof, now=moment)

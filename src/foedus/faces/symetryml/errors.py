@@ -11,8 +11,10 @@ from django.db import InterfaceError, OperationalError
 
 from foedus.core import errors
 from foedus.core.errors import PlatformError
+from foedus.core.fusion.parcel import Circle
 from foedus.faces.symetryml.envelope import Answer
 from foedus.services.customers.requests import BadSignature
+from foedus.services.fusion.errors import CellsMissing
 from foedus.services.statistics import errors as statistics
 
 log = structlog.get_logger()
@@ -49,6 +51,8 @@ STATUS: Mapping[type[PlatformError], HTTPStatus] = {
     NoSuchAddress: HTTPStatus.NOT_FOUND,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     statistics.ModelMissing: HTTPStatus.INTERNAL_SERVER_ERROR,
+    CellsMissing: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Circle: HTTPStatus.LOOP_DETECTED,
 }
 _TEXTS: Mapping[type[PlatformError], Callable[[Mapping[str, Any], str], str]] = {
     statistics.ProjectMissing: lambda about, cid: (

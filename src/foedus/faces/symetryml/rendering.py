@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from foedus.records.statistics.models import StatisticsJob
+from foedus.services.fusion.describing import CellDescription, FusionDescription
 from foedus.services.statistics.reading import ProjectDescription
 
 _State = StatisticsJob.State
@@ -42,6 +43,21 @@ def project_info(about: ProjectDescription) -> dict[str, Any]:
         "streams": list(about.streams),
         "count": about.rows,
     }
+
+
+def cell_info(cell: CellDescription) -> dict[str, Any]:
+    """A FusionCellInfo without its secret, and how the cell does."""
+    return {
+        "host": cell.url, "cid": cell.customer, "pid": cell.project, "status": cell.error or "OK", "rows": cell.rows,
+        "age": cell.age_s,
+    }  # fmt: skip
+
+
+def fusion_params(about: FusionDescription) -> dict[str, str]:
+    """How much of the cells is in an answer, and how old it is."""
+    answering = sum(1 for cell in about.cells if not cell.error and cell.age_s is not None)
+    oldest = "" if about.oldest_s is None else f"{about.oldest_s:.3f}"
+    return {"fusion_cells": str(len(about.cells)), "fusion_cells_answering": str(answering), "fusion_age_s": oldest}
 
 
 def job_info(row: StatisticsJob) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from foedus.faces.symetryml.sockets import talk
 from foedus.faces.symetryml.views import (
     encoders,
     exploring,
+    fusion,
     jobs,
     learning,
     models,
@@ -32,8 +33,8 @@ _GET, _POST, _PUT, _DELETE = ("GET",), ("POST",), ("PUT",), ("DELETE",)
 _EITHER = ("GET", "POST")  # clients change things by GET; whoever can, uses POST
 
 
-def _route(path: str, methods: Sequence[str], view: View, *, changes: bool = False) -> Route:
-    return Route(path, endpoint(view, changes=changes), methods=list(methods))
+def _route(path: str, methods: Sequence[str], view: View, *, changes: bool = False, tokens: bool = False) -> Route:
+    return Route(path, endpoint(view, changes=changes, tokens=tokens), methods=list(methods))
 
 
 async def nowhere(request: Request) -> Response:
@@ -48,6 +49,13 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_BASE}/projects", _POST, projects.create, changes=True),
     _route(f"{_BASE}/projects/list", _GET, projects.list_names),
     _route(f"{_BASE}/projects/info", _GET, projects.infos),
+    _route(f"{_BASE}/projects/fusion/create", _POST, fusion.create, changes=True),
+    _route(f"{_BASE}/projects/fusion/{{pid}}/cellsStatus", _POST, fusion.cells_status),
+    _route(f"{_BASE}/projects/fusion/{{pid}}/updateCellsInfo", _POST, fusion.update_cells, changes=True),
+    _route(f"{_PROJECT}/statistics", _GET, fusion.statistics, tokens=True),
+    _route(f"{_PROJECT}/cellTokens", _GET, fusion.list_tokens),
+    _route(f"{_PROJECT}/cellTokens", _POST, fusion.make_token, changes=True),
+    _route(f"{_PROJECT}/cellTokens/{{kid}}", _DELETE, fusion.revoke_token, changes=True),
     _route(f"{_PROJECT}/info", _GET, projects.info),
     _route(_PROJECT, _DELETE, projects.delete, changes=True),
     _route(f"{_PROJECT}/rename", _EITHER, projects.rename, changes=True),

@@ -1,7 +1,7 @@
 """WebSockets: one text message a call, ``<n>,<headerJSON><payload>``, answered by the envelope that REST gives."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeGuard
@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid, Unauthenticated
 from foedus.core.symetryml.signing import SocketMessage
-from foedus.faces.symetryml.calls import PREFIX, Call, View, in_thread, now
+from foedus.faces.symetryml.calls import PREFIX, Call, in_thread, now
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import BodyTooLarge, answer_to
 from foedus.faces.symetryml.limits import LIMITS
@@ -23,7 +23,7 @@ IDLE_S = 600.0  # between two messages
 MAX_HEADER = 8192
 _WEB_SCHEMES = {"ws": "http", "wss": "https"}
 # What is called, the names of its extra keys, and whether it changes anything.
-_CALLS: Mapping[str, tuple[View, tuple[str, ...], bool]] = {
+_CALLS: Mapping[str, tuple[Callable[[Call], Answer], tuple[str, ...], bool]] = {
     "learn": (learning.learn, ("pid",), True),
     "forget": (learning.forget, ("pid",), True),
     "predict": (models.predict, ("pid", "model"), False),

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -84,14 +85,15 @@ def known_customer(cid: str, proof: Proof) -> Customer:
 
 
 def authenticate(
-    ports: Ports, customer: Customer, message: Message | SocketMessage, proof: Proof, *, now: datetime
-) -> Caller:
-    """Raises Md5Differs, BadSignature."""
+    ports: Ports, customer: Customer, message: Message | SocketMessage, proof: Proof, *, now: datetime,
+    also: Sequence[Key] = (),
+) -> Caller:  # fmt: skip
+    """Raises Md5Differs, BadSignature. ``also``: keys that may sign besides the customer's own."""
     body = message.payload if isinstance(message, SocketMessage) else message.body
     if proof.md5 and not hmac.compare_digest(proof.md5.strip().encode(), content_md5(body).encode()):
         raise Md5Differs
     signature = (proof.signature or "")[:_MAX_HEADER_CHARACTERS]
-    found = keys.valid(ports, customer, customer.keys.all(), now)
+    found = [*keys.valid(ports, customer, customer.keys.all(), now), *also]
     signing = [key for key in found if is_signed(message, key.secret.reveal(), signature)]
     if not signing:
         context = {}

@@ -35,6 +35,10 @@ class NotSupported(Invalid):
     """This server does not do that."""
 
 
+class HasCells(NotSupported):
+    """A fusion project has no rows of its own: learn, forget, merge and attach sources in its cells."""
+
+
 class UnknownSource(NotFound):
     """There is no such data source."""
 

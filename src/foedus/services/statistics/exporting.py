@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +13,13 @@ from foedus.core.codecs import strict_json
 from foedus.core.companions import decode as decode_beside
 from foedus.core.companions import encode as encode_beside
 from foedus.core.errors import Invalid
+from foedus.core.fusion.parcel import checked_columns
 from foedus.core.statistics import Statistics, decode, encode
-from foedus.core.symetryml.frames import Letter
 from foedus.ports import Ports
 from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell.authorisation import Actor
-from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
+from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept, refuse_cells
 from foedus.services.statistics.plans import declared_of, fields_of
 from foedus.services.statistics.projects import CreateProject, create_project
 
@@ -27,8 +27,18 @@ _FORMAT = "foedus statistics project 1"
 MAX_BYTES = 256 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Export:
+    """``about``: what else it says of the project."""
+
+    about: dict[str, Any]
+    columns: Columns
+    value: Statistics
+
+
 def export_project(ports: Ports, project: StatisticsProject) -> str:
-    """Base64 of JSON."""
+    """Base64 of JSON. Raises HasCells."""
+    refuse_cells(project)
     kept = KEEPER.read(ports, project)
     about = {
         "format": _FORMAT, "kind": project.kind, "params": project.params, "columns": kept.columns,
@@ -42,9 +52,8 @@ def import_project(
     ports: Ports, actor: Actor, customer: Customer, name: str, text: bytes, *, persisted: bool, now: datetime
 ) -> None:
     """A new project out of what ``export_project`` gave. Raises Invalid, ProjectTaken."""
-    about = _read(text)
-    value = _statistics(about)
-    columns = _columns(about.get("columns"), value)
+    export = read_export(text)
+    about, columns, value = export.about, export.columns, export.value
     params = {str(key): str(each) for key, each in dict(about.get("params") or {}).items()}
     with transaction.atomic():
         command = CreateProject(name=name, kind=str(about.get("kind", "")), params=params, persisted=persisted)
@@ -58,6 +67,13 @@ def import_project(
             return replace(kept, value=value, columns=columns, beside=beside)
 
         KEEPER.change(ports, row, Change(imported), now=now)
+
+
+def read_export(text: bytes) -> Export:
+    """Raises Invalid."""
+    about = _read(text)
+    value = _statistics(about)
+    return Export(about, checked_columns(about.get("columns"), value), value)
 
 
 def _read(text: bytes) -> dict[str, Any]:
@@ -81,15 +97,3 @@ def _data(text: Any) -> bytes:
         return base64.b64decode(str(text), validate=True)
     except (binascii.Error, ValueError):
         raise Invalid("the export's statistics are damaged") from None
-
-
-def _columns(value: Any, statistics: Statistics) -> Columns:
-    """Raises Invalid unless every column of the statistics has its place."""
-    try:
-        columns = tuple((str(name), Letter(letter).value) for name, letter in value)
-    except (TypeError, ValueError):
-        raise Invalid("the export's columns are damaged") from None
-    names = [name for name, _ in columns]
-    if len(set(names)) < len(names) or not set(statistics.columns) <= set(names):
-        raise Invalid("the export's columns are not those of its statistics")
-    return columns

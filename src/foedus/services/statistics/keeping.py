@@ -25,12 +25,13 @@ from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
-from foedus.services.statistics.errors import Frozen, ProjectMissing
+from foedus.services.statistics.errors import Frozen, HasCells, ProjectMissing
 from foedus.services.statistics.plans import declared_of, plan_of
 
 INLINE_BYTES = 1 << 20  # larger statistics go to the blob store
 CACHE_BYTES = 512 << 20
 _PATIENT_ATTEMPTS = 3  # then the project is locked first
+FUSION = "fusion"  # the kind of projects whose statistics are merged of cells
 Columns = tuple[tuple[str, str], ...]
 
 
@@ -56,11 +57,13 @@ class Change:
     """``apply`` makes what is kept next, or raises; it may run several times.
 
     ``also`` writes what belongs to the change, in its transaction. A change that has one is committed by itself.
+    ``of_cells``: it is one that a fusion project takes; it takes no other.
     """
 
     apply: Callable[[Kept], Kept]
     also: Callable[[], None] | None = None
     when_frozen: bool = False
+    of_cells: bool = False
 
 
 @dataclass(slots=True)
@@ -105,8 +108,10 @@ class Keeper:
     def change(self, ports: Ports, project: StatisticsProject, change: Change, *, now: datetime) -> None:
         """Commit a change: durable when this returns, and not done at all when it raises.
 
-        Raises what ``change`` raises, Frozen, ProjectMissing.
+        Raises what ``change`` raises, Frozen, HasCells, ProjectMissing.
         """
+        if not change.of_cells:
+            refuse_cells(project)
         pending = _Pending(change)
         with self._slot(project.key) as slot:
             with self._guard:
@@ -261,6 +266,12 @@ def _get(ports: Ports, blob: str, data: Any) -> bytes:
 def _discard(ports: Ports, blobs: list[str]) -> None:
     for blob in filter(None, blobs):
         ports.blobs.delete(blob)
+
+
+def refuse_cells(project: StatisticsProject) -> None:
+    """Raises HasCells for a fusion project, which takes no rows."""
+    if project.kind == FUSION:
+        raise HasCells
 
 
 def _sweep(ports: Ports, key: str, version: int) -> None:

@@ -21,7 +21,7 @@ from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.statistics.errors import NotSupported, ProjectMissing, ProjectTaken
 from foedus.services.statistics.harvests import Harvest, adding
-from foedus.services.statistics.keeping import KEEPER, Change, Kept
+from foedus.services.statistics.keeping import FUSION, KEEPER, Change, Kept
 from foedus.services.statistics.plans import MERGED, SEQUENCE, declared_of, fields_of, plan_of
 
 KINDS = {
@@ -186,6 +186,8 @@ def _kind(text: str) -> str:
             f"projects of type {text.strip().lower()} need a CUDA device, and this server computes on none; statistics "
             "are the same on a CPU: make the project with type=cpu"
         )
+    if text.strip().lower() == FUSION:
+        raise Invalid("a fusion project is made with its cells: POST projects/fusion/create")
     if kind is None:
         raise NotSupported(
             f"there are no projects of type {text[:40]!r} here; there are {', '.join(filter(None, KINDS))}"

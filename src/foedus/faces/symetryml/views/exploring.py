@@ -13,14 +13,13 @@ from foedus.faces.symetryml.views.jobs import accepted
 from foedus.faces.symetryml.views.results import explored
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics import exploring, reading
-from foedus.services.statistics.projects import find_project
 
 EMBEDDED_WINDOW = "rolling_window_embedded_project"  # the latest rows of the first project itself
 _SIDES = ("driftPreferenceProjectName", "driftAnalysisProjectName")
 
 
 def explore(call: Call) -> Answer:
-    project, metric = call.project(), call.word("metric")
+    project, metric = call.current(), call.word("metric")
     queries = _queries(call, project)
     if call.flag("async"):
         return accepted(call, "explore", project, {"metric": metric, **_payload(queries)})
@@ -35,20 +34,20 @@ def data_drift(call: Call) -> Answer:
     body = call.json()
     options = flat_map(body.get("extraParameters") if isinstance(body, dict) else None)
     names = [_option(options, name) for name in _SIDES]
-    reference = find_project(call.actor, call.customer, names[0])
-    later = None if names[1] == EMBEDDED_WINDOW else find_project(call.actor, call.customer, names[1])
+    reference = call.current(name=names[0])
+    later = None if names[1] == EMBEDDED_WINDOW else call.current(name=names[1])
     query = query_of(body, reading.describe(call.ports, reference).columns)
     metric = options.get("driftMetric") or "marginal_non_stat"
     return Answer({"KSVDMap": {"values": [exploring.drifted(call.ports, reference, later, metric, query)]}})
 
 
 def vif(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     return accepted(call, "vif", project, _payload(_queries(call, project)))
 
 
 def pca(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     try:
         explained = float(call.query.get("explainedCovariance") or 1)
     except ValueError:
@@ -57,23 +56,23 @@ def pca(call: Call) -> Answer:
 
 
 def svd(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     return accepted(call, "svd", project, _payload(_queries(call, project)))
 
 
 def svd_selection(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     return accepted(call, "svdfs", project, _payload(_queries(call, project)))
 
 
 def density(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     found = exploring.density_list(call.ports, project, _queries(call, project))
     return Answer({"densityList": {"values": found}})
 
 
 def conditional_density(call: Call) -> Answer:
-    project = call.project()
+    project = call.current()
     found = exploring.conditional_density_list(call.ports, project, _queries(call, project))
     return Answer({"densityList": {"values": found}})
 

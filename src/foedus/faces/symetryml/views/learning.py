@@ -4,12 +4,11 @@ from foedus.core.errors import Invalid
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.views.jobs import accepted
-from foedus.services.shell.authorisation import Verb
 from foedus.services.statistics import learning
 
 
 def learn(call: Call) -> Answer:
-    project, frame = call.project(Verb.CHANGE), call.json()
+    project, frame = call.with_rows(), call.json()
     if call.flag("async"):
         return accepted(call, "learn", project, {"client": call.client}, body=_frame(frame))
     learning.learn(call.ports, call.actor, project, frame, client=call.client, now=call.now)
@@ -17,7 +16,7 @@ def learn(call: Call) -> Answer:
 
 
 def forget(call: Call) -> Answer:
-    project, frame = call.project(Verb.CHANGE), call.json()
+    project, frame = call.with_rows(), call.json()
     if call.flag("async"):
         return accepted(call, "forget", project, {"client": call.client}, body=_frame(frame))
     learning.forget(call.ports, call.actor, project, frame, client=call.client, now=call.now)

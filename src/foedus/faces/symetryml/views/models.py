@@ -20,7 +20,7 @@ _TRIED = (("min", 2), ("max", 10))
 
 
 def build(call: Call) -> Answer:
-    project = call.project(Verb.CHANGE)
+    project = call.current(Verb.CHANGE)
     name, algorithm = call.word("modelid"), check_algorithm(call.word("algo"))
     check_name(name)
     query = query_of(call.json(), reading.describe(call.ports, project).columns)
@@ -92,7 +92,7 @@ def predict(call: Call) -> Answer:
 
 def learn_and_predict(call: Call) -> Answer:
     """Predict rows and learn them; in the other order by ``predictBeforeLearn=false``."""
-    project, name = call.project(Verb.CHANGE), call.path["model"]
+    project, name = call.with_rows(), call.path["model"]
     modelling.find_model(project, name)
     before = call.flag("predictBeforeLearn", default=True)
     values = _predicted(call) if before else {}

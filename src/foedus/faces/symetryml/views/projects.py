@@ -1,13 +1,16 @@
 """Projects: made, listed, described, renamed, kept, merged and removed."""
 
+from contextlib import suppress
 from http import HTTPStatus
 
+from foedus.core.fusion.parcel import Circle
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.parsing import flat_map
-from foedus.faces.symetryml.rendering import project_info
 from foedus.faces.symetryml.views.jobs import accepted
-from foedus.faces.symetryml.views.results import project_infos
+from foedus.faces.symetryml.views.results import info_of, project_infos
+from foedus.services.fusion import pulling
+from foedus.services.fusion.errors import CellsMissing
 from foedus.services.shell.authorisation import Verb
 from foedus.services.statistics import encoding, exporting, projects, reading
 from foedus.services.statistics.errors import ProjectMissing
@@ -29,7 +32,10 @@ def list_names(call: Call) -> Answer:
 
 
 def info(call: Call) -> Answer:
-    return Answer({"smlInfo": project_info(reading.describe(call.ports, call.project()))})
+    project = call.project()
+    with suppress(CellsMissing, Circle):  # it says itself what is wrong
+        pulling.current(call.ports, project, now=call.now)
+    return Answer({"smlInfo": info_of(call, project)})
 
 
 def infos(call: Call) -> Answer:
@@ -76,6 +82,8 @@ def unload(call: Call) -> Answer:
 
 def merge(call: Call) -> Answer:
     other = call.word("otherProjectName")
+    call.with_rows()
+    call.current(name=other)
     projects.merge_projects(call.ports, call.actor, call.customer, call.path["pid"], other, now=call.now)
     return Answer()
 
@@ -87,7 +95,7 @@ def enable_histogram(call: Call) -> Answer:
 
 
 def assign_encoder(call: Call) -> Answer:
-    encoding.assign_encoder(call.project(Verb.CHANGE), call.word("encoderName", "encodername"), now=call.now)
+    encoding.assign_encoder(call.with_rows(), call.word("encoderName", "encodername"), now=call.now)
     return Answer()
 
 
@@ -103,4 +111,4 @@ def import_(call: Call) -> Answer:
 
 
 def learn_totals(call: Call) -> Answer:
-    return Answer({"stringList": {"values": reading.learn_totals(call.ports, call.project())}})
+    return Answer({"stringList": {"values": reading.learn_totals(call.ports, call.with_rows(Verb.READ))}})

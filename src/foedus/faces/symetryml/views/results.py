@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from foedus.faces.symetryml.calls import Call
-from foedus.faces.symetryml.rendering import project_info
-from foedus.records.statistics.models import StatisticsJob
+from foedus.faces.symetryml.rendering import cell_info, fusion_params, project_info
+from foedus.records.statistics.models import StatisticsJob, StatisticsProject
+from foedus.services.fusion.describing import describe_fusion
 from foedus.services.statistics import reading
+from foedus.services.statistics.keeping import FUSION
 from foedus.services.statistics.projects import list_projects
 
 Result = dict[str, Any]
@@ -18,15 +20,25 @@ def values_of(call: Call, row: StatisticsJob) -> Result:
     return _RENDERED.get(row.kind, _project_of)(call, row, json.loads(row.result))
 
 
+def info_of(call: Call, project: StatisticsProject) -> Result:
+    """A ProjectInfo; of a fusion project also its cells, which its customer alone reads."""
+    info = project_info(reading.describe(call.ports, project))
+    if project.kind == FUSION:
+        about = describe_fusion(call.ports, project, now=call.now)
+        info["params"] |= {"fusion_fetch_error": about.error, **fusion_params(about)}
+        info["fusionCellInfo"] = call.sealed({"values": [cell_info(each) for each in about.cells]})
+    return info
+
+
 def project_infos(call: Call) -> Result:
     """All projects of the customer."""
     rows = list_projects(call.customer)
-    return {"smlInfoList": {"values": [project_info(reading.describe(call.ports, each)) for each in rows]}}
+    return {"smlInfoList": {"values": [info_of(call, each) for each in rows]}}
 
 
 def _project_of(call: Call, row: StatisticsJob, result: Result) -> Result:  # noqa: ARG001 - there is nothing else
     """What has become of the project by learning, forgetting or building."""
-    return {"smlInfo": project_info(reading.describe(call.ports, row.project))} if row.project else {}
+    return {"smlInfo": info_of(call, row.project)} if row.project else {}
 
 
 def explored(call: Call, row: StatisticsJob | None, result: Result) -> Result:
@@ -34,7 +46,7 @@ def explored(call: Call, row: StatisticsJob | None, result: Result) -> Result:
     project = row.project if row is not None else call.project()
     values: Result = {"KSVDMap": {"values": result["answers"]}}
     if project is not None and call.flag("returnProjectInfo", default=True):
-        values["smlInfo"] = project_info(reading.describe(call.ports, project))
+        values["smlInfo"] = info_of(call, project)
     return values
 
 

@@ -27,7 +27,7 @@ def auto_select(call: Call) -> Answer:
 
 def reduce(call: Call) -> Answer:
     """A model without the inputs that explain next to nothing."""
-    project = call.project(Verb.CHANGE)
+    project = call.current(Verb.CHANGE)
     if call.query.get("heuristic", "default") != "default":
         raise Invalid("the one heuristic is 'default'")
     asked = {
@@ -42,7 +42,7 @@ def reduce(call: Call) -> Answer:
 
 def _promised(call: Call, kind: str, more: dict[str, Any]) -> Answer:
     """With a data source the body is an MLContext, without one it also holds the rows that judge."""
-    project, body, source = call.project(Verb.CHANGE), call.json(), call.path.get("ds", "")
+    project, body, source = call.current(Verb.CHANGE), call.json(), call.path.get("ds", "")
     name, columns = _name(call), reading.describe(call.ports, project).columns
     if source:
         query, rows = query_of(body, columns), None

@@ -70,12 +70,12 @@ def browse(call: Call) -> Answer:
 
 
 def attach(call: Call) -> Answer:
-    sources.attach_source(call.project(Verb.CHANGE), call.path["ds"])
+    sources.attach_source(call.with_rows(), call.path["ds"])
     return Answer()
 
 
 def detach(call: Call) -> Answer:
-    sources.detach_source(call.project(Verb.CHANGE), call.path["ds"])
+    sources.detach_source(call.with_rows(), call.path["ds"])
     return Answer()
 
 
@@ -93,7 +93,7 @@ def log(call: Call) -> Answer:
             "source": use.source, "type": use.source_kind, "kind": use.kind, "status": use.status,
             "rows": str(use.rows), "skipped": str(use.skipped), "error": use.error, "date": use.at.isoformat(),
         }
-        for use in sources.uses(call.project())
+        for use in sources.uses(call.with_rows(Verb.READ))
     ]  # fmt: skip
     return Answer({"stringList": {"values": values}})
 
@@ -127,7 +127,7 @@ def letters_of(value: Any) -> dict[str, str]:
 
 
 def _promised(call: Call, kind: str) -> Answer:
-    project, body = call.project(Verb.CHANGE), call.json()
+    project, body = call.with_rows(), call.json()
     row = sources.find_source(call.customer, call.path["ds"])
     payload = {
         "source": row.name, "client": call.client, "letters": letters_of(body),

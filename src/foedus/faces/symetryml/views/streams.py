@@ -10,7 +10,7 @@ from foedus.services.statistics import streams
 
 
 def create(call: Call) -> Answer:
-    project, place = call.project(Verb.CHANGE), place_of(call.secret())
+    project, place = call.with_rows(), place_of(call.secret())
     streams.create_stream(call.ports, project, place, from_beginning=call.flag("fromBeginning"), now=call.now)
     return Answer(status=HTTPStatus.CREATED, text=f"Stream Created with id:{place.name}")
 

@@ -1,0 +1,1 @@
+"""Fusion projects: statistics that are merged of cells when somebody asks."""

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class FusionConfig(AppConfig):
+    name = "foedus.records.fusion"
+    label = "fusion"
