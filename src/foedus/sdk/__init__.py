@@ -40,6 +40,7 @@ from foedus.sdk.answers import (
     Round,
     Score,
 )
+from foedus.sdk.built import BuiltModel
 from foedus.sdk.fma.client import FmaClient, Pulled
 from foedus.sdk.fma.developer import FmaDeveloper
 from foedus.sdk.fma.weights import schema_of
@@ -57,6 +58,7 @@ __all__ = [
     "Arrays",
     "Artifact",
     "BadAnswer",
+    "BuiltModel",
     "Checkpoint",
     "Conflict",
     "Context",

@@ -19,12 +19,17 @@ def batch_of(rows: Any, kinds: Kinds) -> Batch:
 
     ``None``, NaN and blanks are missing. Raises Invalid naming the column.
     """
-    columns = dict(_columns(rows))
+    columns = columns_of(rows)
     unknown = [name for name in kinds if name not in columns]
     if unknown:
         raise Invalid(f"there is no column {unknown[0]!r}; there are {', '.join(map(str, columns))[:200]}")
     parts = [_part(name, values, _kind(name, kinds)) for name, values in columns.items() if kinds.get(name) != IGNORED]
     return Batch(parts)
+
+
+def columns_of(rows: Any) -> dict[str, NDArray[Any]]:
+    """The columns of a table by name. Raises Invalid for what is no table."""
+    return dict(_columns(rows))
 
 
 def _columns(rows: Any) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -23,6 +23,7 @@ from foedus.faces.native.views import (
     sampling,
     service,
     statistics,
+    statistics_models,
 )
 
 VERSION = "1"
@@ -42,7 +43,18 @@ class NativeAPI(NinjaAPI):
 
 def build() -> NativeAPI:
     """The API with all of its routers."""
-    routers = (service, accounts, projects, sampling, participants, contributions, checkpoints, customers, statistics)
+    routers = (
+        service,
+        accounts,
+        projects,
+        sampling,
+        participants,
+        contributions,
+        checkpoints,
+        customers,
+        statistics,
+        statistics_models,
+    )
     api = NativeAPI(
         title="foedus",
         version=VERSION,

@@ -38,7 +38,7 @@ class Built:
     algorithm: str
     model: Any
     task: Task
-    options: Mapping[str, str]
+    options: Mapping[str, Any]
     version: int
     seconds: float
 
@@ -53,7 +53,13 @@ def check_algorithm(algorithm: str) -> str:
 
 def fit(ports: Ports, project: StatisticsProject, algorithm: str, task: Task, options: Mapping[str, str]) -> Built:
     """A model of the statistics, or of what is kept beside them, as they are now. Raises Invalid, NotFound."""
-    recipe = recipe_of(algorithm, options)
+    return fit_recipe(ports, project, algorithm, recipe_of(algorithm, options), task, options)
+
+
+def fit_recipe(
+    ports: Ports, project: StatisticsProject, algorithm: str, recipe: Any, task: Task, options: Mapping[str, Any]
+) -> Built:
+    """As ``fit``, by a recipe that is there already."""
     kept = ANSWERS.read(ports, project)
     began = time.perf_counter()
     if algorithm in registry.names(SUMMARIES):
@@ -64,9 +70,18 @@ def fit(ports: Ports, project: StatisticsProject, algorithm: str, task: Task, op
 
 
 def recipe_of(algorithm: str, options: Mapping[str, str]) -> Any:
-    """Raises Invalid."""
-    group = SUMMARIES if check_algorithm(algorithm) in registry.names(SUMMARIES) else GROUP
+    """By options as texts, those of other recipes left out. Raises Invalid."""
+    group = _group(algorithm)
     return registry.build(group, algorithm, recipe_options(registry.load(group, algorithm), options))
+
+
+def strict_recipe(algorithm: str, options: Mapping[str, Any]) -> Any:
+    """By options of the recipe's own names and types. Raises Invalid for any other."""
+    return registry.build(_group(algorithm), algorithm, options)
+
+
+def _group(algorithm: str) -> str:
+    return SUMMARIES if check_algorithm(algorithm) in registry.names(SUMMARIES) else GROUP
 
 
 def summary_of(project: StatisticsProject, kept: Kept, name: str, task: Task) -> Any:
@@ -169,6 +184,8 @@ def recipe_options(recipe: type, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _typed(name: str, text: Any, field: Field[Any]) -> Any:
+    if not isinstance(text, str):  # of a model that was built with types
+        return text
     example = None if field.default is MISSING else field.default
     try:
         match example:

@@ -1,9 +1,12 @@
 """Statistics projects and what is handed in to them."""
 
+import json
 from datetime import datetime
+from math import isfinite
 from typing import Any, Self
 
 from foedus.faces.native.answers.base import Out
+from foedus.records.statistics.models import StatisticsModel
 from foedus.services.statistics.reading import ProjectDescription
 
 
@@ -47,6 +50,51 @@ class StatisticsProjectOut(Out):
                 for index, (name, letter) in enumerate(about.columns)
             ],
         )  # fmt: skip
+
+
+class AnswerOut(Out):
+    metric: str
+    answer: dict[str, Any]
+
+
+class PredictionOut(Out):
+    """What a model says, by the name of its output, a value for each row."""
+
+    columns: dict[str, list[Any]]
+
+
+class StatisticsModelOut(Out):
+    name: str
+    algorithm: str
+    inputs: list[str]
+    targets: list[str]
+    options: dict[str, Any]
+    version: int
+    build_s: float
+    created_at: datetime
+    fitted: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, value: Any, *, numbers: bool = True) -> Self:
+        """``version`` is that of the statistics it was built from, ``fitted`` all its numbers if they are wanted."""
+        row: StatisticsModel = value
+        return cls(
+            name=row.name, algorithm=row.algorithm, inputs=row.inputs, targets=row.targets, options=row.options,
+            version=row.version, build_s=row.build_s, created_at=row.created_at,
+            fitted=json.loads(row.fitted)["model"] if numbers else None,
+        )  # fmt: skip
+
+
+def finite(value: Any) -> Any:
+    """With null instead of numbers that JSON does not have."""
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case dict():
+            return {name: finite(item) for name, item in value.items()}
+        case list():
+            return [finite(item) for item in value]
+    return value
 
 
 class ContributionOut(Out):
