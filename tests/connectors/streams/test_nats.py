@@ -1,10 +1,18 @@
 """Subjects of a real NATS server with JetStream."""
 
 import asyncio
+import os
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from uuid import uuid4
 
 import nats
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from nats.js.errors import NotFoundError
 from tests.contracts.streams import StreamContract, taken
 from tests.servers.nats import NatsMissingError, nats_server
@@ -111,3 +119,63 @@ def test_what_is_incomplete_or_odd_is_refused(info):
 
     with pytest.raises((Invalid, SourceUnavailable)):
         NatsStream(Terms(guard)).latest(info)
+
+
+def configured(tmp_path, text):
+    file = tmp_path / "nats.conf"
+    file.write_text(text)
+    try:
+        return nats_server(tmp_path / "nats", "-c", str(file))
+    except NatsMissingError as exc:
+        pytest.skip(str(exc))
+
+
+def nkey():
+    """The seed of a user, and its public key."""
+    import nkeys
+
+    pair = nkeys.from_seed(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    return pair.seed.decode(), pair.public_key.decode()
+
+
+def test_people_also_sign_in_by_nkey(stream, tmp_path):
+    seed, public = nkey()
+    with configured(tmp_path, f"authorization {{ users: [ {{ nkey: {public} }} ] }}") as server:
+        info = {"nats_hosts": server.url, "nats.subject": "visits"}
+
+        assert stream.latest({**info, "nats_sec_nkey_seed": seed}).endswith("/0")
+        with pytest.raises(SourceRefuses) as caught:
+            stream.latest({**info, "nats_sec_nkey_seed": nkey()[0]})
+        assert "SU" not in str(caught.value)
+        with pytest.raises(Invalid, match="nkey_seed"):
+            stream.latest({**info, "nats_sec_nkey_seed": "SUnothing"})
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Of 127.0.0.1, by an authority of its own; its files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1),
+                                now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    files = tmp_path / "broker.crt", tmp_path / "broker.key"
+    files[0].write_bytes(made.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def test_a_connection_is_sealed_and_its_certificate_checked(stream, tmp_path, certificate, monkeypatch):
+    text = 'tls {{ cert_file: "{}", key_file: "{}" }}'.format(*certificate)
+    with configured(tmp_path, text) as server:
+        info = {"nats_hosts": server.url.replace("nats:", "tls:"), "nats.subject": "visits"}
+
+        with pytest.raises(SourceUnavailable, match="Cert"):
+            stream.latest(info)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        assert stream.latest(info).endswith("/0")

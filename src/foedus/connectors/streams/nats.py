@@ -8,14 +8,15 @@ import asyncio
 import hashlib
 import re
 import ssl
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Self, TypeVar
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from foedus.connectors.addresses import driver_of
 from foedus.connectors.contents import Terms
 from foedus.connectors.internet import literal
+from foedus.connectors.loops import Loop
 from foedus.core.errors import Invalid
 from foedus.ports.sources import Info, Listing, SourceRefuses, SourceUnavailable
 from foedus.ports.streams import BEGINNING, Follower, Message
@@ -26,19 +27,21 @@ with driver_of("nats"):
     from nats.js import api
     from nats.js.errors import APIError, NotFoundError
 
-T = TypeVar("T")
 DEFAULT_PORT = 4222
 CALL_TIMEOUT_S = 10.0
+CLOSE_S = 1.0
 MAX_HOSTS = 16
 MAX_BYTES = 1 << 30  # of a stream that is made here
 MAX_SUBJECTS = 1000
 FIRST, MOST, AT_ONCE_BYTES = 50, 500, 16 << 20  # messages that are asked for, by how large the last ones were
+_SEED = re.compile(r"SU[A-Z2-7]{56}")
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 
 
 class NatsStream:
-    """``info``: ``nats_hosts``, ``nats.subject``; ``nats_sec_user`` and ``nats_sec_password``, or ``nats_sec_token``;
-    ``nats_req_timeout`` (seconds), ``nats_stream_max_memory`` (bytes of a stream that is made where there is none).
+    """``info``: ``nats_hosts``, ``nats.subject``; ``nats_sec_user`` and ``nats_sec_password``, ``nats_sec_token`` or
+    ``nats_sec_nkey_seed``; ``nats_req_timeout`` (seconds), ``nats_stream_max_memory`` (bytes of a stream that is made
+    where there is none).
     """
 
     def __init__(self, terms: Terms) -> None:
@@ -69,15 +72,15 @@ class NatsStream:
         return Listing("", files=tuple(subjects[:MAX_SUBJECTS]))
 
     @contextmanager
-    def _connected(self, info: Info) -> Iterator[tuple["_Loop", Client]]:
-        with _Loop(_seconds(info)) as loop:
+    def _connected(self, info: Info) -> Iterator[tuple[Loop, Client]]:
+        with Loop(_seconds(info), translated) as loop:
             client = self._client(loop, info)
             try:
                 yield loop, client
             finally:
                 _close(loop, client)
 
-    def _client(self, loop: "_Loop", info: Info) -> Client:
+    def _client(self, loop: Loop, info: Info) -> Client:
         refused: Exception | None = None
         for url in _hosts(info):
             host, port = url.hostname or "", url.port or DEFAULT_PORT
@@ -94,38 +97,15 @@ class NatsStream:
         raise refused or Invalid("nats_hosts names no host")
 
 
-class _Loop:
-    """An event loop that runs while something is called, and no longer."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._runner = asyncio.Runner()
-        self._timeout_s = timeout_s
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._runner.close()  # ends what is still under way
-
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        with translated():
-            return self._runner.run(_within(self._timeout_s, coroutine))
-
-
-def _close(loop: _Loop, client: Client) -> None:
+def _close(loop: Loop, client: Client) -> None:
     """Also a client that never was connected, or no longer is: it may hold a socket."""
     with suppress(SourceUnavailable, SourceRefuses):
-        loop.call(client.close())
+        loop.call(asyncio.wait_for(client.close(), CLOSE_S))  # it would wait for who never greeted
     loop.call(asyncio.sleep(0.01))  # what was closed goes in the next turn of the loop
 
 
-async def _within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
-    async with asyncio.timeout(seconds):
-        return await coroutine
-
-
 class _Follower:
-    def __init__(self, loop: _Loop, client: Client, inbox: Any, made: str) -> None:
+    def __init__(self, loop: Loop, client: Client, inbox: Any, made: str) -> None:
         self._loop, self._client, self._inbox, self._made = loop, client, inbox, made
         self._expected = 1
         self._ask = FIRST
@@ -181,7 +161,11 @@ def _options(info: Info, url: SplitResult, host: str) -> dict[str, Any]:
         "name": "foedus", "connect_timeout": 5, "allow_reconnect": False, "error_cb": _quiet,
         "tls": ssl.create_default_context(), "tls_hostname": host,
     }  # fmt: skip
-    if info.get("nats_sec_token"):
+    if seed := info.get("nats_sec_nkey_seed", "").strip():
+        if not _SEED.fullmatch(seed):
+            raise Invalid("nats_sec_nkey_seed is the seed of a user's nkey, which begins with SU")
+        options["nkeys_seed_str"] = seed
+    elif info.get("nats_sec_token"):
         options["token"] = info["nats_sec_token"]
     elif user:
         options |= {"user": user, "password": password}
