@@ -160,6 +160,13 @@ def test_a_sum_of_many_nodes_is_not_asked_for_likeness():
     assert withheld(sent.merge(people(200, seed=1, shift=20)), sent, GuardRules().of_a_sum()) == ()
 
 
+@pytest.mark.parametrize(("patients", "reasons"), [(24, {"patients"}), (25, set())])
+def test_of_statistics_that_do_not_say_it_patients_are_told_beside_them(patients, reasons):
+    rules = GuardRules().of_a_sum()
+
+    assert codes(withheld(numbers(*range(50)), None, rules, patients=patients)) == reasons
+
+
 def test_without_sketches_likeness_cannot_be_shown():
     sent = people(400, plan=Plan())
 

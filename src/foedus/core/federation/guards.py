@@ -56,14 +56,18 @@ class Change:
     rows: Statistics
 
 
-def withheld(total: Statistics, sent: Statistics | None, rules: GuardRules) -> tuple[Reason, ...]:
+def withheld(
+    total: Statistics, sent: Statistics | None, rules: GuardRules, *, patients: float | None = None
+) -> tuple[Reason, ...]:
     """Why ``total`` may not be sent to those who have ``sent`` (None: nothing); empty when it may.
 
-    What was sent may always be sent again.
+    What was sent may always be sent again. ``patients``: how many there are, of statistics that do not say it.
     """
     if sent is not None and total == sent:
         return ()
-    return tuple(_reasons(total, sent, rules))
+    if patients is None and total.patients is not None:
+        patients = total.patients.estimate()
+    return (*_few_patients(patients, rules.least_patients), *_reasons(total, sent, rules))
 
 
 def change_between(sent: Statistics, total: Statistics) -> Change | None:
@@ -80,7 +84,6 @@ def _reasons(total: Statistics, sent: Statistics | None, rules: GuardRules) -> I
     wanted = len(total.columns) + rules.rows_above_attributes
     yield from _few_rows(total, wanted, "rows")
     yield from _few_in_cells(total, rules.least_rows_of_a_cell, "cell")
-    yield from _few_patients(total, rules.least_patients)
     if sent is None or not sent.rows:
         return
     change = change_between(sent, total)
@@ -111,13 +114,13 @@ def _few_in_cells(statistics: Statistics, least: int, code: str) -> Iterator[Rea
         yield Reason(code, text, {"attribute": name, "wanted": least})
 
 
-def _few_patients(statistics: Statistics, least: int) -> Iterator[Reason]:
+def _few_patients(patients: float | None, least: int) -> Iterator[Reason]:
     if not least:
         return
-    if statistics.patients is None:
+    if patients is None:
         text = "No attribute says which patient a row is about (type P), so they cannot be counted."
         yield Reason("patients_unknown", text, {"wanted": least})
-    elif statistics.patients.estimate() < least:
+    elif patients < least:
         yield Reason("patients", f"There are fewer than {least} different patients.", {"wanted": least})
 
 

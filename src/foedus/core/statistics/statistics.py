@@ -74,7 +74,7 @@ class Statistics:
             for level, rows in batch.levels(target)
         }
         total = summarised(batch, **options, threads=threads)
-        return _pruned(cls(plan, batch.schema, total, parts, patients))
+        return pruned(cls(plan, batch.schema, total, parts, patients))
 
     @property
     def rows(self) -> int:
@@ -137,7 +137,7 @@ class Statistics:
             if patients is None:
                 raise Conflict("these rows cannot be forgotten: no patients were counted")
             patients = patients.without(other.patients)
-        left = _pruned(Statistics(self.plan, self.schema, total, parts, patients))
+        left = pruned(Statistics(self.plan, self.schema, total, parts, patients))
         check_plausible(self.view(), other.view(), left.view())
         return left
 
@@ -190,7 +190,7 @@ def _bits(s: Statistics) -> tuple[object, ...]:
     )
 
 
-def _pruned(s: Statistics) -> Statistics:
+def pruned(s: Statistics) -> Statistics:
     """``s`` without what was never observed: attributes without a value, levels without a row, patients nobody
     names.
     """

@@ -99,10 +99,12 @@ def restricted(summary: Summary, columns: Places, binary: Flags) -> Summary:
 
 
 def _aligned(a: Summary, of_a: Schema, b: Summary, of_b: Schema, schema: Schema) -> tuple[Moments, Moments]:
-    return together(a.moments, b.moments, _seat(a.moments, of_a, schema), _seat(b.moments, of_b, schema), schema.binary)
+    return together(
+        a.moments, b.moments, seat_of(a.moments, of_a, schema), seat_of(b.moments, of_b, schema), schema.binary
+    )
 
 
-def _seat(m: Moments, own: Schema, schema: Schema) -> Seat:
+def seat_of(m: Moments, own: Schema, schema: Schema) -> Seat:
     """Where the columns of ``schema`` are in ``m``. A level that it does not have is 0 wherever its category is
     known.
     """
