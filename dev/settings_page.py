@@ -67,6 +67,7 @@ MEANINGS = {
     "fusion_max_age_seconds": "SymetryML: how old what stands in for a cell that does not answer may be",
     "flaas_report_days": "FLaaS: how long reports of phones are kept",
     "flaas_model_days": "FLaaS: how long models of devices are kept",
+    "compute": "Market: where bought programs run: `process:` (this machine; when empty)",
     "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty)",
     "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",
     "market_free_only": "Market: only assets without a price are published",

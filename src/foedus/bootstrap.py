@@ -25,6 +25,7 @@ from foedus.core.fusion.freshness import Freshness
 from foedus.core.registry import load
 from foedus.ports import Ports
 from foedus.ports.cells import CellTerms
+from foedus.ports.compute import Compute, NoCompute
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.secrets import Secret, Secrets
@@ -84,6 +85,7 @@ class Settings:
     flaas_report_days: float = 30.0
     flaas_model_days: float = 7.0
     ledger: str = ""
+    compute: str = ""
     market_lenient: bool = False
     market_free_only: bool = False
     flaas_questionnaire_hours: tuple[str, ...] = ()
@@ -261,6 +263,7 @@ def ports() -> Ports:
         identities=_identities(options),
         ledger=_ledger(options),
         cells=HttpCells(Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)),
+        compute=_compute(options),
     )
 
 
@@ -280,6 +283,14 @@ def _ledger(options: Settings) -> Ledger:
         return NoLedger()
     ledger: Ledger = _connector("ledger", options.ledger or "local:", options.data)
     return ledger
+
+
+def _compute(options: Settings) -> Compute:
+    """Where bought programs run; on this machine, where the market is installed and nothing else was said."""
+    if not options.compute and not _is_installed("nevermined"):
+        return NoCompute()
+    compute: Compute = _connector("compute", options.compute or "process:", options.data)
+    return compute
 
 
 def _terms(options: Settings, scratch: Path) -> Terms:

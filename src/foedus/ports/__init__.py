@@ -6,6 +6,7 @@ from pathlib import Path
 from foedus.ports.blobs import Blobs
 from foedus.ports.bus import Bus
 from foedus.ports.cells import Cells, NoCells
+from foedus.ports.compute import Compute, NoCompute
 from foedus.ports.exchange import Exchanges, NoExchanges
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
@@ -32,3 +33,4 @@ class Ports:
     ledger: Ledger = field(default_factory=NoLedger)
     identities: Identities = field(default_factory=NoIdentities)
     cells: Cells = field(default_factory=NoCells)
+    compute: Compute = field(default_factory=NoCompute)

