@@ -15,6 +15,7 @@ from datetime import datetime
 
 from foedus.core.fusion.freshness import due, judged
 from foedus.core.fusion.parcel import Circle, Parcel, check_chain, digest_of, member_of, pack
+from foedus.core.statistics import Statistics
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.ports.cells import ANY, CellRefuses, Form, Question
@@ -30,7 +31,10 @@ from foedus.services.fusion.errors import CellsMissing, CellsMoved
 from foedus.services.fusion.flights import FLIGHTS
 from foedus.services.fusion.folding import fingerprint_of, folded
 from foedus.services.fusion.tokens import valid_tokens
+from foedus.services.shell.authorisation import Actor
+from foedus.services.statistics.contributing import customer_of
 from foedus.services.statistics.keeping import FUSION, KEEPER
+from foedus.services.statistics.projects import find_project
 
 _ATTEMPTS = 3  # when somebody else changes or merges the same cells
 _MAX_DIGESTS = 4096
@@ -87,6 +91,13 @@ def share(
     digest = digest_of(data)
     _DIGESTS.put(project.key, kept.version, digest)
     return Shared(digest, None if known == digest else data)
+
+
+def read_statistics(ports: Ports, actor: Actor, cid: str, name: str, *, now: datetime) -> Statistics:
+    """The statistics of a project as they are now. Raises NotFound, ProjectMissing, CellsMissing, Circle."""
+    project = find_project(actor, customer_of(actor, cid), name)
+    current(ports, project, now=now)
+    return KEEPER.read(ports, project).value
 
 
 def _judge(ports: Ports, project: StatisticsProject, now: datetime) -> None:

@@ -13,7 +13,7 @@ from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import Contribution, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.staging import Staged
-from foedus.services.statistics.keeping import KEEPER, Columns
+from foedus.services.statistics.keeping import Columns
 from foedus.services.statistics.learning import learn_statistics
 from foedus.services.statistics.plans import plan_of
 from foedus.services.statistics.projects import find_project
@@ -61,11 +61,6 @@ def contribute(
             raise
         return again, False
     return row, True
-
-
-def read_statistics(ports: Ports, actor: Actor, cid: str, name: str) -> Statistics:
-    """The statistics of a project as they are now. Raises NotFound, ProjectMissing."""
-    return KEEPER.read(ports, find_project(actor, customer_of(actor, cid), name)).value
 
 
 def _same(project: StatisticsProject, key: str, digest: str) -> Contribution | None:

@@ -9,12 +9,12 @@ from foedus.core.statistics import MEDIA_TYPE, encode
 from foedus.faces.native.answers.statistics import ContributionOut
 from foedus.faces.native.streaming.bodies import Body, digest_in
 from foedus.faces.native.streaming.calls import answering, as_actor, now, ports_of
+from foedus.services.fusion.pulling import read_statistics
 from foedus.services.shell.staging import Staging
 from foedus.services.statistics.contributing import (
     MAX_BYTES,
     contribute,
     expect_contribution,
-    read_statistics,
 )
 
 
@@ -40,6 +40,7 @@ async def get_statistics_view(request: Request) -> Response:
     """All that a project keeps."""
     part = request.path_params
     data = await as_actor(
-        request, lambda actor: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"]))
+        request,
+        lambda actor: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"], now=now())),
     )
     return Response(data, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-cache"})

@@ -1,0 +1,59 @@
+"""One fast stream, shared by several cells; one project that answers for all of them while data flows.
+
+Each cell follows a subject of its own and keeps its position with what it learned: every message is learned once, by
+one cell, whoever is killed. Wants NATS with JetStream, and foedus servers that may reach it and each other:
+    python examples/fusion_stream/run.py nats://127.0.0.1:4222 URL TOKEN URL TOKEN URL TOKEN
+"""
+
+import asyncio
+import sys
+import threading
+import time
+
+import nats
+import numpy as np
+
+from foedus.sdk import Operator
+from foedus.sdk.symetryml import Customer
+
+WINDOW = {"rtlm.option.sml.fusion.prefetch.min.time.ms": "200"}
+QUERY = {"values": [{"inputAttributeNames": ["x"], "extraParameters": {"full_precision": "true"}}]}
+FORM = {"data.format": "csv", "csv_header_missing": "true", "attributeNames": "x,y", "attributeTypes": "C,C"}
+
+
+async def produce(broker: str, rows: np.ndarray, cells: int, batch: int = 100) -> None:
+    client = await nats.connect(broker)
+    for place, start in enumerate(range(0, len(rows), batch)):
+        lines = "".join(f"{x},{y}\n" for x, y in rows[start : start + batch].tolist())
+        await client.jetstream().publish(f"rows.{place % cells}", lines.encode())
+    await client.close()
+
+
+def cell(broker: str, place: int, url: str, token: str) -> dict[str, str]:
+    with Operator(url, token) as operator:
+        secret = operator.add_customer("cell")
+    with Customer(url, "cell", secret) as customer:
+        customer.call("POST", "projects?pid=rows", {})
+        told = {"type": "nats", "name": "s", "info": {"nats_hosts": broker, "nats.subject": f"rows.{place}", **FORM}}
+        customer.call("POST", "projects/rows/streams/create?fromBeginning=true", told, sealed=True)
+        customer.call("POST", "projects/rows/streams/s/start")
+    return {"host": url, "cid": "cell", "sk": secret, "pid": "rows"}
+
+
+def main(broker: str, servers: list[tuple[str, str]], n: int = 20_000) -> list[dict[str, float]]:
+    """The answers that were had while ``n`` rows flowed, the last of which is about all of them."""
+    cells = [cell(broker, place, *server) for place, server in enumerate(servers[1:])]
+    rows, answers = np.random.default_rng(7).integers(0, 1000, (n, 2)), []
+    threading.Thread(target=lambda: asyncio.run(produce(broker, rows, len(cells)))).start()
+    with Operator(*servers[0]) as operator, Customer(servers[0][0], "lead", operator.add_customer("lead")) as lead:
+        lead.call("POST", "projects/fusion/create?pid=all", {"values": cells, "extraParameters": WINDOW}, sealed=True)
+        while not answers or answers[-1]["count"] < n:
+            if "x" in lead.call("GET", "projects/all/info")["smlInfo"]["attributeNames"]:
+                answers += lead.call("POST", "projects/all/explore?metric=uni", QUERY)["KSVDMap"]["values"]
+            time.sleep(0.2)
+    return answers
+
+
+if __name__ == "__main__":
+    for answer in main(sys.argv[1], list(zip(sys.argv[2::2], sys.argv[3::2], strict=True))):
+        print(f"{answer['count']:.0f} rows, mean of x {answer['mean']:.3f}")
