@@ -59,3 +59,10 @@ def test_a_model_read_again_says_the_same_and_wrong_rows_are_refused():
         LogisticRegression().fit(EMPTY)
     with pytest.raises(Conflict):
         EMPTY.merge(Posterior.empty(("x",), "y"))
+
+
+def test_inputs_too_unlike_in_size_are_an_error_in_words():
+    rows = np.array([[1e69, 1e69], [1.0, 2.0]])
+
+    with pytest.raises(Invalid, match="like sizes"):
+        Posterior.empty(("a", "b"), "y").learn(rows, np.array([1.0, 0.0]))

@@ -231,7 +231,9 @@ def test_categories_are_hashed_when_learned_and_when_predicted(c1):
     assert len(values(c1.post("projects/p1/predict/m1", frame))["KSVSMap"]["values"]) == 2
 
 
-@pytest.mark.parametrize("params", [{"km_time_column": "t"}, {"rf_features": "a"}, {"automl_x": "1"}])
+@pytest.mark.parametrize(
+    "params", [{"km_time_column": "t"}, {"rf_features": "a"}, {"automl_x": "1"}, {"km_time_column": "\x00"}]
+)
 def test_declarations_that_make_no_sense_are_refused_in_words(c1, params):
     status, word, text = said(c1.post("projects?pid=p1", params))
 

@@ -121,3 +121,12 @@ def test_drift_is_told_of_two_projects_and_each_attribute(c1, metric):
     assert found["driftScore"] > 0
     assert found["a_drift"] >= found["b_drift"]
     assert c1.post("projects/dataDrift", {**context, "extraParameters": {}}).status_code == 400
+
+
+@pytest.mark.parametrize("share", ["nan", "0", "2", "much"])
+def test_a_share_that_components_cannot_explain_is_refused(c1, share):
+    c1.project()
+
+    answer = c1.post(f"projects/p1/explorepca?explainedCovariance={share}", {"inputAttributes": []})
+
+    assert said(answer)[:2] == (400, "BAD_REQUEST")

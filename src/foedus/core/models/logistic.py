@@ -78,7 +78,7 @@ class Posterior:
 
     def mean(self) -> Floats:
         """Of intercept and weights: (k + 1,)."""
-        return np.linalg.solve(self.precision + self._prior(), self.pull).astype(np.float64)
+        return _solved(self.precision + self._prior(), self.pull)
 
     def _prior(self) -> Floats:
         return self.prior * np.eye(len(self.inputs) + 1)
@@ -90,7 +90,7 @@ class Posterior:
         for _ in range(_NEWTON_STEPS):
             p = _logistic(x @ w)
             curvature = before + (x * (p * (1 - p))[:, None]).T @ x
-            step = np.linalg.solve(curvature, x.T @ (target - p) - before @ (w - start))
+            step = _solved(curvature, x.T @ (target - p) - before @ (w - start))
             w = w + step * min(1.0, 10.0 / max(1.0, float(np.abs(x @ step).max())))
             if float(np.abs(step).max()) < 1e-10 * max(1.0, float(np.abs(w).max())):
                 break
@@ -103,6 +103,17 @@ class Posterior:
             precision=precision - self._prior(),
             pull=precision @ w,
         )
+
+
+def _solved(matrix: Floats, right: Floats) -> Floats:
+    """Raises Invalid when the inputs are too unlike in size for the digits of a float."""
+    try:
+        found = np.linalg.solve(matrix, right).astype(np.float64)
+    except np.linalg.LinAlgError:
+        found = np.full(len(right), np.nan)
+    if not np.isfinite(found).all():
+        raise Invalid("a logistic regression cannot tell these inputs apart: bring them to like sizes first")
+    return found
 
 
 def _logistic(z: Floats) -> Floats:

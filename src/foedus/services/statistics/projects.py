@@ -35,6 +35,7 @@ _GPU = ("gpu", "mgpuf", "mgpud")
 PREDICATES = "sml_project_predicate_row_filter"
 PARTITION = "partitionSplit"
 MAX_PARAMS = 200
+MAX_PARAM = 65_536  # characters of its name and its text
 MAX_PROJECTS = 10_000  # of one customer
 _NAME = re.compile(r"[^\s/:\\?#%\x00-\x1f\x7f](?:[^/:\\?#\x00-\x1f\x7f]{0,198}[^\s/:\\?#\x00-\x1f\x7f])?")
 # What changes how rows are learned, in ways that this server does not have; the rest is kept and shown.
@@ -207,7 +208,9 @@ def _check_declared(kind: str, params: Mapping[str, str]) -> None:
 def _params(given: Mapping[str, str]) -> dict[str, str]:
     if len(given) > MAX_PARAMS:
         raise Invalid(f"a project has at most {MAX_PARAMS} parameters")
-    for name in given:
+    for name, text in given.items():
+        if not f"{name}{text}".isprintable() or len(name) + len(text) > MAX_PARAM:
+            raise Invalid(f"parameters are up to {MAX_PARAM} printable characters, name and text; not so {name[:40]!r}")
         if name.startswith(_UNSUPPORTED):
             raise NotSupported(f"this server has no {name[:80]!r}: leave it out")
     if PREDICATES in given:

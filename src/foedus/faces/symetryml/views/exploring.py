@@ -51,7 +51,9 @@ def pca(call: Call) -> Answer:
     try:
         explained = float(call.query.get("explainedCovariance") or 1)
     except ValueError:
-        raise Invalid("the query parameter explainedCovariance is a number") from None
+        explained = 0.0
+    if not 0 < explained <= 1:
+        raise Invalid("the query parameter explainedCovariance is a number above 0, and at most 1")
     return accepted(call, "pca", project, {"explained": explained, **_payload(_queries(call, project))})
 
 
