@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from tests.sdk.faults import Faulty, cut_answer, cut_body, lose_answer, once
+from tests.sdk.wire import NoJitter
 
 from foedus.core.codecs import safetensors
 from foedus.sdk import (
@@ -21,6 +22,7 @@ from foedus.sdk import (
     Stop,
     Unauthenticated,
     Update,
+    leave,
     run_participant,
 )
 
@@ -318,3 +320,27 @@ def operator_model():
     from foedus.core.arrays import Arrays
 
     return Arrays(MODEL)
+
+
+def test_who_left_is_no_longer_waited_for_and_comes_back_with_a_new_key(server, operator, project, tmp_path):
+    key = project()
+    stop = Stop()
+
+    def halt(model, settings):
+        stop.set()
+        return Update(dict(model), 1)
+
+    join(server, operator, key, halt, state=tmp_path, stop=stop)
+    transport = Faulty(once("POST", "/leave", lose_answer))
+    assert leave(url=server.url, state=tmp_path, transport=transport, rng=NoJitter())
+
+    assert len(transport.calls("POST", "/leave")) == 2
+    assert [i.state for i in operator.invitations(key, 1)] == ["declined"]
+    with pytest.raises(Invalid, match="needs key="):
+        run_participant(halt, url=server.url, state=tmp_path)
+    assert join(server, operator, key, adding(5), state=tmp_path).finished
+
+
+def test_who_is_unknown_cannot_leave(server, operator, project):
+    with pytest.raises(Unauthenticated):
+        leave(url=server.url, token="fpa_nobody", project=project())

@@ -44,6 +44,7 @@ from foedus.sdk.built import BuiltModel
 from foedus.sdk.fma.client import FmaClient, Pulled
 from foedus.sdk.fma.developer import FmaDeveloper
 from foedus.sdk.fma.weights import schema_of
+from foedus.sdk.leaving import leave
 from foedus.sdk.local import Scaffold, proximal_term
 from foedus.sdk.operators import Operator
 from foedus.sdk.participant import run_participant
@@ -95,6 +96,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Update",
+    "leave",
     "proximal_term",
     "run_participant",
     "schema_of",

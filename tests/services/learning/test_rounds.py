@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.factories import Study, model
 
+from foedus.core.codecs import safetensors
 from foedus.core.errors import Conflict, Forbidden, Late, NotFound, Replayed
 from foedus.core.rounds import Phase
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round, Update
@@ -64,8 +65,6 @@ def test_the_checkpoint_is_the_mean_weighted_by_examples(study, ports, clock):
     study.submit(a, 1, model(1.0), examples=1)
     study.submit(b, 1, model(4.0), examples=2)
     work(ports, clock)
-
-    from foedus.core.codecs import safetensors
 
     blob = Checkpoint.objects.get(number=1).blob
     result = safetensors.decode(b"".join(ports.blobs.read(blob)))
@@ -263,6 +262,29 @@ def test_moments_of_a_strategy_go_on_from_round_to_round(ports, clock):
     assert first.state_blob
     assert second.state_blob
     assert first.digest != second.digest
+
+
+def test_another_strategy_begins_anew_from_the_model_as_it_is_and_says_so(ports, clock):
+    rule = Rule(name="quorum", options={"minimum": 1})
+    study = Study.create(ports, clock, policy=rule, strategy=Rule(name="fedadam"))
+    a = study.join("a")
+
+    def trained(number, value):
+        study.next(a)
+        study.submit(a, number, model(value))
+        work(ports, clock)
+        latest = Checkpoint.objects.get(number=number)
+        return safetensors.decode(b"".join(ports.blobs.read(latest.blob)))["weight"]
+
+    trained(1, 1.0)
+    change_project(ports, study.operator, "study", ChangeProject(strategy=Rule(name="fedavgm")), now=clock())
+    trained(2, 2.0)  # this round began before the change
+    third = trained(3, 4.0)
+
+    np.testing.assert_allclose(third, 4.0, rtol=1e-6)  # a first step is the mean: nothing of fedadam's is in it
+    (told,) = [event.data for event in Event.objects.filter(kind="strategy.changed")]
+    assert (told["before"], told["strategy"]) == ("fedadam", "fedavgm")
+    assert (told["round"], told["checkpoint"], told["goes_on"]) == (3, 2, False)
 
 
 def test_members_train_without_invitation_where_the_policy_invites_nobody(ports, clock):

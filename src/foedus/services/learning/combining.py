@@ -26,7 +26,7 @@ from foedus.records.learning.models import Round, Update
 from foedus.records.learning.queries import find_latest_checkpoint, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
 from foedus.services.learning.drafts import Drafts
-from foedus.services.learning.equipment import wanted_under
+from foedus.services.learning.equipment import keeps_state, wanted_under
 from foedus.services.learning.rounds import advance, close_complete, close_invalid
 from foedus.services.learning.rules import built
 from foedus.services.shell import jobs
@@ -89,11 +89,8 @@ def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack)
 
 
 def _state(ports: Ports, current: Round, strategy: Strategy, weights: Arrays, stack: ExitStack) -> State:
-    """Where the strategy stopped; its beginning after the first model, or after another strategy."""
-    if not current.base.state_blob:
-        return strategy.init(weights)
-    maker = Round.objects.filter(checkpoint=current.base).first()
-    if maker is None or maker.strategy["name"] != current.strategy["name"]:
+    """Where the strategy stopped, or its beginning."""
+    if not keeps_state(current.base, current.strategy["name"]):
         return strategy.init(weights)
     return replace(State.from_tensors(_mapped(ports, current.base.state_blob, stack)), weights=weights)
 

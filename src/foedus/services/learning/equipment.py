@@ -78,15 +78,22 @@ def read_state(ports: Ports, actor: Actor, key: str, number: int | None) -> Kept
 
 
 def _state(ports: Ports, base: Checkpoint, strategy: str) -> KeptState | None:
-    """None where this strategy begins: at the first model, and after another strategy."""
-    if not base.state_blob:
-        return None
-    maker = _maker(base)
-    if maker is None or maker.strategy["name"] != strategy:
+    """None where this strategy begins."""
+    if not keeps_state(base, strategy):
         return None
     blob = base.state_blob
     size_bytes = ports.blobs.stat(blob).size_bytes
     return KeptState(checkpoint=base.number, blob=blob, digest=blob.rpartition("-")[2], size_bytes=size_bytes)
+
+
+def keeps_state(base: Checkpoint, strategy: str) -> bool:
+    """Whether a strategy goes on from what is kept beside a checkpoint.
+
+    It begins anew at the first model, and after another strategy, even a related one: what fedavgm calls ``m`` adds up
+    deltas that fedadam's averages, and a wrong start steers worse than none. The model itself stays.
+    """
+    maker = _maker(base) if base.state_blob else None
+    return maker is not None and bool(maker.strategy["name"] == strategy)
 
 
 def _maker(checkpoint: Checkpoint) -> Round | None:

@@ -34,6 +34,7 @@ from foedus.records.learning.queries import (
     find_open_round,
     lock_project,
 )
+from foedus.services.learning.equipment import keeps_state
 from foedus.services.learning.invitations import close_others, invite, mark_absent
 from foedus.services.learning.measuring import awaited_evaluation, promise_evaluation, reason_to_stop
 from foedus.services.learning.retaining import promise_retention
@@ -207,6 +208,8 @@ def open_round(ports: Ports, project: Project, now: datetime) -> Round:
         round=opened.number, checkpoint=base.number,
         policy=project.policy["name"], strategy=project.strategy["name"],
     )  # fmt: skip
+    if newest is not None:
+        _tell_strategy(ports, opened, newest.strategy["name"], now)
     return opened
 
 
@@ -215,12 +218,25 @@ def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
     current = find_open_round(project)
     if current is None or current.state is not Phase.WAITING or current.updates.exists():
         return
+    before = current.strategy["name"]
     current.policy, current.strategy, current.settings = project.policy, project.strategy, project.settings
     current.save(update_fields=["policy", "strategy", "settings"])
+    _tell_strategy(ports, current, before, now)
     latest = find_latest_checkpoint(project)
     assert latest is not None, "rounds have a base"  # noqa: S101
     close_others(project, current, policy_of(current), latest.number, now)
     advance(ports, project, now)
+
+
+def _tell_strategy(ports: Ports, current: Round, before: str, now: datetime) -> None:
+    """Another strategy than before begins with the model as it is, and with no memory unless it made that model."""
+    name = current.strategy["name"]
+    if name != before:
+        emit(
+            ports, current.project, "strategy.changed", now,
+            round=current.number, checkpoint=current.base.number, before=before, strategy=name,
+            goes_on=keeps_state(current.base, name),
+        )  # fmt: skip
 
 
 def end_task(ports: Ports, participant_id: int, found: Project, task_round: int, now: datetime) -> None:
