@@ -68,7 +68,7 @@ MEANINGS = {
     "flaas_report_days": "FLaaS: how long reports of phones are kept",
     "flaas_model_days": "FLaaS: how long models of devices are kept",
     "compute": "Market: where bought programs run: `process:` (this machine; when empty)",
-    "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty)",
+    "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty), `evm:http://...`",
     "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",
     "market_free_only": "Market: only assets without a price are published",
     "flaas_questionnaire_hours": "FLaaS: hours of the day at which phones are asked; empty: never",

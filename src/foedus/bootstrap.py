@@ -281,7 +281,8 @@ def _ledger(options: Settings) -> Ledger:
     """The ledger that was asked for; else one in the database, where the market is installed."""
     if not options.ledger and not _is_installed("nevermined"):
         return NoLedger()
-    ledger: Ledger = _connector("ledger", options.ledger or "local:", options.data)
+    url = options.ledger or "local:"
+    ledger: Ledger = load("foedus.ledger", url.split(":", 1)[0]).from_url(url, data=options.data, secrets=secrets())
     return ledger
 
 

@@ -46,6 +46,10 @@ class TokenMissing(NotFound):
     """This ledger does not know the token."""
 
 
+class StepRefused(Conflict):
+    """The contract refused the step."""
+
+
 class NoFaucet(Forbidden):
     """This ledger does not make money for whoever asks."""
 

@@ -313,7 +313,7 @@ def made_elsewhere(shop):
             seed=bytes(32), creator=CONSUMER.address, terms=Terms(**(fields | rest | changes)), windows=Windows()
         )
         shop.ports.ledger.register(
-            shop.did, owner=OWNER.address, providers=[node_key(shop.ports).address], now=shop.clock()
+            shop.did, owner=OWNER.address, providers=[node_key(shop.ports.secrets).address], now=shop.clock()
         )
         return shop.ports.ledger.create(order, now=shop.clock()).id.hex()
 
@@ -362,7 +362,7 @@ def test_money_is_seen_by_whose_it_is_and_made_by_administrators(shop, party, ad
 
 
 def test_a_node_makes_a_key_once_and_may_be_given_one(ports):
-    made, given = node_key(ports), replace(ports, secrets=MemorySecrets({KEY_NAME: OWNER.secret.hex()}))
+    made, given = node_key(ports.secrets), replace(ports, secrets=MemorySecrets({KEY_NAME: OWNER.secret.hex()}))
 
-    assert node_key(ports) == made
-    assert node_key(given) == OWNER
+    assert node_key(ports.secrets) == made
+    assert node_key(given.secrets) == OWNER

@@ -64,7 +64,7 @@ def register_asset(ports: Ports, actor: Actor, did: Did, providers: Sequence[str
     """
     asset = get_asset(did)
     require(actor, Verb.CHANGE, asset)
-    _register(ports, asset, [checked_address(each) for each in providers] or [node_key(ports).address], now)
+    _register(ports, asset, [checked_address(each) for each in providers] or [node_key(ports.secrets).address], now)
 
 
 def order(ports: Ports, actor: Actor, command: OrderOffer, *, now: datetime) -> Bought:
@@ -83,7 +83,7 @@ def order(ports: Ports, actor: Actor, command: OrderOffer, *, now: datetime) -> 
     try:
         made = ports.ledger.create(wanted, now=now)
     except DidUnregistered:
-        _register(ports, asset, [node_key(ports).address], now)
+        _register(ports, asset, [node_key(ports.secrets).address], now)
         made = ports.ledger.create(wanted, now=now)
     purchase = _keep(ports, actor, asset, service, made, now)
     return _pay(ports, purchase, actor.name, now)

@@ -3,16 +3,16 @@
 import hashlib
 import re
 
-from foedus.ports import Ports
+from foedus.ports.secrets import Secrets
 from foedus.services.market.keys import Key
 
 KEY_NAME = "market-node-key"
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 
 
-def node_key(ports: Ports) -> Key:
+def node_key(secrets: Secrets) -> Key:
     """The node's own key, made on first use. An operator may provide one, as 64 hexadecimal digits."""
-    text = ports.secrets.get_or_create(KEY_NAME, 48).reveal().strip()
+    text = secrets.get_or_create(KEY_NAME, 48).reveal().strip()
     if _HEX.fullmatch(text):
         return Key.from_hex(text)
     return Key(hashlib.sha256(text.encode()).digest())

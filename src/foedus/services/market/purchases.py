@@ -6,8 +6,11 @@ took a condition's id where these take its value hash, and had no return address
 
 from collections.abc import Sequence
 
-from foedus.core.market.escrow import ConditionIds, Contracts, Terms
+from foedus.core.errors import Invalid
+from foedus.core.market.escrow import BadShares, ConditionIds, Contracts, Terms
+from foedus.ports.ledger import Order
 from foedus.services.market.abi import hash_of
+from foedus.services.market.keys import checked_address
 
 
 def agreement_id(seed: bytes, creator: str) -> bytes:
@@ -52,3 +55,15 @@ def condition_ids(agreement: bytes, terms: Terms, contracts: Contracts) -> Condi
     compute = condition_id(agreement, contracts.compute, compute_hash(terms))
     escrow = escrow_hash(terms, contracts, lock, [compute])
     return ConditionIds(lock, compute, condition_id(agreement, contracts.escrow, escrow))
+
+
+def check_order(order: Order, contracts: Contracts) -> None:
+    """Raise Invalid unless addresses and seed are what they should be, and nobody's money could be lost."""
+    terms = order.terms
+    for address in (order.creator, terms.consumer, terms.return_address, terms.token, *terms.receivers):
+        if checked_address(address) != address:
+            raise Invalid(f"write the address as {checked_address(address)}")
+    if len(order.seed) != 32:
+        raise Invalid(f"a seed has 32 bytes, not {len(order.seed)}", field="seed")
+    if {*terms.receivers, terms.return_address} & {contracts.lock, contracts.compute, contracts.escrow}:
+        raise BadShares("what a contract received would be lost")

@@ -33,7 +33,7 @@ def accept(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Boug
 
 def give_up(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Bought:
     """Who provides says that the computation will not succeed: the money goes back at once."""
-    return _abort(ports, actor, found(actor, Verb.WORK, agreement), node_key(ports).address, now)
+    return _abort(ports, actor, found(actor, Verb.WORK, agreement), node_key(ports.secrets).address, now)
 
 
 def refund(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Bought:
@@ -63,7 +63,7 @@ def settle_due(ports: Ports, *, now: datetime) -> int:
 
 def _settle_due(ports: Ports, purchase: Purchase, now: datetime) -> None:
     view = ports.ledger.get(id_of(purchase.agreement), now=now)
-    us = node_key(ports).address
+    us = node_key(ports.secrets).address
     if view.compute.state is State.UNFULFILLED and view.compute.is_timed_out(view.block):
         view = ports.ledger.abort(view.id, by=us, now=now)
     if view.is_locked and view.compute.state is not State.UNFULFILLED:
@@ -72,7 +72,7 @@ def _settle_due(ports: Ports, purchase: Purchase, now: datetime) -> None:
 
 
 def _grant(ports: Ports, actor: Actor, purchase: Purchase, now: datetime) -> Bought:
-    us = node_key(ports).address
+    us = node_key(ports.secrets).address
     check_again(purchase, now)  # should we die between the two steps, the clock takes the second
     view = ports.ledger.grant(id_of(purchase.agreement), by=us, now=now)
     return _end(ports, actor, purchase, view, now)
@@ -90,7 +90,7 @@ def _abort(ports: Ports, actor: Actor, purchase: Purchase, by: str, now: datetim
 
 def _end(ports: Ports, actor: Actor, purchase: Purchase, view: Agreement, now: datetime) -> Bought:
     if view.is_locked:
-        view = _settled(ports, view, node_key(ports).address, now)
+        view = _settled(ports, view, node_key(ports.secrets).address, now)
     plan(ports, purchase, view, now)
     verb = f"agreement.{view.outcome}" if view.outcome is not Outcome.OPEN else "agreement.resolved"
     audit.record(actor, verb, purchase.agreement, organisation_id=None, now=now, compute=view.compute.state.name)

@@ -16,12 +16,10 @@ from django.db.models import F
 
 from foedus.connectors.addresses import BadAddress, split_address
 from foedus.connectors.ledger.local.books import Moment, balance_of, entries_of, mint, pay_in, pay_out
-from foedus.core.errors import Invalid
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import (
     NATIVE,
     Agreement,
-    BadShares,
     Condition,
     Contracts,
     NotProvider,
@@ -43,9 +41,10 @@ from foedus.ports.ledger import (
     TokenMissing,
     check_mint,
 )
+from foedus.ports.secrets import Secrets
 from foedus.records.market import models as rows
 from foedus.services.market.keys import address_named, checked_address
-from foedus.services.market.purchases import agreement_id, condition_ids
+from foedus.services.market.purchases import agreement_id, check_order, condition_ids
 
 _CONTRACTS = Contracts(
     lock=address_named("LockPaymentCondition"),
@@ -62,7 +61,7 @@ class LocalLedger:
         self._block_s = block_s
 
     @classmethod
-    def from_url(cls, url: str, *, data: Path) -> Self:  # noqa: ARG003 - every connector is called the same way
+    def from_url(cls, url: str, *, data: Path, secrets: Secrets | None = None) -> Self:  # noqa: ARG003 - as all are
         parts, options = split_address(url, options=["block_seconds"])
         if parts.netloc or parts.path:
             raise BadAddress("Write local: or local:?block_seconds=1.", scheme=parts.scheme)
@@ -88,7 +87,8 @@ class LocalLedger:
             row.save(update_fields=["providers"])
 
     def create(self, order: Order, *, now: datetime) -> Agreement:
-        _check(order)
+        check_order(order, _CONTRACTS)
+        _known(order.terms.token)
         identity = agreement_id(order.seed, order.creator)
         if _rows().filter(agreement=identity.hex()).exists():
             return self._same(identity, order, now)
@@ -226,19 +226,6 @@ def _found(query: Any, agreement: bytes) -> rows.Agreement:
 def _head(now: datetime) -> rows.LedgerHead:
     head = rows.LedgerHead.objects.filter(pk=_HEAD).first()
     return head or rows.LedgerHead.objects.get_or_create(pk=_HEAD, defaults={"began_at": now})[0]
-
-
-def _check(order: Order) -> None:
-    """Raise Invalid unless addresses and seed are what they should be, and nobody's money could be lost."""
-    terms = order.terms
-    for address in (order.creator, terms.consumer, terms.return_address, terms.token, *terms.receivers):
-        if checked_address(address) != address:
-            raise Invalid(f"write the address as {checked_address(address)}")
-    if len(order.seed) != 32:
-        raise Invalid(f"a seed has 32 bytes, not {len(order.seed)}", field="seed")
-    if {*terms.receivers, terms.return_address} & {_CONTRACTS.lock, _CONTRACTS.compute, _CONTRACTS.escrow}:
-        raise BadShares("what a contract received would be lost")
-    _known(terms.token)
 
 
 def _known(token: str) -> str:
