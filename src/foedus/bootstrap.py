@@ -17,9 +17,10 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from foedus.connectors.cells.http import HttpCells
 from foedus.connectors.contents import Terms
-from foedus.connectors.found_sources import FoundSources, FoundStreams
+from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundStreams
 from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
 from foedus.connectors.internet import Guard
+from foedus.connectors.neighbours.http import HttpNeighbours
 from foedus.core.errors import Invalid
 from foedus.core.fusion.freshness import Freshness
 from foedus.core.registry import load
@@ -260,6 +261,8 @@ def ports() -> Ports:
         schedule=_connector("schedule", options.schedule_url, options.data),
         sources=FoundSources(_terms(options, scratch)),
         streams=FoundStreams(_terms(options, scratch)),
+        exchanges=FoundExchanges(_terms(options, scratch)),
+        neighbours=HttpNeighbours(Guard.allowing(options.sources_allow)),
         identities=_identities(options),
         ledger=_ledger(options),
         cells=HttpCells(Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)),

@@ -1,6 +1,7 @@
-"""The kinds of sources and streams that are installed, each made when it is first asked for."""
+"""The kinds of sources, streams and transports that are installed, each made when it is first asked for."""
 
 import threading
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from foedus.core.errors import Invalid
 from foedus.core.registry import Unregistered, load
 from foedus.core.symetryml.messages import csv_message, json_message
 from foedus.core.symetryml.rows import CsvForm
+from foedus.ports.exchange import Exchange, NoSuchExchange, Told
 from foedus.ports.sources import Info, NoSuchKind, Source
 from foedus.ports.streams import Decoder, Stream
 
@@ -28,6 +30,26 @@ class _Found:
                 except Unregistered as exc:
                     raise NoSuchKind(exc.message) from None
             return self._made[kind]
+
+
+class FoundExchanges:
+    """Transports of federations by their entry points."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._found = _Found("foedus.exchange", terms)
+
+    def of(self, kind: str) -> Exchange:
+        try:
+            found: Exchange = self._found.get(kind)
+        except NoSuchKind:
+            raise NoSuchExchange(f"this server has no transport {kind[:40]!r} for federations") from None
+        return found
+
+    def inventory(self, kind: str, told: Told) -> Mapping[str, Any]:
+        asked = getattr(self.of(kind), "inventory", None)
+        if asked is None:
+            raise NoSuchExchange(f"a transport {kind[:40]!r} has no accounts")
+        return cast(Mapping[str, Any], asked(told))
 
 
 class FoundSources:

@@ -10,6 +10,7 @@ from foedus.ports.compute import Compute, NoCompute
 from foedus.ports.exchange import Exchanges, NoExchanges
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
+from foedus.ports.neighbours import Neighbours, NoNeighbours
 from foedus.ports.push import Push
 from foedus.ports.schedule import NoSchedule, Schedule
 from foedus.ports.secrets import Secrets
@@ -34,3 +35,4 @@ class Ports:
     identities: Identities = field(default_factory=NoIdentities)
     cells: Cells = field(default_factory=NoCells)
     compute: Compute = field(default_factory=NoCompute)
+    neighbours: Neighbours = field(default_factory=NoNeighbours)

@@ -9,6 +9,7 @@ from foedus.ports import Ports
 from foedus.ports.ledger import NoLedger
 from foedus.records.shell.models import Job
 from foedus.services.customers.requests import forget_seen
+from foedus.services.federation import exchanging
 from foedus.services.fleet import evaluation, notifying, questionnaires
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
@@ -52,6 +53,8 @@ HANDLERS: Mapping[str, Handler] = {
     statistics_jobs.RUN_JOB: run_statistics_job,
     statistics_jobs.RUN_LONG_JOB: run_statistics_job,
     streams.FOLLOW_JOB: following.follow_stream,
+    exchanging.PULSE_JOB: exchanging.pulse_on,
+    exchanging.CHANGED_JOB: exchanging.changed,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
 ABANDONED: Mapping[str, Handler] = {
@@ -60,16 +63,25 @@ ABANDONED: Mapping[str, Handler] = {
     statistics_jobs.RUN_JOB: statistics_jobs.abandon,
     statistics_jobs.RUN_LONG_JOB: statistics_jobs.abandon,
     streams.FOLLOW_JOB: following.abandon_stream,
+    exchanging.PULSE_JOB: exchanging.abandon_pulse,
 }
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
 SLOW = frozenset(
-    {COLLECT_JOB, DELETE_BLOBS_JOB, EVALUATE_JOB, RETAIN_JOB, evaluation.EVALUATE_JOB, statistics_jobs.RUN_JOB}
+    {
+        COLLECT_JOB,
+        DELETE_BLOBS_JOB,
+        EVALUATE_JOB,
+        RETAIN_JOB,
+        evaluation.EVALUATE_JOB,
+        statistics_jobs.RUN_JOB,
+        exchanging.CHANGED_JOB,
+    }
 )
 
 # What waits for machines of others, for hours if need be: it has threads of its own.
 LONG = frozenset({statistics_jobs.RUN_LONG_JOB})
 # What never ends: likewise.
-ENDLESS = frozenset({streams.FOLLOW_JOB})
+ENDLESS = frozenset({streams.FOLLOW_JOB, exchanging.PULSE_JOB})
 
 
 def do_due(ports: Ports, now: datetime) -> int:

@@ -4,19 +4,16 @@ Nothing is acknowledged to the server: where to go on is kept with what was lear
 and the number of a message in it. A consumer is made for each follower and forgotten with it.
 """
 
-import asyncio
 import hashlib
 import re
-import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from foedus.connectors.addresses import driver_of
 from foedus.connectors.contents import Terms
-from foedus.connectors.internet import literal
 from foedus.connectors.loops import Loop
+from foedus.connectors.nats_calls import CALL_TIMEOUT_S, connected, max_bytes
 from foedus.core.errors import Invalid
 from foedus.ports.sources import Info, Listing, SourceRefuses, SourceUnavailable
 from foedus.ports.streams import BEGINNING, Follower, Message
@@ -25,16 +22,10 @@ with driver_of("nats"):
     import nats.errors
     from nats.aio.client import Client
     from nats.js import api
-    from nats.js.errors import APIError, NotFoundError
+    from nats.js.errors import NotFoundError
 
-DEFAULT_PORT = 4222
-CALL_TIMEOUT_S = 10.0
-CLOSE_S = 1.0
-MAX_HOSTS = 16
-MAX_BYTES = 1 << 30  # of a stream that is made here
 MAX_SUBJECTS = 1000
 FIRST, MOST, AT_ONCE_BYTES = 50, 500, 16 << 20  # messages that are asked for, by how large the last ones were
-_SEED = re.compile(r"SU[A-Z2-7]{56}")
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 
 
@@ -73,35 +64,8 @@ class NatsStream:
 
     @contextmanager
     def _connected(self, info: Info) -> Iterator[tuple[Loop, Client]]:
-        with Loop(_seconds(info), translated) as loop:
-            client = self._client(loop, info)
-            try:
-                yield loop, client
-            finally:
-                _close(loop, client)
-
-    def _client(self, loop: Loop, info: Info) -> Client:
-        refused: Exception | None = None
-        for url in _hosts(info):
-            host, port = url.hostname or "", url.port or DEFAULT_PORT
-            for address in self._terms.guard.checked(host, port):
-                client = Client()
-                there = f"{url.scheme}://{literal(address)}:{port}"
-                try:
-                    loop.call(client.connect(there, **_options(info, url, host)))
-                except (SourceUnavailable, SourceRefuses) as exc:
-                    refused = exc
-                    _close(loop, client)
-                else:
-                    return client
-        raise refused or Invalid("nats_hosts names no host")
-
-
-def _close(loop: Loop, client: Client) -> None:
-    """Also a client that never was connected, or no longer is: it may hold a socket."""
-    with suppress(SourceUnavailable, SourceRefuses):
-        loop.call(asyncio.wait_for(client.close(), CLOSE_S))  # it would wait for who never greeted
-    loop.call(asyncio.sleep(0.01))  # what was closed goes in the next turn of the loop
+        with connected(self._terms.guard, info) as (loop, client):
+            yield loop, client
 
 
 class _Follower:
@@ -140,7 +104,7 @@ async def _stream(client: Client, info: Info) -> Any:
     except NotFoundError:
         config = api.StreamConfig(
             name=f"FOEDUS_{hashlib.sha256(subject.encode()).hexdigest()[:16]}", subjects=[subject],
-            storage=api.StorageType.FILE, discard=api.DiscardPolicy.OLD, max_bytes=_bytes(info),
+            storage=api.StorageType.FILE, discard=api.DiscardPolicy.OLD, max_bytes=max_bytes(info),
         )  # fmt: skip
         return await js.add_stream(config)
     return await js.stream_info(name)
@@ -154,65 +118,8 @@ async def _consumer(client: Client, stream: str, subject: str, start: int) -> An
     return await client.jetstream(timeout=CALL_TIMEOUT_S).pull_subscribe(subject, stream=stream, config=config)
 
 
-def _options(info: Info, url: SplitResult, host: str) -> dict[str, Any]:
-    user = info.get("nats_sec_user") or unquote(url.username or "")
-    password = info.get("nats_sec_password") or unquote(url.password or "")
-    options: dict[str, Any] = {
-        "name": "foedus", "connect_timeout": 5, "allow_reconnect": False, "error_cb": _quiet,
-        "tls": ssl.create_default_context(), "tls_hostname": host,
-    }  # fmt: skip
-    if seed := info.get("nats_sec_nkey_seed", "").strip():
-        if not _SEED.fullmatch(seed):
-            raise Invalid("nats_sec_nkey_seed is the seed of a user's nkey, which begins with SU")
-        options["nkeys_seed_str"] = seed
-    elif info.get("nats_sec_token"):
-        options["token"] = info["nats_sec_token"]
-    elif user:
-        options |= {"user": user, "password": password}
-    return options
-
-
-async def _quiet(error: Exception) -> None:
-    """Whoever calls learns of it; the library would write it to a log of its own."""
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    try:
-        yield
-    except NotFoundError:
-        raise SourceUnavailable("the stream is gone") from None
-    except APIError as exc:
-        raise SourceRefuses(f"the NATS server refuses: {exc.description}"[:300]) from None
-    except (nats.errors.AuthorizationError, nats.errors.InvalidUserCredentialsError):
-        raise SourceRefuses("the NATS server does not take these credentials") from None
-    except (nats.errors.Error, OSError, EOFError) as exc:  # TimeoutError is an OSError
-        text = str(exc).lower()
-        if "authorization" in text or "authentication" in text:
-            raise SourceRefuses("the NATS server does not take these credentials") from None
-        raise SourceUnavailable(f"the NATS server does not answer: {type(exc).__name__}") from None
-
-
 def _made(stream: Any) -> str:
     return str(stream.created)
-
-
-def _hosts(info: Info) -> list[SplitResult]:
-    texts = [text.strip() for text in info.get("nats_hosts", "").split(",") if text.strip()]
-    if not texts or len(texts) > MAX_HOSTS:
-        raise Invalid(f"nats_hosts names 1 to {MAX_HOSTS} servers, such as nats://host:4222, separated by commas")
-    return [_host(text if "://" in text else f"nats://{text}") for text in texts]
-
-
-def _host(text: str) -> SplitResult:
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise Invalid("nats_hosts is no list of addresses") from None
-    if url.scheme not in ("nats", "tls") or not url.hostname:
-        raise Invalid("an address in nats_hosts begins with nats:// or tls://")
-    return url
 
 
 def _subject(info: Info) -> str:
@@ -220,21 +127,3 @@ def _subject(info: Info) -> str:
     if not _SUBJECT.fullmatch(subject) or subject.startswith(("$", ">", ".")) or subject.endswith("."):
         raise Invalid("nats.subject is a subject, such as clinic.visits or clinic.>")
     return subject
-
-
-def _seconds(info: Info) -> float:
-    return min(300.0, max(1.0, _number(info, "nats_req_timeout", 30.0)))
-
-
-def _bytes(info: Info) -> int:
-    return int(min(1 << 40, max(1 << 20, _number(info, "nats_stream_max_memory", float(MAX_BYTES)))))
-
-
-def _number(info: Info, name: str, default: float) -> float:
-    try:
-        number = float(info.get(name) or default)
-    except ValueError:
-        raise Invalid(f"{name} is a number") from None
-    if not 0 < number < 1e15:
-        raise Invalid(f"{name} is a positive number")
-    return number

@@ -14,6 +14,7 @@ from foedus.faces.symetryml.sockets import talk
 from foedus.faces.symetryml.views import (
     encoders,
     exploring,
+    federation,
     fusion,
     jobs,
     learning,
@@ -29,6 +30,7 @@ _PROJECT = f"{_BASE}/projects/{{pid}}"
 _ENCODER = f"{_BASE}/encoders/{{encoder}}"
 _STREAM = f"{_PROJECT}/streams/{{sid}}"
 _SOURCE = f"{_BASE}/dss/{{ds}}"
+_FED = f"{_BASE}/fedml/{{pid}}"
 _GET, _POST, _PUT, _DELETE = ("GET",), ("POST",), ("PUT",), ("DELETE",)
 _EITHER = ("GET", "POST")  # clients change things by GET; whoever can, uses POST
 
@@ -131,6 +133,31 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_STREAM}/metrics", _GET, streams.metrics),
     _route(f"{_STREAM}/errorLog", _GET, streams.error_log),
     *signing_in.ROUTES,
+    _route(f"{_BASE}/fedml/create", _POST, federation.create, changes=True),
+    _route(f"{_BASE}/fedml/createJoin", _POST, federation.create_join, changes=True),
+    _route(f"{_BASE}/fedml/awsinfo", _POST, federation.aws_info, changes=True),
+    _route(f"{_FED}/awsinfo", _POST, federation.aws_info, changes=True),
+    _route(f"{_FED}/getInvitation", _POST, federation.invitation, changes=True),
+    _route(f"{_FED}/getEncrypted", _POST, federation.invitation, changes=True),
+    Route(f"{_FED}/createPolicies", federation.create_policies, methods=["POST"]),
+    _route(f"{_FED}/info", _GET, federation.info),
+    _route(f"{_FED}/status", _GET, federation.status),
+    _route(f"{_FED}/startPulse", _EITHER, federation.start_pulse, changes=True),
+    _route(f"{_FED}/stopPulse", _EITHER, federation.stop_pulse, changes=True),
+    _route(f"{_FED}/newSchedule", _EITHER, federation.new_schedule, changes=True),
+    _route(f"{_FED}/fullSyncRequest", _EITHER, federation.full_sync_request, changes=True),
+    _route(f"{_FED}/setExplorePeers", _EITHER, federation.set_explore_peers, changes=True),
+    _route(f"{_FED}/contractValidate", _POST, federation.contract_validate),
+    _route(f"{_FED}/psrContractValidate", _POST, federation.contract_validate),
+    _route(f"{_FED}/addContract", _POST, federation.add_contract, changes=True),
+    _route(f"{_FED}/addPsrContract", _POST, federation.add_contract, changes=True),
+    _route(f"{_FED}/leave", _POST, federation.leave, changes=True),
+    _route(f"{_FED}/removePeer", _POST, federation.remove_peer, changes=True),
+    _route(f"{_FED}/rotateKey", _POST, federation.rotate_key, changes=True),
+    _route(f"{_FED}/getErrorLog", _GET, federation.error_log),
+    _route(f"{_FED}/getSyncLog", _GET, federation.sync_log),
+    _route(f"{_FED}/clearErrorLog", _DELETE, federation.clear_error_log, changes=True),
+    _route(f"{_FED}/syncStats", _GET, federation.sync_stats),
     WebSocketRoute("/symetry/ws/{call}", talk),
     Route("/symetry/{rest:path}", nowhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 )

@@ -64,6 +64,7 @@ class Part(models.Model):
     columns = models.JSONField(default=list)  # [name, type letter] of each
     data = models.BinaryField(null=True)
     blob = models.CharField(max_length=200, blank=True)
+    open = models.BooleanField(default=False, db_default=False)  # whether questions to it alone are answered
     at = models.DateTimeField()
 
     class Meta:

@@ -6,7 +6,7 @@ after it, and noting that it was published after that. Dying anywhere in between
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,7 +25,9 @@ from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
 from foedus.services.federation import admission
 from foedus.services.federation.effects import carry_out, loaded
+from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message
+from foedus.services.federation.errors import NotFederated
 from foedus.services.federation.membership import Seat, changing, seat_at, touch
 from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, tick
 from foedus.services.shell import jobs as shell
@@ -71,6 +73,15 @@ def pulse_on(ports: Ports, job: Job, *, now: datetime) -> None:
         shell.complete(job)
         if row is not None and row.state["pulsing"]:
             promise_pulse(ports, pk, watch.now(), after_s=PAUSE_S if trouble else 0.0)
+
+
+def abandon_pulse(ports: Ports, job: Job, *, now: datetime) -> None:
+    """Stop a node whose pulse was tried often enough, and say so."""
+    with suppress(NotFederated), changing(ports, int(job.subject)) as seat:
+        seat.node = pulse.stop(seat.node)
+        why = "stopped after several attempts, for a reason that the server's log has; call startPulse again"
+        seat.row.trouble = why
+        note(seat, why, now)
 
 
 def changed(ports: Ports, job: Job, *, now: datetime) -> None:
@@ -126,6 +137,7 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
         seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
     carry_out(seat, effects, now)
+    Part.objects.filter(project=seat.project, source=message.sender).update(open=seat.node.peer(message.sender).explore)
 
 
 def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:

@@ -75,8 +75,7 @@ def join(ports: Ports, asked: Founding, *, now: datetime) -> Seat:
     name, token = keys.fed_name(given), keys.needed(given, "fed_req_token")
     admin_key = decoded(keys.needed(given, "fed_admin_key"), KEY_BYTES)
     kid, key = _shared_key(given)
-    told = {**keys.told(given), **({"admin_url": given["fed_rest_url"]} if given.get("fed_rest_url") else {})}
-    private = Private(identity=identity, admin_key=admin_key, keys={kid: key}, told=told, token=token)
+    private = Private(identity=identity, admin_key=admin_key, keys={kid: key}, told=keys.told(given), token=token)
     node = Node(me=identity.node, admin=node_of(admin_key), schedule=keys.schedule(given))
     seat = _made(ports, asked, name, node, private, now)
     try:

@@ -17,7 +17,7 @@ from foedus.services.customers.invitations import seal_invitation, seal_legacy_i
 from foedus.services.federation import admission
 from foedus.services.federation.effects import certified, log
 from foedus.services.federation.envelopes import CLEAR, key_id
-from foedus.services.federation.errors import NotTrusted
+from foedus.services.federation.errors import NotFederated, NotTrusted
 from foedus.services.federation.identities import Certificate, decoded, encoded, open_for, seal_for
 from foedus.services.federation.membership import Seat, changing, find_seat
 from foedus.services.shell.sealing import NONCE_BYTES, derived
@@ -75,6 +75,14 @@ def answer(ports: Ports, project: StatisticsProject, body: bytes, *, now: dateti
     if key:
         said["key"] = seal_for(applicant.box, key, f"epoch {epoch}")
     return _sealed(seat, json.dumps(said).encode(), "answer").decode()
+
+
+def answer_stranger(ports: Ports, cid: str, name: str, body: bytes, *, now: datetime) -> str:
+    """The same for whoever asks at the address of an invitation. Raises NotFederated, and what ``answer`` raises."""
+    project = StatisticsProject.objects.filter(customer__cid=cid, name=name, customer__disabled_at=None).first()
+    if project is None:
+        raise NotFederated("there is no such federation here")
+    return answer(ports, project, body, now=now)
 
 
 def accept(ports: Ports, pk: int, text: bytes, *, now: datetime) -> None:

@@ -7,6 +7,7 @@ from foedus.core.federation.peers import Peer
 from foedus.core.rounds import Reason
 from foedus.ports import Ports
 from foedus.records.statistics.models import Part, StatisticsProject
+from foedus.services.federation.founding import KIND
 from foedus.services.federation.identities import encoded
 from foedus.services.federation.membership import Seat, find_seat
 from foedus.services.federation.steering import lines
@@ -74,7 +75,9 @@ def status(ports: Ports, project: StatisticsProject, *, now: datetime) -> dict[s
 
 
 def params(ports: Ports, project: StatisticsProject) -> dict[str, str]:
-    """What the project's own description says of it."""
+    """What a project's own description says of its federation, if it has one."""
+    if project.kind != KIND:
+        return {}
     seat = find_seat(ports, project)
     errors = bool(lines(ports, project, error=True, most=1))
     flags = {"fed_pulsing": seat.node.pulsing, "fed_has_error": errors, "fed_is_admin": seat.node.is_admin}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -18,6 +19,7 @@ from foedus.records.statistics.models import StatisticsProject
 from foedus.services.federation.effects import carry_out, log, queue
 from foedus.services.federation.envelopes import CLEAR, key_id
 from foedus.services.federation.exchanging import promise_pulse, publish
+from foedus.services.federation.founding import KIND
 from foedus.services.federation.identities import KEY_BYTES, keys_for
 from foedus.services.federation.membership import Seat, changing, find_seat
 from foedus.services.statistics.answering import ANSWERS
@@ -116,6 +118,13 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
         if not seat.node.is_admin:
             raise Conflict(f"the node left, but could not tell the others: {exc.message}. Call leave again.") from exc
     (seat.exchange.close if seat.node.is_admin else seat.exchange.leave)(seat.member)
+
+
+def leave_if_federated(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
+    """Before a project is removed: the others learn of it, unless its transport does not answer."""
+    if project.kind == KIND:
+        with suppress(PlatformError):
+            leave(ports, project, now=now)
 
 
 def lines(ports: Ports, project: StatisticsProject, *, error: bool, most: int = 1_000) -> list[str]:

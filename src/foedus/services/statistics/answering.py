@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from foedus.core.errors import Forbidden, NotFound
 from foedus.core.statistics import Statistics, decode, merge_all
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Part, StatisticsProject
-from foedus.services.statistics.errors import ProjectMissing
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
@@ -82,11 +82,13 @@ class Answering:
 
 
 def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
-    """What one of the others let the project have. Raises ProjectMissing."""
+    """What one of the others let the project have. Raises NotFound; Forbidden unless it lets others explore that."""
     while True:
         row = Part.objects.filter(project_id=project.pk, source=source).defer("data").first()
         if row is None:
-            raise ProjectMissing("there are no statistics of that peer", project=project.name)
+            raise NotFound(f"there are no statistics of a peer {source[:40]!r}")
+        if not row.open:
+            raise Forbidden("this peer does not let others explore its statistics alone")
         value = ANSWERS.part(ports, project, row)
         if value is not None:
             return Kept(row.version, _columns(row), value)

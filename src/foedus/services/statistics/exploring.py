@@ -19,10 +19,11 @@ from foedus.core.exploration.query import GROUP
 from foedus.core.statistics import Statistics, merge_all
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.statistics.answering import ANSWERS
-from foedus.services.statistics.keeping import Kept
+from foedus.services.statistics.answering import ANSWERS, part_of
+from foedus.services.statistics.keeping import KEEPER, Kept
 
 FULL_PRECISION = "full_precision"
+PEER = "fed_peer_uuid_for_explore"
 _ALIASES = {"ftestsima": "ftestmu", "ftestsigma": "ftestmu"}  # what some pages of the dialect call it
 Answer = dict[str, Any]
 
@@ -33,8 +34,7 @@ def explored(ports: Ports, project: StatisticsProject, metric: str, queries: Seq
     known = registry.names(GROUP)
     if name not in known:
         raise Invalid(f"there is no metric {metric[:40]!r}; there are {', '.join(known)}")
-    value = ANSWERS.read(ports, project).value
-    return [_formed(explore(name, value, query), query) for query in queries]
+    return [_formed(explore(name, _asked(ports, project, query), query), query) for query in queries]
 
 
 def drifted(
@@ -86,9 +86,13 @@ def singular(ports: Ports, project: StatisticsProject, query: Query, *, drop: bo
     return [{repr(number): column for number, column in singular_values(value, names)}]
 
 
-def density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:
-    """How many values each bin has; why not, for attributes of which no distribution is kept."""
-    value = ANSWERS.read(ports, project).value
+def density_list(
+    ports: Ports, project: StatisticsProject, queries: Sequence[Query], *, own: bool = False
+) -> list[Answer]:
+    """How many values each bin has; why not, for attributes of which no distribution is kept. ``own``: of the
+    project's own rows alone.
+    """
+    value = (KEEPER if own else ANSWERS).read(ports, project).value
     found: list[Answer] = []
     for query in queries:
         for name in query.inputs:
@@ -101,9 +105,11 @@ def density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Que
     return found
 
 
-def conditional_density_list(ports: Ports, project: StatisticsProject, queries: Sequence[Query]) -> list[Answer]:
+def conditional_density_list(
+    ports: Ports, project: StatisticsProject, queries: Sequence[Query], *, own: bool = False
+) -> list[Answer]:
     """The same of each input, where each target is 1."""
-    value = ANSWERS.read(ports, project).value
+    value = (KEEPER if own else ANSWERS).read(ports, project).value
     found: list[Answer] = []
     for query in queries:
         for name in query.inputs:
@@ -115,6 +121,12 @@ def conditional_density_list(ports: Ports, project: StatisticsProject, queries: 
                         raise
                     found.append(_no_density(f"{name}|{target}", exc))
     return found
+
+
+def _asked(ports: Ports, project: StatisticsProject, query: Query) -> Statistics:
+    """All that the project may answer from, or what one peer let it have."""
+    peer = query.options.get(PEER)
+    return part_of(ports, project, peer).value if peer else ANSWERS.read(ports, project).value
 
 
 def _density(density: Any) -> Answer:

@@ -63,6 +63,11 @@ def _kmeans(job: Running) -> None:
     _finish(job, answers=[found])
 
 
+def _inventory(job: Running) -> None:
+    """What the customer's account holds at its cloud, asked with the credentials that came with the request."""
+    _finish(job, **job.ports.exchanges.inventory("aws", job.body()))
+
+
 def _finish(job: Running, **result: Any) -> None:
     with transaction.atomic():
         job.done(**result)
@@ -77,6 +82,7 @@ RUNNERS: Mapping[str, Runner] = {
     "svd": _svd, "svdfs": _svd, "kmeans_optimize": _kmeans, "build": build, "reduce": reduce,
     "select_model": select_model, "auto_select": select_automatically,
     "encoder_source": learn_encoder_source, "learn_source": learn_source, "forget_source": forget_source,
+    "aws_info": _inventory,
 }  # fmt: skip
 
 

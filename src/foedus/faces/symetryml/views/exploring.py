@@ -69,13 +69,14 @@ def svd_selection(call: Call) -> Answer:
 
 def density(call: Call) -> Answer:
     project = call.current()
-    found = exploring.density_list(call.ports, project, _queries(call, project))
+    found = exploring.density_list(call.ports, project, _queries(call, project), own=call.flag("useLocal"))
     return Answer({"densityList": {"values": found}})
 
 
 def conditional_density(call: Call) -> Answer:
     project = call.current()
-    found = exploring.conditional_density_list(call.ports, project, _queries(call, project))
+    queries = _queries(call, project)
+    found = exploring.conditional_density_list(call.ports, project, queries, own=call.flag("useLocal"))
     return Answer({"densityList": {"values": found}})
 
 

@@ -9,6 +9,7 @@ from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.parsing import flat_map
 from foedus.faces.symetryml.views.jobs import accepted
 from foedus.faces.symetryml.views.results import info_of, project_infos
+from foedus.services.federation import steering
 from foedus.services.fusion import pulling
 from foedus.services.fusion.errors import CellsMissing
 from foedus.services.shell.authorisation import Verb
@@ -47,6 +48,7 @@ def infos(call: Call) -> Answer:
 def delete(call: Call) -> Answer:
     name = call.path["pid"]
     try:
+        steering.leave_if_federated(call.ports, call.project(Verb.CHANGE), now=call.now)
         projects.delete_project(call.ports, call.actor, call.customer, name, now=call.now)
     except ProjectMissing:
         text = f"Customer[{call.customer.cid}] does not have Project with id[{name}], "

@@ -7,6 +7,7 @@ from typing import Any
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.rendering import cell_info, fusion_params, project_info
 from foedus.records.statistics.models import StatisticsJob, StatisticsProject
+from foedus.services.federation import reporting
 from foedus.services.fusion.describing import describe_fusion
 from foedus.services.statistics import reading
 from foedus.services.statistics.keeping import FUSION
@@ -23,6 +24,7 @@ def values_of(call: Call, row: StatisticsJob) -> Result:
 def info_of(call: Call, project: StatisticsProject) -> Result:
     """A ProjectInfo; of a fusion project also its cells, which its customer alone reads."""
     info = project_info(reading.describe(call.ports, project))
+    info["params"] |= reporting.params(call.ports, project)
     if project.kind == FUSION:
         about = describe_fusion(call.ports, project, now=call.now)
         info["params"] |= {"fusion_fetch_error": about.error, **fusion_params(about)}
@@ -90,4 +92,5 @@ _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "pca": _components,
     "select_model": _chosen,
     "auto_select": _chosen,
+    "aws_info": lambda call, _, result: {"awsInfoEncrypted": call.sealed(result)},
 }

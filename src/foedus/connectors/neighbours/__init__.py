@@ -1,0 +1,1 @@
+"""Other servers like this one, reached by address."""
