@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.driver import Study, model
 from tests.e2e.service import until
 
-BODY = model()
+BODY = model(20_000)  # too large for a row of the database: it is stored before its row is
 NAMES = ("ada", "bea", "cyd")
 POINTS = ("enrolling", "invited", "uploading", "stored", "acknowledged", "waiting", "combining", "switching")
 

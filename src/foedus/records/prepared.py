@@ -5,7 +5,7 @@ key. Here a queryset with ``Slot``s in the place of values is written once for e
 It gives the same model instances, and no more is hidden than that: what a queryset cannot say, this cannot either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,8 @@ from django.db.models import Expression, Field, Model, QuerySet, sql
 from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=Model)
+P = TypeVar("P")
+_SIZES = (1, 4, 16, 64)  # of lists of keys
 
 
 class Slot(Expression):
@@ -69,6 +71,27 @@ class PreparedRows:
         return [tuple(row) for row in text.rows(values)]
 
 
+class Many(Generic[P]):
+    """A prepared question or change for lists of keys: ``build`` makes one for each of a few lengths, out of slots.
+
+    A list that is shorter repeats its last key, a longer one takes several calls.
+    """
+
+    def __init__(self, build: Callable[[list[Any]], P]) -> None:
+        self._build = build
+        self._made: dict[int, P] = {}
+
+    def calls(self, keys: Sequence[Any]) -> Iterator[tuple[P, dict[str, Any]]]:
+        """What to call, and what to call it with beside the values of other slots."""
+        for start in range(0, len(keys), _SIZES[-1]):
+            part = keys[start : start + _SIZES[-1]]
+            size = next(size for size in _SIZES if size >= len(part))
+            named = {f"key{at}": part[min(at, len(part) - 1)] for at in range(size)}
+            if size not in self._made:
+                self._made[size] = self._build([Slot(name) for name in named])
+            yield self._made[size], named
+
+
 class PreparedUpdate:
     """Changes columns of the rows of a queryset: ``build`` gives it and, by column, values or ``Slot``s."""
 
@@ -98,7 +121,10 @@ class PreparedInsert(Generic[M]):
 
     def __call__(self, **values: Any) -> M:
         """The new instance, with its key."""
-        row = self._model(**values)
+        return self.insert(self._model(**values))
+
+    def insert(self, row: M) -> M:
+        """The same instance, with its key."""
         meta = self._model._meta  # noqa: SLF001 - Django documents it
         fields = [f for f in meta.concrete_fields if f is not meta.pk]
         given = [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields]

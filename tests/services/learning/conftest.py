@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from foedus.core import registry
+from foedus.services.learning import submitting
 
 ENTRY_POINTS = """[foedus.evaluators]
 mean = tests.evaluators:mean
@@ -36,3 +37,11 @@ def evaluators(tmp_path):
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(params=["rows", "blobs"])
+def bodies(request, monkeypatch):
+    """Updates are kept in their rows, as they are where they are small; or in blobs, as large ones."""
+    if request.param == "blobs":
+        monkeypatch.setattr(submitting, "MAX_HELD_BYTES", -1)
+    return request.param

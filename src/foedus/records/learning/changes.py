@@ -1,10 +1,11 @@
 """The changes that every update brings about, by name: written once (see ``prepared``)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
-from foedus.records.prepared import PreparedInsert, PreparedUpdate, Slot
+from foedus.records.prepared import Many, PreparedInsert, PreparedUpdate, Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
 _next_check = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"next_check_at": Slot("at")}))
@@ -19,6 +20,15 @@ _reported = PreparedUpdate(
     lambda: (
         Invitation.objects.filter(pk=Slot("pk")),
         {"state": Invitation.State.REPORTED, "closed_at": Slot("at")},
+    )
+)
+_seen_all = Many(lambda keys: PreparedUpdate(lambda: (Membership.objects.filter(pk__in=keys), {"seen_at": Slot("at")})))
+_reported_all = Many(
+    lambda keys: PreparedUpdate(
+        lambda: (
+            Invitation.objects.filter(pk__in=keys),
+            {"state": Invitation.State.REPORTED, "closed_at": Slot("at")},
+        )
     )
 )
 _COUNTS = ("member_count", "invited_count", "lost_count", "reported_count", "update_count")
@@ -38,11 +48,12 @@ _close_tasks = PreparedUpdate(
 )
 
 
-def count_event(project: Project) -> int:
-    """The number of the project's next event, whose caller holds the lock."""
-    project.event_seq += 1
+def count_events(project: Project, number: int) -> range:
+    """The numbers of the project's next events, whose caller holds the lock."""
+    first = project.event_seq + 1
+    project.event_seq += number
     _event_seq(pk=project.pk, seq=project.event_seq)
-    return project.event_seq
+    return range(first, first + number)
 
 
 def check_again(project: Project, at: datetime | None) -> None:
@@ -69,6 +80,22 @@ def note_reported(invitation: Invitation, at: datetime) -> None:
     invitation.state, invitation.closed_at = Invitation.State.REPORTED, at
 
 
+def note_all_seen(memberships: Sequence[Membership], at: datetime) -> None:
+    """These members gave a sign of life."""
+    for change, named in _seen_all.calls([membership.pk for membership in memberships]):
+        change(at=at, **named)
+    for membership in memberships:
+        membership.seen_at = at
+
+
+def note_all_reported(invitations: Sequence[Invitation], at: datetime) -> None:
+    """Their members did what they were asked."""
+    for change, named in _reported_all.calls([invitation.pk for invitation in invitations]):
+        change(at=at, **named)
+    for invitation in invitations:
+        invitation.state, invitation.closed_at = Invitation.State.REPORTED, at
+
+
 def store_counts(current: Round) -> None:
     """Keep what was counted of a round."""
     _counts(pk=current.pk, **{name: getattr(current, name) for name in _COUNTS})
@@ -77,6 +104,11 @@ def store_counts(current: Round) -> None:
 def add_update(**fields: Any) -> Update:
     """A new row. Raises IntegrityError where there is one of that member, round and sequence."""
     return _add_update(**fields)
+
+
+def insert_update(row: Update) -> None:
+    """The same for an instance."""
+    _add_update.insert(row)
 
 
 def add_checkpoint(**fields: Any) -> Checkpoint:

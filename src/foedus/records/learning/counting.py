@@ -104,6 +104,12 @@ class Tally(RoundCounts):
 
     members: int = 0
 
+    def with_update(self, *, first: bool, was_lost: bool) -> "Tally":
+        """An update more: its member's ``first`` in this round; of one that was given up before (``was_lost``)."""
+        return replace(
+            self, updates=self.updates + 1, reported=self.reported + first, lost=max(0, self.lost - was_lost)
+        )
+
 
 def kept_tally(current: Round) -> Tally | None:
     """The counts kept with an open round, if a full look was taken before."""
@@ -136,15 +142,7 @@ def count_update(current: Round, *, first: bool, was_lost: bool) -> None:
     """An update was accepted: its member's ``first`` in this round; of one that was given up before (``was_lost``)."""
     tally = kept_tally(current)
     if tally is not None:
-        keep_tally(
-            current,
-            replace(
-                tally,
-                updates=tally.updates + 1,
-                reported=tally.reported + first,
-                lost=max(0, tally.lost - was_lost),
-            ),
-        )
+        keep_tally(current, tally.with_update(first=first, was_lost=was_lost))
 
 
 def counted(project: Project, current: Round) -> Tally:

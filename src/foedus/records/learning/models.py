@@ -209,11 +209,18 @@ class Draw(models.Model):
     at = models.DateTimeField()
 
 
+class _Bodiless(models.Manager["Update"]):
+    """Whoever wants the bodies of updates asks for them: a round has thousands."""
+
+    def get_queryset(self) -> models.QuerySet["Update"]:
+        return super().get_queryset().defer("content")
+
+
 class Update(models.Model):
     """What one member handed in. ``task_round`` is the round its task named; ``round`` the one that counts it.
 
     The two differ only where a policy takes updates across rounds. ``sequence`` is 0 unless a policy allows several
-    updates of one member for one task.
+    updates of one member for one task. Its bytes are a ``blob``, or ``content`` where they are few.
     """
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="updates")
@@ -228,6 +235,9 @@ class Update(models.Model):
     blob = models.CharField(max_length=512)
     metrics = models.JSONField(default=dict)
     accepted_at = models.DateTimeField()
+    content = models.BinaryField(null=True)  # last, so that other columns are read without it
+
+    objects = _Bodiless()
 
     class Meta:
         constraints = [

@@ -1,6 +1,6 @@
 """Every question that services ask of the learning engine's tables, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -15,7 +15,7 @@ from foedus.records.learning.models import (
     Round,
     Update,
 )
-from foedus.records.prepared import Prepared, Slot
+from foedus.records.prepared import Many, Prepared, PreparedRows, Slot
 
 # What every call of a participant asks: written once (see ``prepared``).
 _project_by_key = Prepared(lambda: Project.objects.filter(key=Slot("key")))
@@ -66,6 +66,25 @@ _update_of_content = Prepared(
         membership=Slot("membership"), task_round=Slot("number"), digest=Slot("digest")
     ).order_by("pk")[:1]
 )
+_memberships_by_key = Many(
+    lambda keys: Prepared(
+        lambda: Membership.objects.filter(
+            project__key=Slot("key"), participant__pk__in=keys, state=Membership.State.ACTIVE
+        ).select_related("participant", "project")
+    )
+)
+_still_active = Many(
+    lambda keys: PreparedRows(
+        lambda: Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE).values_list("pk")
+    )
+)
+_invitations_to = Many(
+    lambda keys: Prepared(lambda: Invitation.objects.filter(round=Slot("round"), membership__pk__in=keys))
+)
+_updates_for = Many(
+    lambda keys: Prepared(lambda: Update.objects.filter(membership__pk__in=keys, task_round=Slot("number")))
+)
+_contents_of = Many(lambda keys: PreparedRows(lambda: Update.objects.filter(pk__in=keys).values_list("pk", "content")))
 
 
 def get_project(key: str) -> Project:
@@ -132,6 +151,38 @@ def find_active_membership(project: Project, participant_id: int) -> Membership 
 def find_membership(key: str, participant_id: int) -> Membership | None:
     """The participant's active membership of the project called ``key``; both are there with it."""
     return _membership_by_key.first(key=key, participant=participant_id)
+
+
+def find_memberships(key: str, participants: Sequence[int]) -> dict[int, Membership]:
+    """The active memberships of these participants, by participant, as ``find_membership`` gives one."""
+    calls = _memberships_by_key.calls(participants)
+    return {row.participant_id: row for question, named in calls for row in question.all(key=key, **named)}
+
+
+def still_active(memberships: Sequence[int]) -> set[int]:
+    """Which of these memberships are active now, by primary key."""
+    return {pk for question, named in _still_active.calls(memberships) for (pk,) in question(**named)}
+
+
+def invitations_to(current: Round, memberships: Sequence[int]) -> dict[int, Invitation]:
+    """What these members were asked in the round, by the membership's primary key."""
+    calls = _invitations_to.calls(memberships)
+    return {row.membership_id: row for question, named in calls for row in question.all(round=current.pk, **named)}
+
+
+def updates_for(number: int, memberships: Sequence[int]) -> dict[int, Update]:
+    """What these members handed in for a task of the round of that number, by the membership's primary key.
+
+    Of several updates of one member, any: for rounds whose policy takes one.
+    """
+    calls = _updates_for.calls(memberships)
+    return {row.membership_id: row for question, named in calls for row in question.all(number=number, **named)}
+
+
+def contents_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
+    """The bodies of updates that are kept in their rows, by primary key, some at a time."""
+    for question, named in _contents_of.calls([update.pk for update in updates]):
+        yield from ((pk, bytes(content)) for pk, content in question(**named) if content is not None)
 
 
 def active_memberships(project: Project) -> QuerySet[Membership]:

@@ -7,7 +7,7 @@ from foedus.core.codecs import safetensors
 from foedus.core.codecs.finite import check_finite
 from foedus.core.codecs.packed import Wanted, open_update
 from foedus.ports import Ports
-from foedus.services.shell.staging import Staged
+from foedus.services.shell.staging import Held, Staged
 
 
 def checked_model(body: Staged) -> Layout:
@@ -17,9 +17,9 @@ def checked_model(body: Staged) -> Layout:
         return source.layout
 
 
-def check_update(body: Staged, wanted: Wanted) -> None:
+def check_update(body: Staged | Held, wanted: Wanted) -> None:
     """Raise Invalid unless the body is what is wanted, however encoded: whole, consistent and finite."""
-    with open_update(body.path, wanted) as update:
+    with open_update(body.data if isinstance(body, Held) else body.path, wanted) as update:
         update.check_finite()
 
 

@@ -41,7 +41,7 @@ def promise_retention(ports: Ports, project: Project, now: datetime) -> None:
 def promise_all_retention(ports: Ports, now: datetime) -> None:
     """The same for every project that may have something to drop: what time alone makes superfluous, for one."""
     with_updates = Project.objects.filter(face=NATIVE).filter(
-        Exists(Update.objects.filter(round__project=OuterRef("pk")).exclude(blob=""))
+        Exists(Update.objects.filter(round__project=OuterRef("pk")).exclude(blob="", content=None))
     )
     with_rules = Project.objects.filter(face=NATIVE, retention__isnull=False)
     for project in with_updates.union(with_rules).iterator():
@@ -63,7 +63,7 @@ def _drop_some(ports: Ports, project: Project, now: datetime) -> bool:
     rule = retention_of(project)
     updates = _past_updates(project, rule)[:_AT_ONCE]
     blobs = [update.blob for update in updates]
-    Update.objects.filter(pk__in=[update.pk for update in updates]).update(blob="")
+    Update.objects.filter(pk__in=[update.pk for update in updates]).update(blob="", content=None)
     numbers = _past_checkpoints(project, rule, now)[:_AT_ONCE]
     rows = Checkpoint.objects.filter(project=project, number__in=numbers)
     blobs += [blob for pair in rows.values_list("blob", "state_blob") for blob in pair]
@@ -81,7 +81,11 @@ def _past_updates(project: Project, rule: Retention) -> list[Update]:
     complete = Round.objects.filter(project=project, phase=Phase.COMPLETE).order_by("-number")
     since = complete.values_list("number", flat=True)[: rule.keep_updates]
     first = min(since, default=None) if rule.keep_updates else None
-    rows = Update.objects.filter(round__project=project).exclude(round__phase__in=OPEN_PHASES).exclude(blob="")
+    rows = (
+        Update.objects.filter(round__project=project)
+        .exclude(round__phase__in=OPEN_PHASES)
+        .exclude(blob="", content=None)
+    )
     if first is not None:
         rows = rows.filter(round__number__lt=first)
     return list(rows.only("pk", "blob").order_by("pk")[:_AT_ONCE])

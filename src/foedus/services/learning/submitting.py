@@ -1,5 +1,6 @@
 """Updates on their way in: looked at before the body is read, checked, stored, and counted exactly once."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,20 +9,24 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from foedus.core.errors import Late, NotFound, PlatformError, Replayed
+from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
+from foedus.core.strategies.strategy import Needs
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
-from foedus.records.learning.queries import get_membership, lock_project
+from foedus.records.learning.queries import lock_project, still_active
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import needs_now, wanted_under
 from foedus.services.learning.models_in import check_update, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
-from foedus.services.learning.updates import Stored, SubmitUpdate, find_same, record_update
-from foedus.services.shell.authorisation import Actor, Verb, membership_of
-from foedus.services.shell.staging import Staged
+from foedus.services.learning.together import Offered, Outcome, record_updates
+from foedus.services.learning.updates import Stored, SubmitUpdate, find_same
+from foedus.services.shell.authorisation import Actor, Verb, membership_of, memberships_of
+from foedus.services.shell.staging import Held, Staged
 
 log = structlog.get_logger()
+
+MAX_HELD_BYTES = 32 << 10  # a body of so few bytes is a column of its row: no file, and one wait for the disk less
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,56 +58,114 @@ def expect_update(ports: Ports, actor: Actor, command: SubmitUpdate, digest: str
     return Expected(limit)
 
 
+@dataclass(frozen=True, slots=True)
+class HandIn:
+    """An update as it arrives: from whom, for what, and its body."""
+
+    actor: Actor
+    command: SubmitUpdate
+    body: Staged | Held
+
+
 def submit_update(
-    ports: Ports, actor: Actor, command: SubmitUpdate, body: Staged, *, now: datetime
+    ports: Ports, actor: Actor, command: SubmitUpdate, body: Staged | Held, *, now: datetime
 ) -> tuple[Update, bool]:
     """Accept the update, durably, and let the round move on. Gives it and whether it is new.
 
     Raises Invalid (content), Forbidden (not invited), Late (the round is over), Replayed (other content before).
     Whatever is raised, nothing is left behind.
     """
-    found = membership_of(actor, Verb.WORK, command.project).project
-    needs = needs_now(found)
-    needs.check_metrics(command.metrics)
-    check_update(body, wanted_under(layout_of(found), found, needs))
-    blob = store(ports, f"projects/{found.pk}/updates", body)
+    (outcome,) = submit_updates(ports, [HandIn(actor, command, body)], now=now)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def submit_updates(ports: Ports, handed_in: Sequence[HandIn], *, now: datetime) -> list[Outcome]:
+    """The same for several, those of a project in one transaction. What would be raised is in its update's place."""
+    outcomes: dict[int, Outcome] = {}
+    for key in {one.command.project for one in handed_in}:
+        places = [at for at, one in enumerate(handed_in) if one.command.project == key]
+        outcomes.update(zip(places, _submitted(ports, key, [handed_in[at] for at in places], now), strict=True))
+    return [outcomes[at] for at in range(len(handed_in))]
+
+
+def _submitted(ports: Ports, key: str, handed_in: list[HandIn], now: datetime) -> list[Outcome]:
+    """Those of one project. An error that nobody foresaw may be due to one of them: then each is tried alone."""
+    members = memberships_of([one.actor for one in handed_in], Verb.WORK, key)
+    offered: dict[int, Offered] = {}
+    outcomes: dict[int, Outcome] = {}
+    needs: Needs | None = None
+    for at, (one, member) in enumerate(zip(handed_in, members, strict=True)):
+        try:
+            if isinstance(member, PlatformError):
+                raise member
+            needs = needs or needs_now(member.project)
+            offered[at] = Offered(member, one.command, _kept(ports, member.project, needs, one))
+        except PlatformError as exc:
+            outcomes[at] = exc
+    if offered:
+        outcomes.update(zip(offered, _accepted(ports, list(offered.values()), now), strict=True))
+    for at, offer in offered.items():
+        outcome, member = outcomes[at], offer.membership
+        if isinstance(outcome, PlatformError) or (not isinstance(outcome, Exception) and not outcome[1]):
+            _forget(ports, offer.body)
+        if isinstance(outcome, Late):
+            end_task(ports, member.participant_id, member.project, offer.command.round, now)
+    return [outcomes[at] for at in range(len(handed_in))]
+
+
+def _kept(ports: Ports, project: Project, needs: Needs, one: HandIn) -> Stored:
+    """The body, checked, and stored unless it is small enough for its row. Raises Invalid, TooLarge."""
+    needs.check_metrics(one.command.metrics)
+    wanted = wanted_under(layout_of(project), project, needs)
+    body = one.body
+    if body.size_bytes > wanted.size_bytes:
+        text = f"the body has {body.size_bytes} bytes; at most {wanted.size_bytes} are allowed here"
+        raise TooLarge(text, limit_bytes=wanted.size_bytes)
+    check_update(body, wanted)
+    if isinstance(body, Staged) and body.size_bytes > MAX_HELD_BYTES:
+        return Stored(store(ports, f"projects/{project.pk}/updates", body), body.digest, body.size_bytes)
+    content = body.path.read_bytes() if isinstance(body, Staged) else body.data
+    return Stored("", body.digest, body.size_bytes, content)
+
+
+def _accepted(ports: Ports, offered: list[Offered], now: datetime) -> list[Outcome]:
     try:
-        update, is_new = _accept(ports, actor, found, command, body, blob, now)
-    except PlatformError as exc:
-        _forget(ports, blob)
-        if isinstance(exc, Late):
-            end_task(ports, actor.id, found, command.round, now)
-        raise
-    except BaseException:
-        _forget_unless_counted(ports, actor, command.round, blob)
-        raise
-    if not is_new:
-        _forget(ports, blob)
-    return update, is_new
+        return _recorded(ports, offered, now)
+    except Exception as exc:  # noqa: BLE001 - of the database or of this code, for one of them or for all
+        if len(offered) > 1 and not isinstance(exc, DatabaseError):
+            return [outcome for one in offered for outcome in _accepted(ports, [one], now)]
+        for one in offered:
+            _forget_unless_counted(ports, one)
+        return [exc] * len(offered)
 
 
-def _accept(
-    ports: Ports, actor: Actor, found: Project, command: SubmitUpdate, body: Staged, blob: str, now: datetime
-) -> tuple[Update, bool]:
+def _recorded(ports: Ports, offered: list[Offered], now: datetime) -> list[Outcome]:
     with transaction.atomic():
-        project = lock_project(found.pk)
-        membership = get_membership(project, actor.id)
-        stored = Stored(blob, body.digest, body.size_bytes)
-        return record_update(ports, project, membership, command, stored, now=now)
+        project = lock_project(offered[0].membership.project_id)
+        there = still_active([one.membership.pk for one in offered])
+        present = [one for one in offered if one.membership.pk in there]
+        counted = iter(record_updates(ports, project, present, now=now))
+        gone = NotFound(f"you are not a participant of project {project.key!r}", project=project.key)
+        return [next(counted) if one.membership.pk in there else gone for one in offered]
 
 
-def _forget_unless_counted(ports: Ports, actor: Actor, task_round: int, blob: str) -> None:
+def _forget_unless_counted(ports: Ports, one: Offered) -> None:
     """A connection that broke may hide that the database did commit; while it does not answer, the blob stays."""
-    rows = Update.objects.filter(membership__participant_id=actor.id, task_round=task_round, blob=blob)
+    if not one.body.blob:
+        return
+    rows = Update.objects.filter(membership=one.membership, task_round=one.command.round, blob=one.body.blob)
     try:
         is_counted = rows.exists()
     except DatabaseError as exc:
-        log.warning("update.blob_left", blob=blob, error=str(exc))
+        log.warning("update.blob_left", blob=one.body.blob, error=str(exc))
         return
     if not is_counted:
-        _forget(ports, blob)
+        _forget(ports, one.body)
 
 
-def _forget(ports: Ports, blob: str) -> None:
-    with suppress(NotFound):
-        ports.blobs.delete(blob)
+def _forget(ports: Ports, body: Stored) -> None:
+    if body.blob:
+        with suppress(NotFound):
+            ports.blobs.delete(body.blob)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
+from typing import Any
 
 from django.db.models import Max
 
@@ -44,11 +45,15 @@ class SubmitUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A body that is kept for good: ``blob`` holds it as safetensors, ``digest`` tells its content from others."""
+    """A body that is kept for good: ``blob`` holds it as safetensors, ``digest`` tells its content from others.
+
+    ``content`` is the body itself, of one that is kept with its row instead of in a blob.
+    """
 
     blob: str
     digest: str
     size_bytes: int
+    content: bytes | None = None
 
 
 def record_update(
@@ -73,6 +78,7 @@ def record_update(
         digest=body.digest,
         size_bytes=body.size_bytes,
         blob=body.blob,
+        content=body.content,
         metrics=dict(command.metrics),
         accepted_at=now,
     )
@@ -80,11 +86,7 @@ def record_update(
     if admitted.invitation is not None:
         note_reported(admitted.invitation, now)
     note_seen(membership, now)
-    emit(
-        ports, project, "update.accepted", now,
-        round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
-        examples=command.examples, metrics=dict(command.metrics),
-    )  # fmt: skip
+    emit(ports, project, "update.accepted", now, **told_of(update))
     advance(ports, project, now, absences=False, current=current)
     return update, True
 
@@ -125,16 +127,25 @@ def admit_update(
         digest=stored.digest,
         size_bytes=stored.size_bytes,
         blob=stored.blob,
+        content=stored.content,
         accepted_at=now,
     )
     count_update(current, first=earlier == 0, was_lost=False)
     note_seen(membership, now)
-    emit(
-        ports, project, "update.accepted", now,
-        round=current.number, participant=membership.participant.name, participant_id=membership.participant_id,
-        examples=examples, metrics=dict(metrics),
-    )  # fmt: skip
+    emit(ports, project, "update.accepted", now, **told_of(update))
     return update
+
+
+def told_of(update: Update) -> dict[str, Any]:
+    """What those who watch the project are told of an update."""
+    member = update.membership
+    return {
+        "round": update.round.number,
+        "participant": member.participant.name,
+        "participant_id": member.participant_id,
+        "examples": update.examples,
+        "metrics": update.metrics,
+    }
 
 
 def find_same(membership: Membership, command: SubmitUpdate, digest: str) -> Update | None:

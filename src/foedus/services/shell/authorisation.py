@@ -1,15 +1,16 @@
 """Who may do what: one function, asked by services, never by views."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from django.db.models import QuerySet
 
-from foedus.core.errors import Forbidden, NotFound
+from foedus.core.errors import Forbidden, NotFound, PlatformError
 from foedus.records.accounts.models import Organisation
 from foedus.records.learning.models import Membership, Project
-from foedus.records.learning.queries import find_active_membership, find_membership, get_project
+from foedus.records.learning.queries import find_active_membership, find_membership, find_memberships, get_project
 from foedus.records.market.models import Asset, Purchase
 from foedus.records.statistics.models import StatisticsProject
 
@@ -101,6 +102,25 @@ def membership_of(actor: Actor, verb: Verb, key: str) -> Membership:
         raise NotFound(f"you are not a participant of project {key!r}", project=key)
     require(actor, verb, found)
     return found
+
+
+def memberships_of(actors: Sequence[Actor], verb: Verb, key: str) -> list[Membership | PlatformError]:
+    """``membership_of`` for several actors, in one question; what it would raise is in its actor's place."""
+    found = find_memberships(key, [actor.id for actor in actors if actor.kind is Kind.PARTICIPANT])
+    return [_membership_or_error(actor, verb, key, found) for actor in actors]
+
+
+def _membership_or_error(
+    actor: Actor, verb: Verb, key: str, found: Mapping[int, Membership]
+) -> Membership | PlatformError:
+    known = found.get(actor.id) if actor.kind is Kind.PARTICIPANT else None
+    try:
+        if known is None:
+            return membership_of(actor, verb, key)
+        require(actor, verb, known)
+    except PlatformError as exc:
+        return exc
+    return known
 
 
 def require(actor: Actor, verb: Verb, obj: Object) -> None:

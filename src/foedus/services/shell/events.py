@@ -1,5 +1,6 @@
 """Events: written with the change they tell of, announced once it is committed."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from django.db import transaction
 
 from foedus.core.errors import Unavailable
 from foedus.ports import Ports
-from foedus.records.learning.changes import count_event
+from foedus.records.learning.changes import count_events
 from foedus.records.learning.models import Project
 from foedus.records.shell.queries import add_event
 
@@ -18,7 +19,13 @@ log = structlog.get_logger()
 
 def emit(ports: Ports, project: Project, kind: str, now: datetime, **data: Any) -> None:
     """Add an event to the project's stream; after commit, wake who waits for it. The caller holds the lock."""
-    add_event(project.stream, count_event(project), kind, data, now)
+    emit_all(ports, project, kind, now, [data])
+
+
+def emit_all(ports: Ports, project: Project, kind: str, now: datetime, each: Sequence[Mapping[str, Any]]) -> None:
+    """Several events of one kind, in their order; who waits for them is woken once."""
+    for seq, data in zip(count_events(project, len(each)), each, strict=True):
+        add_event(project.stream, seq, kind, dict(data), now)
     wake(ports, f"{project.stream}.{kind.replace('.', '-')}")
 
 

@@ -21,6 +21,18 @@ class Staged:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A whole body in memory, where it is small."""
+
+    data: bytes
+    digest: str
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+
 class Staging:
     """Takes a body in pieces. Use as a context: what was not moved away is removed on leaving it."""
 
@@ -55,16 +67,15 @@ class Staging:
 
     def finish(self, expected_digest: str | None) -> Staged:
         """The whole body. Raises Invalid when its SHA-256 is not ``expected_digest``."""
-        digest = self._hash.hexdigest()
-        if expected_digest is not None and digest != expected_digest:
-            raise Invalid(
-                "the body's SHA-256 is not the digest that came with it: it was damaged or cut on its way",
-                expected=expected_digest,
-                found=digest,
-            )
+        digest = _expected(self._hash.hexdigest(), expected_digest)
         with on_disk():
             self._file.close()
         return Staged(self._path, digest, self._size)
+
+
+def held(data: bytes, expected_digest: str | None) -> Held:
+    """A body that has arrived in memory. Raises Invalid when its SHA-256 is not ``expected_digest``."""
+    return Held(data, _expected(hashlib.sha256(data).hexdigest(), expected_digest))
 
 
 @contextmanager
@@ -82,6 +93,16 @@ def sweep(scratch: Path, older_than: float) -> None:
         with suppress(OSError):
             if path.stat().st_mtime < older_than:
                 path.unlink()
+
+
+def _expected(digest: str, expected: str | None) -> str:
+    if expected is not None and digest != expected:
+        raise Invalid(
+            "the body's SHA-256 is not the digest that came with it: it was damaged or cut on its way",
+            expected=expected,
+            found=digest,
+        )
+    return digest
 
 
 @contextmanager

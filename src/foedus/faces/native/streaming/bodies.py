@@ -6,7 +6,7 @@ import binascii
 import re
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from foedus.core.errors import Invalid, QuotaExceeded, TooLarge
 from foedus.faces.native.errors import LengthRequired, Malformed, Timeout, UnsupportedMediaType
 from foedus.faces.native.streaming.calls import in_thread
-from foedus.services.shell.staging import Staged, Staging
+from foedus.services.shell.staging import Held, Staged, Staging, held
 
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20  # handed to a thread at once
@@ -46,6 +46,13 @@ class Body:
         """
         with _in_flight(self._request):
             return await self._then(scratch, use, digest, keep_cut=keep_cut)
+
+    async def held(self, digest: str | None, use: Callable[[Held], Awaitable[T]]) -> T:
+        """Receive a small body into memory and ``use`` it. Raises as ``then`` does."""
+        with _in_flight(self._request):
+            received = b"".join([piece async for piece in _pieces(self._request)])
+            self._check_received(len(received))
+            return await use(held(received, digest))
 
     async def _then(
         self, scratch: Callable[[], Staging], use: Callable[[Staged], T], digest: str | None, *, keep_cut: bool
@@ -94,6 +101,13 @@ class Body:
         announced = self._request.headers.get("content-length")
         if announced is not None and received != int(announced):
             raise Malformed(f"the body was announced with {announced} bytes, and {received} arrived")
+
+
+def is_small(request: Request, limit_bytes: int) -> bool:
+    """Whether a body is announced, not packed, with at most that many bytes."""
+    length = request.headers.get("content-length", "")
+    plain = "content-encoding" not in request.headers
+    return plain and length.isascii() and length.isdecimal() and int(length[:20]) <= limit_bytes
 
 
 def digest_in(request: Request, *, required: bool) -> str | None:

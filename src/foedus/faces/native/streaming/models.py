@@ -11,7 +11,8 @@ from foedus.faces.native.answers.base import Out
 from foedus.faces.native.answers.contributions import ReceiptOut, UploadOut
 from foedus.faces.native.answers.projects import CheckpointOut
 from foedus.faces.native.errors import RangeNotSatisfiable
-from foedus.faces.native.streaming.bodies import Body, digest_in
+from foedus.faces.native.streaming.batches import Batches
+from foedus.faces.native.streaming.bodies import Body, digest_in, is_small
 from foedus.faces.native.streaming.calls import (
     answering,
     as_actor,
@@ -25,11 +26,18 @@ from foedus.faces.native.streaming.calls import (
 )
 from foedus.ports import Ports
 from foedus.ports.blobs import READ_CHUNK_BYTES
-from foedus.records.learning.models import Checkpoint, Upload
+from foedus.records.learning.models import Checkpoint, Update, Upload
 from foedus.services.learning.checkpoints import read_best_checkpoint, read_checkpoint
 from foedus.services.learning.equipment import KeptState, read_state
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
-from foedus.services.learning.submitting import Expected, expect_update, submit_update
+from foedus.services.learning.submitting import (
+    MAX_HELD_BYTES,
+    Expected,
+    HandIn,
+    expect_update,
+    submit_update,
+    submit_updates,
+)
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.authorisation import Actor
@@ -38,7 +46,14 @@ from foedus.services.shell.staging import Staging
 SAFETENSORS = "application/vnd.safetensors"
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
+HandIns = Batches[HandIn, tuple[Update, bool]]
+HAND_INS_AT_ONCE = 64  # in one transaction, for which other writers wait
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+def hand_ins(ports: Ports) -> HandIns:
+    """Where small updates wait for a transaction."""
+    return Batches(lambda updates: submit_updates(ports, updates, now=now()), at_once=HAND_INS_AT_ONCE)
 
 
 @answering
@@ -60,6 +75,9 @@ async def put_model_view(request: Request) -> Response:
 @answering
 async def put_update_view(request: Request) -> Response:
     """One participant's update for a round."""
+    if is_small(request, MAX_HELD_BYTES):  # it costs less to take it than to ask whether to take it
+        update, is_new = await _handed_in(request)
+        return _answer(ReceiptOut.of(update), status_code=201 if is_new else 200)
     ports = ports_of(request)
     command, digest, expected = await as_actor(request, lambda actor: _announced(request, ports, actor))
     actor: Actor = request.state.actor
@@ -139,16 +157,29 @@ def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
     return StreamingResponse(chunks, status_code=status, headers=headers, media_type=SAFETENSORS)
 
 
+async def _handed_in(request: Request) -> tuple[Update, bool]:
+    """A small update, counted together with those that arrive at the same time."""
+    command, digest = await as_actor(request, lambda _: _said_of_update(request))
+    actor: Actor = request.state.actor
+    hand_ins: HandIns = request.app.state.hand_ins
+    body = Body(request, SAFETENSORS, MAX_HELD_BYTES)
+    return await body.held(digest, lambda whole: hand_ins.ask(HandIn(actor, command, whole)))
+
+
 def _announced(request: Request, ports: Ports, actor: Actor) -> tuple[SubmitUpdate, str | None, Expected]:
     """What the headers say of an update, and what is to be said to that."""
+    command, digest = _said_of_update(request)
+    return command, digest, expect_update(ports, actor, command, digest, now=now())
+
+
+def _said_of_update(request: Request) -> tuple[SubmitUpdate, str | None]:
     command = SubmitUpdate(
         project=key_in(request),
         round=round_in(request),
         examples=number_in(request, "examples", low=0, high=MAX_EXAMPLES),
         metrics=metrics_in(request),
     )
-    digest = digest_in(request, required=True)
-    return command, digest, expect_update(ports, actor, command, digest, now=now())
+    return command, digest_in(request, required=True)
 
 
 def _under_way(request: Request, actor: Actor) -> tuple[int, Upload]:

@@ -1,0 +1,142 @@
+"""Updates that arrive together: one look, one lock and one commit for all of them.
+
+Each comes out as if they had been counted one after the other. What the open round takes by a policy that asks for one
+update of each is written on a sheet, which is stored once it is full or the round has what it needs; all else is
+counted one by one, after it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from foedus.core.errors import PlatformError, Replayed
+from foedus.core.rounds import Wait, next_step
+from foedus.ports import Ports
+from foedus.records.learning.changes import insert_update, note_all_reported, note_all_seen
+from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view
+from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
+from foedus.records.learning.queries import find_open_round, invitations_to, updates_for
+from foedus.services.learning.admission import admit
+from foedus.services.learning.rounds import advance
+from foedus.services.learning.rules import policy_of
+from foedus.services.learning.updates import Stored, SubmitUpdate, check_same, record_update, told_of
+from foedus.services.shell.events import emit_all
+
+Outcome = tuple[Update, bool] | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An update whose body is checked and, unless it goes into its row, stored."""
+
+    membership: Membership
+    command: SubmitUpdate
+    body: Stored
+
+
+def record_updates(ports: Ports, project: Project, offered: Sequence[Offered], *, now: datetime) -> list[Outcome]:
+    """Count updates, and let the round move on. For each, the update and whether it is new, or why it is refused.
+
+    The caller holds the project's lock.
+    """
+    outcomes: dict[int, Outcome] = {}
+    current = find_open_round(project)
+    if current is not None and _is_simple(current):
+        sheet = _Sheet(project, current, [one.membership for one in offered], now)
+        for at, one in enumerate(offered):
+            if one.command.round == current.number and not sheet.is_full:
+                outcomes[at] = _tried(partial(sheet.add, one))
+        sheet.store(ports)
+    for at, one in enumerate(offered):
+        if at not in outcomes:
+            count = partial(record_update, ports, project, one.membership, one.command, one.body, now=now)
+            outcomes[at] = _tried(count)
+    return [outcomes[at] for at in range(len(offered))]
+
+
+def _is_simple(current: Round) -> bool:
+    """Whether updates stay in the round of their task, one of each member."""
+    policy = policy_of(current)
+    return not policy.open_ended and policy.updates_per_participant == 1
+
+
+def _tried(count: Callable[[], tuple[Update, bool]]) -> Outcome:
+    """What is refused is so before anything is written, and does not concern the others."""
+    try:
+        return count()
+    except PlatformError as exc:
+        return exc
+
+
+class _Sheet:
+    """What the open round takes, noted in memory. ``is_full`` once the round need not wait any more."""
+
+    def __init__(self, project: Project, current: Round, members: Sequence[Membership], now: datetime) -> None:
+        keys = [member.pk for member in members]
+        self._project = project
+        self._round = current
+        self._policy = policy_of(current)
+        self._now = now
+        self._invitations = invitations_to(current, keys)
+        self._known = updates_for(current.number, keys)
+        self._tally = kept_tally(current) or counted(project, current)
+        self._added: list[Update] = []
+        self._reported: list[Invitation] = []
+        self.is_full = False
+
+    def add(self, one: Offered) -> tuple[Update, bool]:
+        """Take an update for the round. Raises Replayed, and what the policy raises."""
+        member = one.membership
+        known = self._known.get(member.pk)
+        if known is not None:
+            return self._same(known, one), False
+        invitation = self._invitations.get(member.pk)
+        admit(self._round, self._policy, member, invitation, self._round.number, 0, 0, self._now)
+        update = self._known[member.pk] = self._update(one)
+        self._added.append(update)
+        was_lost = False
+        if invitation is not None:
+            was_lost = invitation.state == Invitation.State.LOST
+            self._reported.append(invitation)
+        self._tally = self._tally.with_update(first=True, was_lost=was_lost)
+        view = round_view(self._project, self._round, self._policy, self._now, absences=False, tally=self._tally)
+        self.is_full = not isinstance(next_step(self._policy, view, self._now), Wait)
+        return update, True
+
+    def store(self, ports: Ports) -> None:
+        """Write down what was added, and let the round move on."""
+        if not self._added:
+            return
+        for update in self._added:
+            insert_update(update)
+        note_all_reported(self._reported, self._now)
+        note_all_seen([update.membership for update in self._added], self._now)
+        keep_tally(self._round, self._tally)
+        emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in self._added])
+        advance(ports, self._project, self._now, absences=False, current=self._round)
+
+    def _same(self, known: Update, one: Offered) -> Update:
+        if known.digest != one.body.digest:
+            raise Replayed(
+                f"you handed in another update for round {known.task_round} before; it stays as it was",
+                round=known.task_round,
+            )
+        known.membership = one.membership
+        check_same(known, one.command)
+        return known
+
+    def _update(self, one: Offered) -> Update:
+        return Update(
+            round=self._round,
+            membership=one.membership,
+            task_round=self._round.number,
+            base=self._round.base,
+            examples=one.command.examples,
+            metrics=dict(one.command.metrics),
+            digest=one.body.digest,
+            size_bytes=one.body.size_bytes,
+            blob=one.body.blob,
+            content=one.body.content,
+            accepted_at=self._now,
+        )
