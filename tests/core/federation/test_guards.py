@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -57,6 +58,12 @@ def test_what_was_sent_may_be_sent_again():
     sent = people(1)
 
     assert withheld(people(1), sent, GuardRules()) == ()
+
+
+def test_rows_that_went_are_judged_though_patients_are_never_sent():
+    many, few = people(400).merge(people(200, seed=7)), people(400)
+
+    assert withheld(few, replace(many, patients=None), GuardRules()) == ()
 
 
 def test_rows_both_learned_and_forgotten_are_refused_for_nobody_can_check_the_difference():

@@ -71,7 +71,10 @@ def withheld(
 
 
 def change_between(sent: Statistics, total: Statistics) -> Change | None:
-    """What whoever has both learns by subtracting them; None where neither contains the other."""
+    """What whoever has both learns by subtracting them; None where neither contains the other. Patients do not count:
+    they are not sent.
+    """
+    sent, total = (replace(each, patients=None) for each in (sent, total))
     try:
         if total.rows > sent.rows:
             return Change(sent, total.forget(sent))
