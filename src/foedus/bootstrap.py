@@ -42,7 +42,7 @@ _FMA_NAMES = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-FACES = ("native", "flaas", "fma", "nevermined", "symetryml")
+FACES = ("native", "flaas", "fma", "nevermined", "symetryml", "console")
 _EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
 
 

@@ -12,6 +12,7 @@ class ServerConfig(AppConfig):
     def ready(self) -> None:
         """Tell the faces how often anybody may ask, and from which pages: they do not read settings by themselves."""
         from foedus import bootstrap
+        from foedus.faces.console.options import OPTIONS as CONSOLE
         from foedus.faces.fma.limits import LIMITS as FMA
         from foedus.faces.fma.origins import ORIGINS
         from foedus.faces.native.limits import LIMITS as NATIVE
@@ -19,6 +20,7 @@ class ServerConfig(AppConfig):
 
         for limits in (NATIVE, FMA, SYMETRYML):
             limits.configure(bootstrap.settings().requests_per_second)
+        CONSOLE.configure(bootstrap.settings().faces)
         ORIGINS.configure(bootstrap.settings().page_origins)
         if "nevermined" in bootstrap.settings().faces:
             self._configure_market(bootstrap.settings())

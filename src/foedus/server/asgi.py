@@ -28,6 +28,7 @@ def application(plane: str = "both") -> Starlette:
     from django.urls import get_resolver
 
     from foedus import bootstrap
+    from foedus.faces.console import live as console
     from foedus.faces.flaas import streaming as flaas
     from foedus.faces.fma.waiting import Waiting
     from foedus.faces.native.streaming import routes as native
@@ -43,7 +44,12 @@ def application(plane: str = "both") -> Starlette:
 
     get_resolver().url_patterns  # noqa: B018 - imports every view now, and not while somebody waits for an answer
     options = bootstrap.settings()
-    streaming = {"native": native.ROUTES, "flaas": flaas.ROUTES, "symetryml": symetryml.ROUTES}
+    streaming = {
+        "native": native.ROUTES,
+        "flaas": flaas.ROUTES,
+        "symetryml": symetryml.ROUTES,
+        "console": console.ROUTES,
+    }
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),

@@ -30,6 +30,7 @@ _FACES = (
     ("/mediafiles", "fma"),
     ("/api", "flaas"),
     ("/admin", "admin"),
+    ("/console", "console"),
     ("/static", "admin"),
 )
 

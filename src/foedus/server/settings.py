@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "foedus.records.shell",
     "foedus.records.sources",
     "foedus.records.statistics",
+    *(["foedus.faces.console.apps.ConsoleConfig"] if "console" in _options.faces else []),
     "foedus.server.api",
     "foedus.server.apps.ServerConfig",
 ]

@@ -11,6 +11,7 @@ _FACES = {
     "native": ("foedus/v1/", "foedus.faces.native.urls"),
     "flaas": ("api/", "foedus.faces.flaas.urls"),
     "nevermined": ("api/v1/", "foedus.faces.nevermined.urls"),
+    "console": ("console/", "foedus.faces.console.urls"),
     "fma": ("", "foedus.faces.fma.urls"),
 }
 

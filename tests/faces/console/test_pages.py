@@ -1,0 +1,145 @@
+"""Pages for operators: what they show, to whom, and how they keep from being abused."""
+
+import re
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from tests.factories import Study, model
+from tests.services.statistics.conftest import Lab
+from tests.services.statistics.frames import frame
+
+from foedus import bootstrap
+from foedus.faces.console.registry import sections
+from foedus.records.accounts.models import Organisation, User
+from foedus.records.sources.models import Stream, StreamError
+from foedus.services.learning.projects import Rule
+from foedus.services.statistics import jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def study(ports, clock, monkeypatch):
+    monkeypatch.setattr(bootstrap, "ports", lambda: ports)
+    study = Study.create(ports, clock, title=HOSTILE, policy=Rule(name="quorum", options={"minimum": 2}))
+    first, second = study.join_all("site-1", "site-2")
+    for each in (first, second):
+        study.next(each)
+    study.submit(first, 1, model(1.0), loss=0.25)
+    return study
+
+
+@pytest.fixture
+def lab(ports, clock, study):
+    lab = Lab(ports, clock)
+    row = lab.create("visits")
+    lab.learn(frame(3), "visits")
+    jobs.submit(ports, lab.customer, "learn", project=row, body=frame(1), now=clock())
+    stream = Stream.objects.create(
+        project=row, name="bus", key="k", kind="nats", sealed=b"", running=True, trouble="the server is away",
+        created_at=clock(),
+    )  # fmt: skip
+    StreamError.objects.create(stream=stream, text=HOSTILE, at=clock())
+    return lab
+
+
+def browser(name="root", *, organisation=None, **fields):
+    owner = organisation and Organisation.objects.get_or_create(
+        name=organisation, defaults={"created_at": timezone.now()}
+    )[0]  # fmt: skip
+    client = Client()
+    client.force_login(User.objects.create(username=name, organisation=owner, **fields))
+    return client
+
+
+@pytest.fixture
+def root(lab):
+    return browser(is_superuser=True)
+
+
+ADDRESSES = [
+    "/console/", "/console/projects/", "/console/projects/study/", "/console/projects/study/rounds/1/",
+    "/console/statistics/", "/console/statistics/c1/visits/", "/console/audit/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_page_is_whole_and_safe(root, address):
+    answer = root.get(address)
+    text = answer.content.decode()
+
+    assert answer.status_code == 200
+    assert re.search(r'<html lang="en">.*<main.*<h1>', text, re.DOTALL)
+    assert text.count('aria-current="page"') == 1
+    assert HOSTILE not in text
+    assert "style=" not in text
+    assert not re.search(r"<script(?! src=)|\son[a-z]+=", text)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_pages_say_what_is_awaited_and_what_went_wrong(root):
+    overview = root.get("/console/").content.decode()
+    project = root.get("/console/projects/study/").content.decode()
+    statistics = root.get("/console/statistics/c1/visits/").content.decode()
+
+    assert "study" in overview
+    assert "waits: the server is away" in overview
+    assert "site-1" in project
+    assert "site-2" in project
+    assert "1 of 2" in overview
+    assert "&lt;script&gt;" in statistics
+    assert "waiting" in statistics
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_strangers_are_sent_to_sign_in(lab, address):
+    answer = Client().get(address)
+
+    assert answer.status_code == 302
+    assert answer.headers["location"] == f"/admin/login/?next={address}"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_who_is_not_of_the_staff_sees_nothing(lab, address):
+    answer = browser("guest", organisation="acme").get(address)
+
+    assert answer.status_code == 403
+    assert b"study" not in answer.content.replace(address.encode(), b"")
+
+
+def test_staff_sees_its_own_organisation_alone(lab):
+    own, other = (browser(name, organisation=name, is_staff=True) for name in ("acme", "others"))
+
+    for address in ADDRESSES:
+        assert own.get(address).status_code == 200
+    for address in ("/console/projects/study/", "/console/projects/study/rounds/1/", "/console/statistics/c1/visits/"):
+        assert other.get(address).status_code == 404
+    for address in ("/console/", "/console/projects/", "/console/statistics/", "/console/audit/"):
+        assert b">study<" not in other.get(address).content
+        assert b">visits<" not in other.get(address).content
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/console/projects/none/", 404), ("/console/projects/study/rounds/99/", 404),
+        ("/console/statistics/c1/none/", 404), ("/console/statistics/none/visits/", 404),
+        ("/console/audit/?after=x", 200), ("/console/none/", 404),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_told(root, address, status):
+    assert root.get(address).status_code == status
+
+
+def test_pages_are_not_sent_anything(root):
+    assert root.post("/console/").status_code in (403, 405)
+
+
+def test_sections_of_faces_that_are_off_are_not_there():
+    assert "statistics" not in [each.name for each in sections(frozenset({"native"}))]
+    assert sections(frozenset({"symetryml"}))[0].name == "overview"
