@@ -4,7 +4,7 @@ import json
 from contextlib import ExitStack
 
 import pytest
-from tests.e2e.service import Serve, until
+from tests.e2e.service import Serve, until, wait_healthy
 from tests.e2e.test_symetryml import Client
 from tests.servers.nats import NatsMissingError, nats_server
 from tests.services.federation.conftest import frame
@@ -13,7 +13,11 @@ from foedus.sdk import Operator
 from foedus.services.customers.bodies import seal_legacy
 from foedus.services.customers.invitations import open_legacy_invitation
 
-ASKED = {"values": [{"inputAttributes": [0, 1], "targets": [1], "extraParameters": {"full_precision": "true"}}]}
+EXACT = {"full_precision": "true"}
+ASKED = {
+    "uni": {"values": [{"inputAttributes": [0], "extraParameters": EXACT}]},
+    "bi": {"values": [{"inputAttributes": [0, 1], "extraParameters": EXACT}]},
+}
 
 
 class Node:
@@ -38,8 +42,8 @@ class Node:
         return self.call("GET", "projects/p/info")["smlInfo"]["count"]
 
     def answers(self, project="p"):
-        found = [self.call("POST", f"projects/{project}/explore?metric={metric}&returnProjectInfo=false", ASKED)
-                 for metric in ("uni", "bi")]  # fmt: skip
+        path = f"projects/{project}/explore?returnProjectInfo=false&metric="
+        found = [self.call("POST", path + metric, asked) for metric, asked in ASKED.items()]
         return json.dumps(found)
 
     def status(self):
@@ -98,6 +102,7 @@ def test_nodes_that_share_nothing_answer_as_one_project(nodes, broker):
     nodes[2].learn(4)
     until(lambda: any(r["code"] == "transport" for r in nodes[2].status()["reasons"]), within_s=60, what="it is said")
     nodes[2].service.kill("web")
+    wait_healthy(nodes[2].service.url)
     broker.start()
     together(200)
 
