@@ -73,6 +73,16 @@ _memberships_by_key = Many(
         ).select_related("participant", "project")
     )
 )
+_active_of_project = Many(
+    lambda keys: Prepared(lambda: Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE))
+)
+_tasks_of = Many(
+    lambda keys: PreparedRows(
+        lambda: Invitation.objects.filter(membership__pk__in=keys, state=Invitation.State.OPEN).values_list(
+            "membership_id", "round_id"
+        )
+    )
+)
 _still_active = Many(
     lambda keys: PreparedRows(
         lambda: Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE).values_list("pk")
@@ -87,9 +97,14 @@ _updates_for = Many(
 _contents_of = Many(lambda keys: PreparedRows(lambda: Update.objects.filter(pk__in=keys).values_list("pk", "content")))
 
 
+def find_project(key: str) -> Project | None:
+    """The project, unlocked: for reading."""
+    return _project_by_key.first(key=key)
+
+
 def get_project(key: str) -> Project:
-    """The project, unlocked: for reading. Raises NotFound."""
-    found = _project_by_key.first(key=key)
+    """The same. Raises NotFound."""
+    found = find_project(key)
     if found is None:
         raise NotFound(f"there is no project {key!r}", project=key)
     return found
@@ -157,6 +172,23 @@ def find_memberships(key: str, participants: Sequence[int]) -> dict[int, Members
     """The active memberships of these participants, by participant, as ``find_membership`` gives one."""
     calls = _memberships_by_key.calls(participants)
     return {row.participant_id: row for question, named in calls for row in question.all(key=key, **named)}
+
+
+def find_active(project: Project, memberships: Sequence[int]) -> dict[int, Membership]:
+    """Those of these memberships of the project that are active now, by primary key."""
+    found: dict[int, Membership] = {}
+    for question, named in _active_of_project.calls(memberships):
+        for row in question.all(**named):
+            row.project = project
+            found[row.pk] = row
+    return found
+
+
+def rounds_of_tasks(memberships: Sequence[int]) -> dict[int, Round]:
+    """The round of the task of each of these members that has one, by the membership's primary key."""
+    tasks = {pk: number for question, named in _tasks_of.calls(memberships) for pk, number in question(**named)}
+    rounds = {pk: find_round(pk) for pk in set(tasks.values())}
+    return {member: found for member, pk in tasks.items() if (found := rounds[pk]) is not None}
 
 
 def still_active(memberships: Sequence[int]) -> set[int]:

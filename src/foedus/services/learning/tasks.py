@@ -1,5 +1,6 @@
 """What a participant should do now; and its signs of life."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,13 +13,16 @@ from foedus.records.durability import unsynced
 from foedus.records.learning.changes import note_alive, note_seen
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import (
+    find_active,
     find_latest_checkpoint,
     find_open_invitation,
     find_open_round,
+    find_project,
     get_membership,
     get_project,
     has_scored,
     lock_project,
+    rounds_of_tasks,
 )
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import Equipment, equipment_of
@@ -71,6 +75,16 @@ class Answer:
     equipment: Equipment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One who asked, was told to wait by ``answer``, and waits."""
+
+    actor: Actor
+    key: str
+    evaluates: bool
+    answer: Answer
+
+
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
     """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound.
 
@@ -87,6 +101,49 @@ def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: dat
     task = _task(project, membership, now, explain=explain)
     equipment = equipment_of(ports, task.round) if isinstance(task, Train) else None
     return Answer(project, task, _heartbeat_s(timeout_s), membership, equipment)
+
+
+def next_tasks(ports: Ports, waiting: Sequence[Waiting], *, now: datetime) -> list[Answer | Exception]:
+    """What those who waited for something to happen should do now: ``next_task`` without reasons, for many at once.
+
+    When a round begins, all its participants ask: so what they share is read once. Errors are in their asker's place.
+    """
+    answers: dict[int, Answer | Exception] = {}
+    for key in {one.key for one in waiting}:
+        places = [at for at, one in enumerate(waiting) if one.key == key]
+        answers.update(zip(places, _next_of_project(ports, key, [waiting[at] for at in places], now), strict=True))
+    return [answers[at] for at in range(len(waiting))]
+
+
+def _next_of_project(ports: Ports, key: str, waiting: list[Waiting], now: datetime) -> Iterator[Answer | Exception]:
+    """Those who have a task in a round under way are told so; whatever else there is, each has to ask for."""
+    project = find_project(key)
+    keys = [one.answer.membership.pk for one in waiting]
+    members = find_active(project, keys) if project is not None else {}
+    rounds = rounds_of_tasks(keys) if project is not None and project.state == Project.State.RUNNING else {}
+    equipment = {pk: equipment_of(ports, found) for pk, found in {r.pk: r for r in rounds.values()}.items()}
+    for one in waiting:
+        member = members.get(one.answer.membership.pk)
+        task = rounds.get(one.answer.membership.pk)
+        if member is None or task is None or not _still_wanted(task) or not _is_fresh(member, one, now):
+            yield _asked(ports, one, now)
+        else:
+            due = evaluation_due(member.project, member, task.base)
+            train = Train(round=task, checkpoint=task.base, evaluate=due)
+            yield Answer(member.project, train, one.answer.heartbeat_s, member, equipment[task.pk])
+
+
+def _is_fresh(member: Membership, one: Waiting, now: datetime) -> bool:
+    """Whether there is nothing to be written of a member: it gave a sign of life, and can do what it could."""
+    quiet = timedelta(seconds=one.answer.heartbeat_s)
+    return member.evaluates == one.evaluates and member.seen_at is not None and abs(now - member.seen_at) < quiet
+
+
+def _asked(ports: Ports, one: Waiting, now: datetime) -> Answer | Exception:
+    try:
+        return next_task(ports, one.actor, one.key, evaluates=one.evaluates, explain=False, now=now)
+    except Exception as exc:  # noqa: BLE001 - its asker is told, and the others go on
+        return exc
 
 
 def still_here(answer: Answer, *, now: datetime) -> bool:

@@ -11,15 +11,25 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from foedus.core.errors import Invalid
 from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.auth import token_in
+from foedus.faces.native.streaming.batches import Batches
 from foedus.faces.native.streaming.calls import answering, as_actor, in_thread, key_in, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.ports import Ports
-from foedus.services.learning.tasks import Answer, Idle, next_task, still_here
+from foedus.services.learning.tasks import Answer, Idle, Waiting, next_task, next_tasks, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 from foedus.services.shell.authorisation import Actor
 
 MAX_WAIT_S = 60
 KEEP_ALIVE_S = 15.0
+
+
+Woken = Batches[Waiting, Answer]
+WOKEN_AT_ONCE = 32  # so that some train already while others are told
+
+
+def woken(ports: Ports) -> Woken:
+    """Where those who waited are told what to do: a round wakes all of its participants at once."""
+    return Batches(lambda waiting: next_tasks(ports, waiting, now=now()), at_once=WOKEN_AT_ONCE)
 
 
 @answering
@@ -40,7 +50,11 @@ async def next_view(request: Request) -> Response:
             if left_s <= 0 or hub.is_closed() or not await in_thread(still_here, answer, now=now()):
                 break
         mark, is_last = hub.mark(), ends_at <= loop.time() or hub.is_closed()
-        answer = await in_thread(question.answer, explain=is_last)
+        if is_last:
+            answer = await in_thread(question.answer, explain=True)
+        else:
+            woken: Woken = request.app.state.woken
+            answer = await woken.ask(question.waiting(answer))
     return JSONResponse(task_out(answer))
 
 
@@ -60,6 +74,9 @@ class _Question:
         wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
         question = cls(ports_of(request), actor, key_in(request), "evaluate" in _abilities(request), wait_s)
         return question, question.answer(explain=is_last or wait_s <= 0)
+
+    def waiting(self, answer: Answer) -> Waiting:
+        return Waiting(self.actor, self.key, self.evaluates, answer)
 
     def answer(self, *, explain: bool) -> Answer:
         return next_task(self.ports, self.actor, self.key, evaluates=self.evaluates, explain=explain, now=now())
