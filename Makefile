@@ -50,8 +50,9 @@ test-postgresql: dev ## the tests of services and faces on a throw-away PostgreS
 test-all: dev ## every test, also those that take minutes or want optional tools
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-chaos: dev ## processes killed and networks cut, on purpose, for an hour; its reports are in build/chaos/
-	@$(BIN)/pytest -m chaos $(ARGS)
+KILLS ?= 500
+chaos: dev ## processes killed and networks cut, on purpose, for an hour (KILLS=50: some minutes); its reports are in build/chaos/
+	@FOEDUS_TEST_KILLS=$(KILLS) $(BIN)/pytest -m chaos $(ARGS)
 
 bench: dev ## measure
 	@$(BIN)/python benchmarks/run.py $(ARGS)

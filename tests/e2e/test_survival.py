@@ -101,9 +101,9 @@ def while_uploading(victim, party, number, body):
 
 def before_the_row(victim, party, number, body):
     """The bytes are stored and the row waits for the database."""
-    before = len(victim.service.blobs("projects/"))
+    before = set(victim.service.blobs("projects/"))  # not their number: those of earlier rounds go meanwhile
     with locked(victim.service), offering(party, number, body) as offer:
-        until(lambda: len(victim.service.blobs("projects/")) > before, what="the update's bytes are stored")
+        until(lambda: set(victim.service.blobs("projects/")) - before, what="the update's bytes are stored")
         victim.kill()
     victim.revive()
     offer.join(20)
@@ -142,10 +142,10 @@ def before_the_switch(victim, party, number, body):
     victim.gate.close()
     answer = party.hand_in(number, body)
     victim.gate.wait_until_reached()
-    before = len(victim.service.blobs("projects/"))
+    before = set(victim.service.blobs("projects/"))  # not their number: those of earlier rounds go meanwhile
     with locked(victim.service):
         victim.gate.open()
-        until(lambda: len(victim.service.blobs("projects/")) > before, what="the checkpoint is stored")
+        until(lambda: set(victim.service.blobs("projects/")) - before, what="the checkpoint is stored")
         victim.kill()
     victim.revive()
     return answer
