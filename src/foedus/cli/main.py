@@ -17,6 +17,7 @@ _COMMANDS = {
     "flaas-device": "foedus.cli.flaas_device:flaas_device",
     "learn": "foedus.cli.learn:learn",
     "manage": "foedus.cli.manage:manage",
+    "market": "foedus.cli.market:market",
     "objects": "foedus.cli.objects:objects",
     "projects": "foedus.cli.projects:projects",
     "rounds": "foedus.cli.projects:rounds",

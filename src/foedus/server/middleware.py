@@ -25,6 +25,9 @@ _PROBES = ("/healthz", "/readyz")
 _FACES = (
     ("/foedus/v1", "native"),
     ("/symetry", "symetryml"),
+    ("/api/v1/metadata", "nevermined"),
+    ("/api/v1/market", "nevermined"),
+    ("/api/v1/auth", "nevermined"),
     ("/api/v1", "fma"),
     ("/api-token-auth", "fma"),
     ("/mediafiles", "fma"),

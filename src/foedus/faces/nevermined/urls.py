@@ -4,9 +4,10 @@ from django.urls import re_path
 from django.urls.resolvers import URLPattern
 
 from foedus.faces.nevermined.calls import View, endpoint
-from foedus.faces.nevermined.views import accounts, metadata
+from foedus.faces.nevermined.views import accounts, agreements, metadata
 
 _DID = r"(?P<did>did:[a-z]{1,10}:[0-9a-zA-Z]{1,66})"
+_AGREEMENT = r"(?P<agreement>[0-9a-zA-Z]{1,70})"
 
 
 def _assets(route: str, view: View) -> URLPattern:
@@ -25,6 +26,11 @@ urlpatterns = [
     _assets("/service", endpoint(post=metadata.keep_service)),
     _assets("/service/query", endpoint(post=metadata.query_services)),
     _assets("/service/(?P<agreement>(?:0x)?[0-9a-zA-Z]{1,70})", endpoint(get=metadata.get_service)),
+    re_path(r"^market/network/?$", endpoint(get=agreements.network)),
+    re_path(r"^market/statement/?$", endpoint(get=agreements.statement)),
+    re_path(r"^market/agreements/?$", endpoint(get=agreements.list_agreements, post=agreements.order)),
+    re_path(rf"^market/agreements/{_AGREEMENT}/?$", endpoint(get=agreements.get_agreement, put=agreements.take_up)),
+    re_path(rf"^market/agreements/{_AGREEMENT}/(?P<step>pay|accept|give-up|refund)/?$", endpoint(post=agreements.step)),
     re_path(r"^auth/login/?$", endpoint(post=accounts.login)),
     re_path(r"^metadata/.*$", endpoint(get=metadata.nowhere)),
 ]

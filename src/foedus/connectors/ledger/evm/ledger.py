@@ -82,11 +82,7 @@ class EvmLedger:
         options = dict(parse_qsl(query))
         if not endpoint.startswith(("http://", "https://")) or not {"contract", "token"} <= options.keys():
             raise BadAddress("Write evm:http://NODE:PORT?contract=0x...&token=0x....", scheme="evm")
-        provider = HTTPProvider(endpoint, request_kwargs={"timeout": 20})
-        chain = Chain(
-            Web3(provider), [node_key(secrets)], timeout_s=120,
-            confirmations=int(_number(options, "confirmations", 2)),
-        )  # fmt: skip
+        chain = _chain(endpoint, node_key(secrets), int(_number(options, "confirmations", 2)))
         return cls(
             chain,
             checked_address(options["contract"]),
@@ -246,6 +242,19 @@ def deploy(chain: Chain, operator: Key) -> tuple[str, str]:
         factory = chain.web3.eth.contract(abi=found["abi"], bytecode=found["bytecode"])
         made.append(str(chain.send(factory.constructor(), operator.address)["contractAddress"]))
     return made[0], made[1]
+
+
+def deploy_at(node: str, operator: Key) -> str:
+    """Put both contracts on the chain of a node; the address of the ledger that they are."""
+    chain = _chain(node, operator, confirmations=2)
+    first = chain.head()
+    contract, token = deploy(chain, operator)
+    return f"evm:{node}?contract={contract}&token={token}&since={first}"
+
+
+def _chain(node: str, key: Key, confirmations: int) -> Chain:
+    provider = HTTPProvider(node, request_kwargs={"timeout": 20})
+    return Chain(Web3(provider), [key], confirmations=confirmations, timeout_s=120)
 
 
 def _number(options: dict[str, str], name: str, default: float) -> float:

@@ -1,0 +1,102 @@
+"""An offer as its provider states it, and the signed document that puts it on the market."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
+from foedus.core.market.documents import Document
+from foedus.services.market.keys import Key, checked_address
+from foedus.services.market.proofs import prove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOffer:
+    """``shares`` are receivers and amounts; ``containers`` image, tag and digest; ``node`` the address of the server.
+
+    ``kind`` is ``compute`` (next to data) or ``fl-coordinator`` (to lead a session).
+    """
+
+    name: str
+    kind: str
+    node: str
+    shares: Sequence[tuple[str, int]]
+    containers: Sequence[tuple[str, str, str]]
+    timeout_s: int = 86_400
+    token: str = ""
+    release_policy: str = "onSuccess"
+    max_seconds: int = 3_600
+
+
+def write_offer(offer: NewOffer, key: Key, *, now: datetime) -> Document:
+    """The document, signed by its provider's key. Raises Invalid for a receiver that is no address."""
+    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    asset_type = "dataset" if offer.kind == "compute" else "compute"
+    price = str(sum(amount for _, amount in offer.shares))
+    about = {
+        "name": offer.name, "type": asset_type, "dateCreated": created, "author": key.address,
+        "license": "No License Specified", "price": price, "files": [],
+    }  # fmt: skip
+    services = [
+        {"index": 0, "type": "metadata", "serviceEndpoint": f"{offer.node}/api/v1/metadata/assets/ddo/{{did}}",
+         "attributes": {"main": about}},
+        _service(offer, key, created, price),
+    ]  # fmt: skip
+    mains = {str(service["index"]): service["attributes"]["main"] for service in services}
+    did, proof = prove(mains, key, created=created)
+    whole = {
+        "@context": "https://w3id.org/did/v1",
+        "id": str(did),
+        "created": created,
+        "publicKey": [{"id": str(did), "type": "EthereumECDSAKey", "owner": key.address}],
+        "authentication": [{"type": "RsaSignatureAuthentication2018", "publicKey": str(did)}],
+        "proof": proof,
+        "service": services,
+    }
+    return Document.read(json.dumps(whole, ensure_ascii=False).encode())
+
+
+def _service(offer: NewOffer, key: Key, created: str, price: str) -> dict[str, Any]:
+    shares = [(checked_address(receiver), str(amount)) for receiver, amount in offer.shares]
+    paid = {
+        "_amounts": [amount for _, amount in shares],
+        "_receivers": [receiver for receiver, _ in shares],
+        "_tokenAddress": offer.token,
+    }
+    environment = {
+        "supportedContainers": [
+            {"image": image, "tag": tag, "checksum": digest} for image, tag, digest in offer.containers
+        ],
+        "supportedServers": [{"serverId": "1", "price": price, "maxExecutionTime": offer.max_seconds}],
+    }
+    main = {
+        "name": offer.name, "creator": key.address, "datePublished": created, "price": price,
+        "timeout": offer.timeout_s, "releasePolicy": offer.release_policy,
+        "provider": {"type": "foedus", "description": "", "environment": environment},
+    }  # fmt: skip
+    conditions = [
+        _condition(LOCK, "LockPaymentCondition", paid),
+        _condition(COMPUTE, "ComputeExecutionCondition", {"_did": "", "_grantee": ""}),
+        _condition(ESCROW, "EscrowPaymentCondition", paid),
+    ]
+    return {
+        "index": 4 if offer.kind == "compute" else 15,
+        "type": offer.kind,
+        "serviceEndpoint": f"{offer.node}/api/v1/node/services/execute",
+        "templateId": "",
+        "attributes": {"main": main, "serviceAgreementTemplate": {
+            "contractName": "EscrowComputeExecutionTemplate", "events": [],
+            "fulfillmentOrder": [f"{LOCK}.fulfill", f"{COMPUTE}.fulfill", f"{ESCROW}.fulfill"],
+            "conditionDependency": {LOCK: [], COMPUTE: [], ESCROW: [LOCK, COMPUTE]},
+            "conditions": conditions,
+        }},
+    }  # fmt: skip
+
+
+def _condition(name: str, contract: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name, "timelock": 0, "timeout": 0, "contractName": contract, "functionName": "fulfill", "events": [],
+        "parameters": [{"name": key, "type": "", "value": value} for key, value in parameters.items()],
+    }  # fmt: skip

@@ -1,0 +1,85 @@
+"""The market on the command line, against a server in this process."""
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from django.core.wsgi import get_wsgi_application
+
+from foedus.cli import market
+from foedus.cli.main import main
+from foedus.cli.market_client import MarketClient, read_key
+from foedus.faces.nevermined.limits import MARKET
+from foedus.server import start
+from foedus.services.market.catalogue import STRICT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DIGEST = "sha256:" + "12" * 32
+
+
+@pytest.fixture
+def foedus(monkeypatch, tmp_path):
+    MARKET.configure(0, STRICT)
+    transport = httpx.WSGITransport(app=get_wsgi_application())
+
+    def client(url, key_file=None):
+        return MarketClient("http://testserver", read_key(key_file) if key_file else None, transport=transport)
+
+    monkeypatch.setattr(market, "_client", client)
+    monkeypatch.setattr(start, "prepare", lambda: None)  # the tests' database is there already
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, ["market", *arguments])
+
+
+@pytest.fixture
+def parties(foedus):
+    return foedus("key", "p.key").stdout.strip(), foedus("key", "c.key").stdout.strip()
+
+
+@pytest.fixture
+def did(foedus, parties):
+    _, consumer = parties
+    offered = foedus("offer", "Hospital X", "--price", "10", "--share", f"{consumer}=2", "--key", "p.key",
+                     "--container", f"example/p:v1@{DIGEST}")  # fmt: skip
+    return offered.stdout.strip()
+
+
+def test_from_an_offer_to_a_statement(foedus, parties, did):
+    assert foedus("search", "hospital").stdout == f"{did}\tcompute\t12\tHospital X\n"
+    assert foedus("mint", parties[1], "20", "--reference", "start").stdout == "20\n"
+    ordered = foedus("order", did, "--key", "c.key").stdout
+    agreement = ordered.split()[0]
+
+    assert "waits for the computation to be granted, and is refunded if" in ordered
+    assert foedus("accept", agreement, "--key", "c.key").stdout.split()[1] == "released"
+    assert foedus("status", "--key", "p.key").stdout == foedus("status", agreement, "--key", "c.key").stdout
+    lines = foedus("statement", "--key", "p.key").stdout.splitlines()
+    assert lines[0].startswith("10 of 0x")
+    assert lines[2].split("\t")[1:] == ["release", "10", agreement]
+
+
+def test_an_order_without_money_goes_on_by_its_seed(foedus, parties, did):
+    refused = foedus("order", did, "--key", "c.key")
+    seed = refused.stderr.split()[-1]
+    foedus("mint", parties[1], "12", "--reference", "start")
+
+    first = foedus("order", did, "--seed", seed, "--key", "c.key").stdout
+    assert foedus("order", did, "--seed", seed, "--key", "c.key").stdout == first
+    assert foedus("give-up", first.split()[0], "--key", "p.key").stdout.split()[1] == "refunded"
+
+
+def test_what_goes_wrong_is_said(foedus, parties, did):
+    for arguments, words in (
+        (["key", "p.key"], "is there already"),
+        (["status", "--key", "nowhere"], "make a key by"),
+        (["status", "0" * 64, "--key", "c.key"], "no such agreement"),
+        (["offer", "x", "--share", "12", "--key", "p.key"], "ADDRESS=AMOUNT"),
+        (["offer", "x", "--share", "0x12=3", "--key", "p.key"], "40 hexadecimal digits"),
+        (["offer", "x", "--container", "image:latest", "--key", "p.key"], "digest"),
+        (["accept", "x", "--key", "c.key"], "64 hexadecimal digits"),
+    ):
+        result = foedus(*arguments)
+        assert (result.exit_code, words in result.stderr) == (1, True), result.stderr
+
+
+def test_a_key_is_for_its_owner_alone(foedus, parties, tmp_path):
+    assert (tmp_path / "p.key").stat().st_mode & 0o777 == 0o600
