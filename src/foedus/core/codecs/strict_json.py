@@ -10,7 +10,8 @@ import numpy as np
 from foedus.core.errors import Invalid
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_QUOTE = ord('"')
 _STEP = np.zeros(256, np.int8)
 _STEP[list(b"[{")] = 1
 _STEP[list(b"]}")] = -1
@@ -33,14 +34,16 @@ def _depth(text: bytes) -> int:
     """How deep brackets are nested, found without parsing: the parser itself would run out of stack."""
     if b"\\" in text:
         text = _STRING.sub(b"", text)
-    elif b'"' in text:  # without escapes every second piece between quotes is a string
-        text = b"".join(text.split(b'"')[::2])
-    brackets = np.frombuffer(text.translate(None, _NO_BRACKETS), np.uint8)
-    depth, deepest = 0, 0
-    for start in range(0, brackets.size, 1 << 20):
-        heights = np.cumsum(_STEP[brackets[start : start + (1 << 20)]], dtype=np.int64)
+    marks = np.frombuffer(text.translate(None, _NO_MARKS), np.uint8)
+    depth, deepest, quotes = 0, 0, 0
+    for start in range(0, marks.size, 1 << 20):
+        block = marks[start : start + (1 << 20)]
+        seen = np.cumsum(block == _QUOTE, dtype=np.int64)
+        outside = (seen + quotes) % 2 == 0  # without escapes, text is what an odd number of quotes comes before
+        heights = np.cumsum(_STEP[block] * outside, dtype=np.int64)
         deepest = max(deepest, depth + int(heights.max()))
         depth += int(heights[-1])
+        quotes += int(seen[-1])
     return deepest
 
 

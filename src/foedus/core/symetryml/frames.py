@@ -6,6 +6,7 @@ Cells are text or numbers. Missing are ``null``, blanks, ``NaN`` and ``null`` as
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,7 @@ class Frame:
         rows = value.get("data")
         if not isinstance(rows, list):
             raise Invalid("data of a DataFrame must be a list of rows")
-        for number, row in enumerate(rows):
-            if not isinstance(row, list) or len(row) != len(names):
-                found = f"{len(row)} cells" if isinstance(row, list) else "no list"
-                raise Invalid(f"row {number} has {found}, and there are {len(names)} attributes", row=number)
+        _check_rows(rows, len(names))
         cells = tuple(zip(*rows, strict=True)) if rows else tuple(() for _ in names)
         return cls(names, letters, cells, len(rows), _skips(value.get("errorHandling")))
 
@@ -120,7 +118,7 @@ def learnable(frame: Frame, encoded: Mapping[str, Floats] | None = None, *, max_
             parts.append(codes)
             columns += [(f"{name}${level}", Letter.BINARY.value) for level in codes.levels]
         elif letter is Letter.PATIENT:
-            patients = tuple(text_of(name, cell) for cell in cells)
+            patients = tuple(texts_of(name, cells))
         elif name in encoded:
             parts.append(Column(name, Kind.ENCODED, encoded[name]))
             columns.append((name, Letter.CONTINUOUS.value))
@@ -154,10 +152,11 @@ def _fast(cells: Sequence[Any]) -> Floats | None:
     """All cells at once, when each is plainly a number; None when they have to be looked at one by one."""
     kinds = set(map(type, cells))
     try:
-        if kinds <= {int, float}:
+        if kinds <= {int, float, NoneType}:
             return np.array(cells, dtype=np.float64)
-        if kinds == {str} and "_" not in "".join(cells):
-            return np.array(list(map(float, cells)), dtype=np.float64)
+        if kinds <= {str, NoneType}:
+            texts = [cell or "nan" for cell in cells] if NoneType in kinds or "" in cells else cells
+            return None if "_" in "".join(texts) else np.array(list(map(float, texts)), dtype=np.float64)
     except (ValueError, OverflowError):
         return None
     return None
@@ -176,7 +175,7 @@ def _number(cell: Any) -> float:
 
 
 def _codes(name: str, cells: Sequence[Any], max_columns: int) -> Codes:
-    texts = [text_of(name, cell) for cell in cells]
+    texts = texts_of(name, cells)
     levels = sorted({text for text in texts if text is not None})
     if len(levels) > max_columns:
         raise TooLarge(
@@ -184,9 +183,17 @@ def _codes(name: str, cells: Sequence[Any], max_columns: int) -> Codes:
             "use an encoder, or ignore it (X)",
             attribute=name,
         )
-    place = {level: code for code, level in enumerate(levels)}
-    codes = np.array([-1 if text is None else place[text] for text in texts], dtype=np.int32)
+    place: dict[str | None, int] = {None: -1, **{level: code for code, level in enumerate(levels)}}
+    codes = np.fromiter(map(place.__getitem__, texts), dtype=np.int32, count=len(texts))
     return Codes(name, codes, tuple(levels))
+
+
+def texts_of(name: str, cells: Sequence[Any]) -> list[str | None]:
+    """A column's cells as ``text_of`` reads each; those that are alike are read once."""
+    if not set(map(type, cells)) <= {str, NoneType}:  # 1, 1.0 and True are alike to a dictionary, and not as text
+        return [text_of(name, cell) for cell in cells]
+    read = {cell: text_of(name, cell) for cell in dict.fromkeys(cells)}
+    return list(map(read.__getitem__, cells))
 
 
 def text_of(name: str, cell: Any) -> str | None:
@@ -201,6 +208,15 @@ def text_of(name: str, cell: Any) -> str | None:
     if len(text) > MAX_LEVEL or not text.isprintable():
         raise Invalid(f"attribute {name!r}: values of a category have 1 to {MAX_LEVEL} printable characters")
     return text
+
+
+def _check_rows(rows: Sequence[Any], width: int) -> None:
+    if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {width}:
+        return
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            found = f"{len(row)} cells" if isinstance(row, list) else "no list"
+            raise Invalid(f"row {number} has {found}, and there are {width} attributes", row=number)
 
 
 def _names(value: Any) -> tuple[str, ...]:
