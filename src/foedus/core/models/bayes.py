@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from foedus.core.errors import Invalid
-from foedus.core.models.classes import Classes, classes_of, decided
-from foedus.core.models.model import Outputs, Task, check_names, check_shapes, columns_of
+from foedus.core.models.classes import Classes, check_classes, classes_of, decided
+from foedus.core.models.model import Outputs, Task, check_shapes, columns_of
 from foedus.core.statistics import Kind, Statistics
 from foedus.core.statistics.moments import Floats, Places
 
@@ -33,15 +33,13 @@ class Bayes:
 
     def __post_init__(self) -> None:
         k, c = len(self.inputs), len(self.labels)
-        check_names(self.inputs, self.targets, self.labels)
+        check_classes(self.inputs, self.targets, self.labels)
         check_shapes(
             means=(self.means, (k,)),
             slopes=(self.slopes, (c, k)),
             bends=(self.bends, (c, k)),
             offsets=(self.offsets, (c,)),
         )
-        if c < 2:
-            raise Invalid("a classifier has at least two classes")
 
     def predict(self, values: Floats) -> Outputs:
         gaps = values - self.means

@@ -7,7 +7,7 @@ import numpy as np
 
 from foedus.core.errors import Invalid
 from foedus.core.exploration.bivariate import part_of
-from foedus.core.models.model import Outputs
+from foedus.core.models.model import Outputs, check_names
 from foedus.core.statistics import Level, Statistics, View
 from foedus.core.statistics.moments import Floats
 
@@ -34,6 +34,13 @@ class Classes:
     def spread(self, column: int, label: int) -> float:
         """The sum of squares of an input about its mean in a class."""
         return self.view.where(column, *self._places[label]).spread
+
+
+def check_classes(inputs: tuple[str, ...], targets: tuple[str, ...], labels: tuple[str, ...]) -> None:
+    """Raises Invalid for names that a classifier cannot have, and for a single class."""
+    check_names(inputs, targets, labels)
+    if len(labels) < 2:
+        raise Invalid("a classifier has at least two classes")
 
 
 def classes_of(statistics: Statistics, inputs: Sequence[str], targets: Sequence[str]) -> Classes:

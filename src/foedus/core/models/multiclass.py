@@ -13,9 +13,9 @@ import numpy as np
 
 from foedus.core.errors import Invalid
 from foedus.core.models.algebra import RCOND, inverse
-from foedus.core.models.classes import classes_of, decided, parts_of
+from foedus.core.models.classes import check_classes, classes_of, decided, parts_of
 from foedus.core.models.covariances import covariances_of
-from foedus.core.models.model import Outputs, Task, check_names, check_shapes, columns_of
+from foedus.core.models.model import Outputs, Task, check_shapes, columns_of
 from foedus.core.models.shrinking import Shrinkage
 from foedus.core.statistics import Statistics
 from foedus.core.statistics.moments import Floats
@@ -34,10 +34,8 @@ class LinearClasses:
 
     def __post_init__(self) -> None:
         k, c = len(self.inputs), len(self.labels)
-        check_names(self.inputs, self.targets, self.labels)
+        check_classes(self.inputs, self.targets, self.labels)
         check_shapes(means=(self.means, (k,)), weights=(self.weights, (c, k)), offsets=(self.offsets, (c,)))
-        if c < 2:
-            raise Invalid("a classifier has at least two classes")
 
     def predict(self, values: Floats) -> Outputs:
         return decided(self.labels, values @ self.weights.T + self.offsets)
@@ -59,15 +57,13 @@ class QuadraticClasses:
 
     def __post_init__(self) -> None:
         k, c = len(self.inputs), len(self.labels)
-        check_names(self.inputs, self.targets, self.labels)
+        check_classes(self.inputs, self.targets, self.labels)
         check_shapes(
             means=(self.means, (k,)),
             centres=(self.centres, (c, k)),
             precisions=(self.precisions, (c, k, k)),
             offsets=(self.offsets, (c,)),
         )
-        if c < 2:
-            raise Invalid("a classifier has at least two classes")
 
     def predict(self, values: Floats) -> Outputs:
         scores = np.empty((len(values), len(self.labels)))
