@@ -181,16 +181,12 @@ class Keeper:
                     rows=after.value.rows, modified_at=now,
                 )  # fmt: skip
                 if stored:
-                    Snapshot.objects.update_or_create(
-                        project_id=project.pk,
-                        defaults={
-                            "version": after.version,
-                            "data": None if blob else data,
-                            "blob": blob,
-                            "beside": None if beside_blob else beside,
-                            "beside_blob": beside_blob,
-                        },
-                    )
+                    snapshot = {
+                        "version": after.version, "data": None if blob else data, "blob": blob,
+                        "beside": None if beside_blob else beside, "beside_blob": beside_blob,
+                    }  # fmt: skip
+                    if not Snapshot.objects.filter(project_id=project.pk).update(**snapshot):
+                        Snapshot.objects.create(project_id=project.pk, **snapshot)
                     for each in group:
                         if each.change.also is not None:
                             each.change.also()

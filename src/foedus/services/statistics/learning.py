@@ -147,13 +147,15 @@ def change(
 
 def count(project: StatisticsProject, client: str, kind: str, status: str, rows: int, now: datetime) -> None:
     """Note it for the project's log; what is lost of that to a crash is no loss to the statistics."""
+    same = {"project_id": project.pk, "client": client[:100], "kind": kind, "status": status}
+    more = {"calls": F("calls") + 1, "rows": F("rows") + rows, "latest_at": now}
+    if LearnTotal.objects.filter(**same).update(**more):
+        return
     with transaction.atomic():
         if not StatisticsProject.objects.filter(pk=project.pk).exists():
             return
-        row, _ = LearnTotal.objects.get_or_create(
-            project_id=project.pk, client=client[:100], kind=kind, status=status, defaults={"latest_at": now}
-        )
-        LearnTotal.objects.filter(pk=row.pk).update(calls=F("calls") + 1, rows=F("rows") + rows, latest_at=now)
+        LearnTotal.objects.get_or_create(**same, defaults={"latest_at": now})
+        LearnTotal.objects.filter(**same).update(**more)
 
 
 def _patients_key(ports: Ports, project: StatisticsProject) -> bytes:
