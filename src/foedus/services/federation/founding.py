@@ -25,9 +25,8 @@ from foedus.services.federation.identities import KEY_BYTES, Certificate, Identi
 from foedus.services.federation.membership import Private, Seat, changing, sealed, seat_at
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
+from foedus.services.statistics.plans import FEDERATED
 from foedus.services.statistics.projects import CreateProject, make_project
-
-KIND = "federated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def _made(ports: Ports, asked: Founding, name: str, node: Node, private: Private
     command = CreateProject(name=asked.project, histogram=True, persisted=asked.persisted)
     key = uuid4().hex
     with transaction.atomic():
-        project = make_project(asked.actor, asked.customer, command, KIND, now=now, on_change=CHANGED_JOB)
+        project = make_project(asked.actor, asked.customer, command, FEDERATED, now=now, on_change=CHANGED_JOB)
         row = Membership.objects.create(
             project=project, federation=name, key=key, node=node.me, transport=transport, options=options,
             sealed=sealed(ports, key, private), state=node.to_json(), created_at=now,

@@ -7,12 +7,12 @@ from foedus.core.federation.peers import Peer
 from foedus.core.rounds import Reason
 from foedus.ports import Ports
 from foedus.records.statistics.models import Part, StatisticsProject
-from foedus.services.federation.founding import KIND
 from foedus.services.federation.identities import encoded
 from foedus.services.federation.membership import Seat, find_seat
 from foedus.services.federation.steering import lines
 from foedus.services.federation.syncing import RECEIVE_ACTION, SEND_ACTION
 from foedus.services.statistics.keeping import KEEPER
+from foedus.services.statistics.plans import FEDERATED
 
 SILENT_S = 180.0  # three heartbeats
 _COUNTERS = {
@@ -76,7 +76,7 @@ def status(ports: Ports, project: StatisticsProject, *, now: datetime) -> dict[s
 
 def params(ports: Ports, project: StatisticsProject) -> dict[str, str]:
     """What a project's own description says of its federation, if it has one."""
-    if project.kind != KIND:
+    if project.kind != FEDERATED:
         return {}
     seat = find_seat(ports, project)
     errors = bool(lines(ports, project, error=True, most=1))

@@ -19,10 +19,10 @@ from foedus.records.statistics.models import StatisticsProject
 from foedus.services.federation.effects import carry_out, log, queue
 from foedus.services.federation.envelopes import CLEAR, key_id
 from foedus.services.federation.exchanging import promise_pulse, publish
-from foedus.services.federation.founding import KIND
 from foedus.services.federation.identities import KEY_BYTES, keys_for
 from foedus.services.federation.membership import Seat, changing, find_seat
 from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.plans import FEDERATED
 
 
 def start(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
@@ -122,7 +122,7 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
 
 def leave_if_federated(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
     """Before a project is removed: the others learn of it, unless its transport does not answer."""
-    if project.kind == KIND:
+    if project.kind == FEDERATED:
         with suppress(PlatformError):
             leave(ports, project, now=now)
 

@@ -32,8 +32,10 @@ from foedus.services.fusion.flights import FLIGHTS
 from foedus.services.fusion.folding import fingerprint_of, folded
 from foedus.services.fusion.tokens import valid_tokens
 from foedus.services.shell.authorisation import Actor
+from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.contributing import customer_of
 from foedus.services.statistics.keeping import FUSION, KEEPER
+from foedus.services.statistics.plans import FEDERATED
 from foedus.services.statistics.projects import find_project
 
 _ATTEMPTS = 3  # when somebody else changes or merges the same cells
@@ -83,13 +85,15 @@ def share(
 ) -> Shared:  # fmt: skip
     """What a project has now, for fusion projects. Raises CellsMissing, Circle."""
     current(ports, project, now=now, chain=chain, seconds=seconds)
-    kept = KEEPER.read(ports, project)
-    digest = _DIGESTS.get(project.key, kept.version)
+    kept = ANSWERS.read(ports, project)
+    federated = project.kind == FEDERATED  # its answers change with its peers', and its version does not
+    digest = "" if federated else _DIGESTS.get(project.key, kept.version)
     if known == ANY or (digest and hmac.compare_digest(known, digest)):
         return Shared(digest, None)
     data = pack(Parcel(kept.columns, _members(project), kept.value))
     digest = digest_of(data)
-    _DIGESTS.put(project.key, kept.version, digest)
+    if not federated:
+        _DIGESTS.put(project.key, kept.version, digest)
     return Shared(digest, None if known == digest else data)
 
 

@@ -19,8 +19,9 @@ from foedus.ports import Ports
 from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell.authorisation import Actor
+from foedus.services.statistics.errors import NotSupported
 from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept, refuse_cells
-from foedus.services.statistics.plans import declared_of, fields_of
+from foedus.services.statistics.plans import FEDERATED, declared_of, fields_of
 from foedus.services.statistics.projects import CreateProject, create_project
 
 _FORMAT = "foedus statistics project 1"
@@ -37,8 +38,10 @@ class Export:
 
 
 def export_project(ports: Ports, project: StatisticsProject) -> str:
-    """Base64 of JSON. Raises HasCells."""
+    """Base64 of JSON. Raises HasCells; NotSupported for a federated project, as others' statistics are part of it."""
     refuse_cells(project)
+    if project.kind == FEDERATED:
+        raise NotSupported("a federated project is not exported: what it answers from is its peers' as well")
     kept = KEEPER.read(ports, project)
     about = {
         "format": _FORMAT, "kind": project.kind, "params": project.params, "columns": kept.columns,

@@ -6,7 +6,8 @@ from foedus.core.companions import Declared, declared
 from foedus.core.statistics import Plan
 from foedus.records.statistics.models import StatisticsProject
 
-MERGED = frozenset({"federated", "fusion"})  # the kinds of projects that may have parts
+FEDERATED = "federated"
+MERGED = frozenset({FEDERATED, "fusion"})  # the kinds of projects that may have parts
 SEQUENCE = "sequence"  # the kind of project that learns tokens
 
 
