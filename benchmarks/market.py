@@ -1,0 +1,135 @@
+"""The market: agreements a second through the ledger in the database, and how long queries of its catalogue take.
+
+Writes are durable, as delivered (SQLite, every commit on disk). ``--documents`` offers are put into the catalogue by
+the rows that publishing one would write, many at a time.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CITIES = ("Bergen", "Turin", "Porto", "Lille", "Graz", "Cork", "Malmo", "Ghent")
+QUERIES = {
+    "one name": {"match": {"service.attributes.main.name": "ward77"}},
+    "words anywhere": {"query_string": {"query": "bergen AND ward120"}},
+    "a common word": {"query_string": {"query": "bergen"}},
+    "type and price": {
+        "bool": {
+            "must": [
+                {"term": {"service.type": "compute"}},
+                {"range": {"service.attributes.main.timeout": {"lt": 5}}},
+            ]
+        }
+    },
+}  # fmt: skip
+
+
+def agreements(count):
+    from foedus.connectors.ledger.local.ledger import TOKEN, LocalLedger
+    from foedus.core.market.dids import Did
+    from foedus.core.market.escrow import Terms, Window, Windows
+    from foedus.ports.ledger import Order
+    from foedus.services.market.keys import address_named
+
+    ledger, did = LocalLedger(), Did(b"\x01" * 32)
+    owner, buyer = address_named("owner"), address_named("buyer")
+    ledger.register(did, owner=owner, providers=[], now=NOW)
+    ledger.mint(buyer, TOKEN, 12 * count, reference="all", now=NOW)
+    terms = Terms(
+        did=did, consumer=buyer, amounts=(10, 2), receivers=(owner, address_named("market")), token=TOKEN,
+        return_address=buyer,
+    )  # fmt: skip
+    windows, spent = Windows(compute=Window(0, 3600)), {}
+    for i in range(count):
+        order = Order(seed=i.to_bytes(32, "big"), creator=buyer, terms=terms, windows=windows)
+        made = timed(spent, "create", lambda order=order: ledger.create(order, now=NOW)).id
+        timed(spent, "lock", lambda made=made: ledger.lock(made, payer=buyer, now=NOW))
+        timed(spent, "grant", lambda made=made: ledger.grant(made, by=owner, now=NOW))
+        timed(spent, "settle", lambda made=made: ledger.settle(made, by=buyer, now=NOW))
+    whole = sum(map(sum, spent.values()))
+    print(f"{count} agreements, ordered, paid, granted and settled: {count / whole:.1f} a second")
+    for name, times in spent.items():
+        print(f"  {name:<7} {statistics.median(times) * 1e3:6.2f} ms in the middle")
+    assert ledger.balance(owner, TOKEN) == 10 * count
+
+
+def timed(spent, name, do):
+    begin = time.perf_counter()
+    done = do()
+    spent.setdefault(name, []).append(time.perf_counter() - begin)
+    return done
+
+
+def fill(count):
+    from django.db import transaction
+
+    from foedus.core.market.search import entries_of
+    from foedus.records.market.models import Asset, Value, Word
+
+    begin = time.perf_counter()
+    for start in range(0, count, 2000):
+        with transaction.atomic():
+            documents = [document(i) for i in range(start, min(start + 2000, count))]
+            assets = Asset.objects.bulk_create(
+                Asset(did=each["id"][7:], type="dataset", document=json.dumps(each), created_at=NOW, updated_at=NOW)
+                for each in documents
+            )
+            found = [(a, e) for a, d in zip(assets, documents, strict=True) for e in entries_of(d)]
+            Value.objects.bulk_create(
+                (Value(asset=a, path=e.path, exact=e.exact, number=e.number) for a, e in found), batch_size=5000
+            )
+            words = sorted({(a.pk, e.path, word) for a, e in found for word in e.words})
+            Word.objects.bulk_create((Word(asset_id=a, path=p, word=w) for a, p, w in words), batch_size=5000)
+    print(f"{count} documents put in, in {time.perf_counter() - begin:.0f} s")
+
+
+def document(i):
+    main = {"name": f"ward{i} of {CITIES[i % 8]}", "type": "dataset", "price": str(i % 50), "author": f"A{i % 100}"}
+    sold = {"creator": "0x" + "aa" * 20, "timeout": i % 1000}
+    return {
+        "id": f"did:nv:{i:064x}",
+        "service": [
+            {"index": 0, "type": "metadata", "attributes": {"main": main, "curation": {"isListed": True}}},
+            {"index": 4, "type": "compute", "attributes": {"main": sold}},
+        ],
+    }
+
+
+def queries(times):
+    from foedus.core.market.search import read_query
+    from foedus.services.market.catalogue import search
+
+    for name, query in QUERIES.items():
+        spent = []
+        for _ in range(times):
+            begin = time.perf_counter()
+            found = search(read_query(query))
+            total, page = found.count(), list(found[:100])
+            spent.append(time.perf_counter() - begin)
+        assert total >= len(page) > 0, name
+        print(f"  {name:<15} {statistics.median(spent) * 1e3:8.1f} ms, worst {max(spent) * 1e3:.1f}: {total} found")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--agreements", type=int, default=300)
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=15)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FOEDUS_DATA"] = folder
+        from foedus.server import start
+
+        start.prepare()
+        agreements(options.agreements)
+        fill(options.documents)
+        queries(options.queries)
+
+
+if __name__ == "__main__":
+    main()
