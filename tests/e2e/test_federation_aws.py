@@ -34,6 +34,7 @@ def pair(node):
     return node.call("POST", "projects/p/explore?metric=bi&returnProjectInfo=false", asked)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # two starts of a service
 def test_nodes_federate_over_topic_queues_and_buckets_and_leave_nothing_behind(tmp_path, aws):
     s3, sns, sqs = (client(service, aws) for service in ("s3", "sns", "sqs"))
