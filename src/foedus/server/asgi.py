@@ -107,8 +107,8 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001
 
 async def readyz(request: Request) -> Response:
     """The database and the connectors answer."""
-    from foedus.faces.native.streaming.calls import in_thread
     from foedus.services.shell.readiness import check
+    from foedus.services.shell.threads import in_thread
 
     problems = await in_thread(check, request.app.state.ports)
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)

@@ -16,9 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from foedus import bootstrap
 from foedus.core.errors import Unauthenticated
-from foedus.faces.native.streaming.calls import answering, in_thread
+from foedus.faces.native.streaming.calls import answering
 from foedus.services.accounts.credentials import authenticate
 from foedus.services.learning.figures import Family, gather, require_watcher
+from foedus.services.shell.threads import in_thread
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_S = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)

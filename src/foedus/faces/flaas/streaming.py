@@ -4,10 +4,8 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from django.db import close_old_connections
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -25,6 +23,7 @@ from foedus.services.fleet import downloads, training
 from foedus.services.fleet.accounts import device_of
 from foedus.services.fleet.objects import MODEL_FILE, RESULTS_FILE, Object
 from foedus.services.shell.staging import Staged, Staging
+from foedus.services.shell.threads import in_thread
 
 T = TypeVar("T")
 Call = Callable[[Request, User], Awaitable[Response]]
@@ -56,7 +55,7 @@ def answering(method: str, call: Call) -> Callable[[Request], Awaitable[Response
     @functools.wraps(call)
     async def answer(request: Request) -> Response:
         try:
-            user = await _in_thread(user_of, _ports(request), request.headers.get("authorization"), now=_now())
+            user = await in_thread(user_of, _ports(request), request.headers.get("authorization"), now=_now())
             _check_method(request, allow)
             return await call(request, user)
         except ClientDisconnect:
@@ -92,8 +91,8 @@ async def submit_model(request: Request, user: User) -> Response:
     """A phone's model for a round."""
     pk, number = _address(request, MODEL_FILE)
     check_type(request.headers.get("content-type", ""), OCTETS)
-    device = await _in_thread(device_of, user, now=_now())
-    limit = await _in_thread(training.expect_model, device, pk, number)
+    device = await in_thread(device_of, user, now=_now())
+    limit = await in_thread(training.expect_model, device, pk, number)
     ports = _ports(request)
     await _body(request, limit, lambda body: training.submit_model(ports, device, pk, number, body, now=_now()))
     return Response(status_code=201)
@@ -103,7 +102,7 @@ async def submit_results(request: Request, user: User) -> Response:
     """A phone's ``performance.json`` for a round."""
     pk, number = _address(request, RESULTS_FILE)
     check_type(request.headers.get("content-type", ""), JSON)
-    device = await _in_thread(device_of, user, now=_now())
+    device = await in_thread(device_of, user, now=_now())
     ports = _ports(request)
 
     def keep(body: Staged) -> None:
@@ -120,11 +119,11 @@ def _address(request: Request, file: str) -> tuple[int, int]:
 
 
 async def _download(request: Request, find: Callable[[], Object]) -> Response:
-    found = await _in_thread(find)
+    found = await in_thread(find)
     headers = {"Content-Length": str(found.size_bytes), "Cache-Control": "private, no-store"}
     if request.method == "HEAD":
         return Response(headers=headers, media_type=OCTETS)
-    chunks = await _in_thread(found.read, _ports(request))
+    chunks = await in_thread(found.read, _ports(request))
     return StreamingResponse(chunks, headers=headers, media_type=OCTETS)
 
 
@@ -133,13 +132,13 @@ async def _body(request: Request, limit: int, use: Callable[[Staged], T]) -> T:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 18 or int(length) > limit):
         raise TooLarge(f"The body has at most {limit} bytes here.", limit_bytes=limit)
-    staging = await _in_thread(Staging, _ports(request).scratch, limit)
+    staging = await in_thread(Staging, _ports(request).scratch, limit)
     try:
         async for piece in _pieces(request):
-            await _in_thread(staging.write, piece)
-        return await _in_thread(_finish, staging, use)
+            await in_thread(staging.write, piece)
+        return await in_thread(_finish, staging, use)
     finally:
-        await _in_thread(staging.close)
+        await in_thread(staging.close)
 
 
 def _finish(staging: Staging, use: Callable[[Staged], T]) -> T:
@@ -161,19 +160,6 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
             parts, size = [], 0
     if size:
         yield b"".join(parts)
-
-
-async def _in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run a service where it may block; its database connection is given a check before and after."""
-    return await run_in_threadpool(_with_connection, call, args, kwargs)
-
-
-def _with_connection(call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    close_old_connections()
-    try:
-        return call(*args, **kwargs)
-    finally:
-        close_old_connections()
 
 
 def _ports(request: Request) -> Ports:

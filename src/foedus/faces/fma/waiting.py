@@ -15,9 +15,8 @@ from typing import Protocol, Self, TypeVar
 import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
-from django.db import Error, close_old_connections
+from django.db import Error
 from django.http import QueryDict
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from foedus.core.errors import PlatformError
@@ -26,6 +25,7 @@ from foedus.faces.fma.errors import BadFields
 from foedus.records.aggregation.models import FederatedModel
 from foedus.services.aggregation.access import get_readable_model
 from foedus.services.aggregation.tree import latest_aggregate
+from foedus.services.shell.threads import in_thread
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -90,11 +90,11 @@ class Waiting:
         request = ASGIRequest(dict(scope), BytesIO())
         wish = Wish.of(request.GET)
         ends_at = loop.time() + wish.wait_s
-        model = await _in_thread(lambda: _readable(request, pk))
+        model = await in_thread(lambda: _readable(request, pk))
         news = self._news_of(model.project.stream)
         while (left_s := ends_at - loop.time()) > 0:
             mark = hub.mark()
-            if await _in_thread(lambda: wish.is_met(model)) or not await hub.wait(news, mark, left_s):
+            if await in_thread(lambda: wish.is_met(model)) or not await hub.wait(news, mark, left_s):
                 return
 
 
@@ -104,14 +104,3 @@ def _readable(request: ASGIRequest, pk: int) -> FederatedModel:
     model = get_readable_model(caller_of(request, now=datetime.now(UTC)), pk)
     model.project  # noqa: B018 - loaded here, where it may block
     return model
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    def checked() -> T:
-        close_old_connections()
-        try:
-            return call()
-        finally:
-            close_old_connections()
-
-    return await run_in_threadpool(checked)

@@ -8,8 +8,6 @@ from functools import partial, wraps
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from django.db import close_old_connections
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
@@ -35,6 +33,7 @@ from foedus.services.customers.requests import (
 from foedus.services.fusion import pulling
 from foedus.services.fusion.tokens import valid_tokens
 from foedus.services.shell.authorisation import Actor, Verb
+from foedus.services.shell.threads import in_thread
 from foedus.services.statistics.keeping import refuse_cells
 from foedus.services.statistics.projects import find_project
 
@@ -221,19 +220,6 @@ def response_of(answer: Answer) -> Response:
 def strike(connection: HTTPConnection) -> None:
     """Only failures count: many customers may share an address with one that guesses. Raises QuotaExceeded."""
     LIMITS.strangers.take(connection.client.host if connection.client else "", now().timestamp())
-
-
-async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run where it may block; its database connection is given a check before and after."""
-    return await run_in_threadpool(_with_connection, call, args, kwargs)
-
-
-def _with_connection(call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    close_old_connections()
-    try:
-        return call(*args, **kwargs)
-    finally:
-        close_old_connections()
 
 
 def now() -> datetime:

@@ -20,11 +20,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from foedus.core.errors import Unavailable
-from foedus.faces.symetryml.calls import in_thread, now, origin_of, response_of, strike
+from foedus.faces.symetryml.calls import now, origin_of, response_of, strike
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import answer_to
 from foedus.ports.identity import Attempt, SignInRefused
 from foedus.services.customers.signing_in import SignInPolicy, UnknownProfile, access_of, sign_in
+from foedus.services.shell.threads import in_thread
 
 CALLBACK = "/symetry/sso/callback"
 ACCESS = "/symetry/rest/smlaccess"

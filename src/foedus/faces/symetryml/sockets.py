@@ -11,13 +11,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid, Unauthenticated
 from foedus.core.symetryml.signing import SocketMessage
-from foedus.faces.symetryml.calls import PREFIX, Call, in_thread, now
+from foedus.faces.symetryml.calls import PREFIX, Call, now
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import BodyTooLarge, answer_to
 from foedus.faces.symetryml.limits import LIMITS
 from foedus.faces.symetryml.views import learning, models
 from foedus.ports import Ports
 from foedus.services.customers.requests import Caller, Proof, authenticate, check_headers, known_customer, take_once
+from foedus.services.shell.threads import in_thread
 
 IDLE_S = 600.0  # between two messages
 MAX_HEADER = 8192

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from foedus.faces.native.streaming.calls import in_thread
+from foedus.services.shell.threads import in_thread
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from foedus.core.errors import Invalid, QuotaExceeded, TooLarge
 from foedus.faces.native.errors import LengthRequired, Malformed, Timeout, UnsupportedMediaType
-from foedus.faces.native.streaming.calls import in_thread
 from foedus.services.shell.staging import Held, Staged, Staging, held
+from foedus.services.shell.threads import in_thread
 
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20  # handed to a thread at once

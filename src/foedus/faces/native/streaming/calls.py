@@ -5,11 +5,9 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from django.db import close_old_connections
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +17,7 @@ from foedus.faces.native.auth import authenticated
 from foedus.faces.native.errors import STATUS, Internal, MethodNotAllowed, problem
 from foedus.ports import Ports
 from foedus.services.shell.authorisation import Actor
+from foedus.services.shell.threads import in_thread
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -39,11 +38,6 @@ def now() -> datetime:
 def ports_of(request: Request) -> Ports:
     ports: Ports = request.app.state.ports
     return ports
-
-
-async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run a service where it may block; its database connection is given a check before and after."""
-    return await run_in_threadpool(_with_connection, call, args, kwargs)
 
 
 async def as_actor(request: Request, call: Callable[[Actor], T]) -> T:
@@ -145,11 +139,3 @@ def _part_in(request: Request, name: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(text):
         raise NotFound(f"there is nothing at this address: {text[:40]!r} is no {name}")
     return text
-
-
-def _with_connection(call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    close_old_connections()
-    try:
-        return call(*args, **kwargs)
-    finally:
-        close_old_connections()

@@ -12,12 +12,13 @@ from foedus.core.errors import Invalid
 from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.auth import token_in
 from foedus.faces.native.streaming.batches import Batches
-from foedus.faces.native.streaming.calls import answering, as_actor, in_thread, key_in, now, number_in, ports_of
+from foedus.faces.native.streaming.calls import answering, as_actor, key_in, now, number_in, ports_of
 from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.ports import Ports
 from foedus.services.learning.tasks import Answer, Idle, Waiting, next_task, next_tasks, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 from foedus.services.shell.authorisation import Actor
+from foedus.services.shell.threads import in_thread
 
 MAX_WAIT_S = 60
 KEEP_ALIVE_S = 15.0

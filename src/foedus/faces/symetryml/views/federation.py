@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from foedus.core.errors import Invalid, QuotaExceeded
 from foedus.faces.symetryml.bodies import received
-from foedus.faces.symetryml.calls import PREFIX, Call, in_thread, now, response_of, strike
+from foedus.faces.symetryml.calls import PREFIX, Call, now, response_of, strike
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import answer_to
 from foedus.faces.symetryml.limits import LIMITS
@@ -18,6 +18,7 @@ from foedus.services.federation import founding, inviting, joining, keys, report
 from foedus.services.federation.founding import Founding
 from foedus.services.federation.inviting import Invite
 from foedus.services.shell.authorisation import Verb
+from foedus.services.shell.threads import in_thread
 
 MAX_APPLICATION_BYTES = 64 << 10
 
