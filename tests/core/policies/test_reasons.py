@@ -1,7 +1,7 @@
 import pytest
-from tests.core.policies.views import NOW, later, people
+from tests.core.policies.views import NOW, later, people, waiting
 
-from foedus.core.policies.reasons import duration, earliest, names, percent, sightings
+from foedus.core.policies.reasons import absentees, duration, earliest, names, percent, sightings
 from foedus.core.rounds import Candidate
 
 
@@ -55,3 +55,15 @@ def test_the_earliest_moment_is_one_to_come(moments_s, first_s):
     moments = [None if s is None else later(s) for s in moments_s]
 
     assert earliest(NOW, *moments) == (None if first_s is None else later(first_s))
+
+
+def test_who_only_just_joined_is_not_said_to_be_long_away():
+    joined, away = Candidate("a", "anna"), people(1, unseen_s=41, prefix="b")
+
+    def told(*pending):
+        return [r.text for r in absentees(waiting(registered=len(pending), pending=pending), 1_000_000.0, NOW)]
+
+    assert told(joined) == ["1 participant joined and not seen since: anna."]
+    assert told(joined, *away) == [
+        "2 participants not seen in the last 11 d. anna was never seen, b0 was last seen 41 s ago."
+    ]

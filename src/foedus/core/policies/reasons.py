@@ -67,7 +67,11 @@ def absentees(view: RoundView, absent_after_s: float, now: datetime) -> tuple[Re
         return ()
     there = {c.key for c in view.candidates}
     unseen = [p for p in view.pending if p.key not in there and not view.in_flight]
-    text = f"{counted(absent, 'participant')} not seen in the last {duration(absent_after_s)}.{sightings(unseen, now)}"
+    if len(unseen) == absent and all(p.seen_at is None for p in unseen):
+        text = f"{counted(absent, 'participant')} joined and not seen since: {names(unseen)}."
+    else:
+        since = f"not seen in the last {duration(absent_after_s)}"
+        text = f"{counted(absent, 'participant')} {since}.{sightings(unseen, now)}"
     return (Reason("absent", text, {"absent": absent, "absent_after_s": absent_after_s}),)
 
 
