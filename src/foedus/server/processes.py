@@ -203,7 +203,7 @@ def _abandon(ports: Ports, job: "Job", exc: Exception) -> None:
 
 def _do_one(ports: Ports, owner: str, **lane: Any) -> bool:
     """Do one job that is due, if there is one."""
-    from foedus.server.work import HANDLERS
+    from foedus.server.work import HANDLERS, PATIENCE
     from foedus.services.shell import jobs
 
     job = jobs.claim(_now(), owner, **lane)
@@ -214,8 +214,11 @@ def _do_one(ports: Ports, owner: str, **lane: Any) -> bool:
         with renewing(lambda: jobs.renew(job, _now())):
             HANDLERS[job.kind](ports, job, now=_now())
     except (Unavailable, OperationalError, InterfaceError) as exc:
-        log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc))
-        jobs.postpone(job, str(exc), _now())
+        log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc), attempts=job.attempts)
+        if job.attempts >= PATIENCE.get(job.kind, jobs.PATIENCE):
+            _abandon(ports, job, exc)
+        else:
+            jobs.postpone(job, str(exc), _now())
     except Conflict as exc:
         log.warning("job.lost", job=job.pk, kind=job.kind, error=str(exc))
     except Exception as exc:  # a bug must neither stop the worker nor be tried for ever

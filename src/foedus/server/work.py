@@ -65,6 +65,8 @@ ABANDONED: Mapping[str, Handler] = {
     streams.FOLLOW_JOB: following.abandon_stream,
     exchanging.PULSE_JOB: exchanging.abandon_pulse,
 }
+# How often a job whose world does not answer is tried: customers are rather told after some three minutes.
+PATIENCE: Mapping[str, int] = {statistics_jobs.RUN_JOB: 10, statistics_jobs.RUN_LONG_JOB: 10}
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
 SLOW = frozenset(
     {

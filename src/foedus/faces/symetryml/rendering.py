@@ -73,5 +73,5 @@ def job_info(row: StatisticsJob) -> dict[str, Any]:
         "isOnBoundedExecutor": True,
         "isStarted": row.started_at is not None,
         "isDone": row.state in (_State.DONE, _State.FAILED, _State.KILLED),
-        "details": {"state": row.state},
+        "details": {"state": row.state, **({"reason": row.error["text"]} if row.error else {})},
     }

@@ -24,6 +24,7 @@ LEASE = timedelta(seconds=6)  # renewed every third of it, so a dead worker's jo
 LONG_LEASE = "run-"  # begins the tokens of those who are no workers: their leases may be of any length
 MAX_BACKOFF_S = 60.0
 MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
+PATIENCE = 10_000  # attempts of one that waits for something that does not answer: about a week
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
 
 

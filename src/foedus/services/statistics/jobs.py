@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
 
 from foedus.core.errors import Conflict, PlatformError, Unavailable
 from foedus.ports import Ports
@@ -64,7 +65,8 @@ class Running:
     def done(self, **result: Any) -> None:
         """Raises Conflict when another worker took over."""
         shell.complete(self.lease)
-        _finish(self.row, StatisticsJob.State.DONE, self.now, result=json.dumps(result), current=self.row.maximum)
+        found = {"result": json.dumps(result), "current": self.row.maximum, "error": None}
+        _finish(self.row, StatisticsJob.State.DONE, self.now, **found)
 
 
 Runner = Callable[[Running], None]
@@ -98,10 +100,13 @@ def run(ports: Ports, lease: Job, runners: Mapping[str, Runner], *, now: datetim
     if row is None or row.state not in _UNDONE:
         shell.complete(lease)
         return
-    StatisticsJob.objects.filter(pk=row.pk, state__in=_UNDONE).update(state=StatisticsJob.State.RUNNING, started_at=now)
+    _undone(row.pk).update(state=StatisticsJob.State.RUNNING, started_at=now)
     try:
         runners[row.kind](Running(ports, row, lease, now))
-    except (Unavailable, OperationalError, InterfaceError):
+    except Unavailable as exc:  # it is tried again; until then whoever asks is told what it waits for
+        _undone(row.pk).update(error={"kind": exc.code, "text": exc.message})
+        raise
+    except (OperationalError, InterfaceError):
         raise
     except Conflict as exc:
         if not shell.renew(lease, now):
@@ -112,17 +117,18 @@ def run(ports: Ports, lease: Job, runners: Mapping[str, Runner], *, now: datetim
     except Exception as exc:
         log.exception("statistics_job.failed", job=row.pk, kind=row.kind)
         _fail(row, lease, PlatformError(f"something went wrong inside the server: {type(exc).__name__}"), now)
-    if row.blob:
-        ports.blobs.delete(row.blob)
+    _forget_body(ports, row)
 
 
 def abandon(ports: Ports, job: Job, *, now: datetime) -> None:
-    """A job that was tried often enough has failed."""
-    row = StatisticsJob.objects.filter(pk=int(job.subject), state__in=_UNDONE).first()
+    """A job that was tried often enough has failed, for the reason that it was postponed for last."""
+    row = _undone(int(job.subject)).first()
     if row is not None:
-        error = {"kind": "unavailable", "text": "given up after several attempts; submit it again"}
+        reason = f": {row.error['text']}" if row.error else ""
+        text = f"given up after {job.attempts} attempts{reason}; submit it again"
+        error = {"kind": "unavailable", "text": text}
         _finish(row, StatisticsJob.State.FAILED, now, error=error)
-        ports.blobs.delete(row.blob)
+        _forget_body(ports, row)
 
 
 def find_job(customer: Customer, pk: int) -> StatisticsJob:
@@ -143,7 +149,7 @@ def kill(ports: Ports, customer: Customer, pk: int, *, now: datetime) -> bool:
     row = find_job(customer, pk)
     waiting = StatisticsJob.objects.filter(pk=row.pk, state=StatisticsJob.State.WAITING)
     if waiting.update(state=StatisticsJob.State.KILLED, finished_at=now, expires_at=now + KEEP):
-        ports.blobs.delete(row.blob)
+        _forget_body(ports, row)
         return True
     removed, _ = StatisticsJob.objects.filter(pk=row.pk).exclude(state__in=_UNDONE).delete()
     return bool(removed)
@@ -153,6 +159,15 @@ def remove_expired(now: datetime) -> int:
     """Remove results that nobody may ask for any more; how many that were."""
     count, _ = StatisticsJob.objects.filter(expires_at__lt=now).delete()
     return count
+
+
+def _forget_body(ports: Ports, row: StatisticsJob) -> None:
+    if row.blob:
+        ports.blobs.delete(row.blob)
+
+
+def _undone(pk: int) -> QuerySet[StatisticsJob]:
+    return StatisticsJob.objects.filter(pk=pk, state__in=_UNDONE)
 
 
 def _fail(row: StatisticsJob, lease: Job, exc: PlatformError, now: datetime) -> None:
