@@ -111,7 +111,7 @@ class Storm:
     def report(self, folder: Path, name: str):
         """The report as JSON and as a page; what was written."""
         seconds = sorted(s for s, _ in self.recoveries_s) or [0.0]
-        cuts = quantiles(seconds, n=100) if len(seconds) > 1 else seconds * 99
+        cuts = quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else seconds * 99
         facts = {
             "name": name, "seed": self.seed, "machine": f"{platform.machine()}, Python {platform.python_version()}",
             "faults": sum(self.faults.values()), "by_kind": dict(sorted(self.faults.items())),
