@@ -35,7 +35,6 @@ from foedus.ports.exchange import (
 from foedus.ports.sources import SourceRefuses, SourceUnavailable
 
 with driver_of("nats"):
-    import nats.errors
     from nats.aio.client import Client
     from nats.js import api
     from nats.js.errors import NotFoundError
@@ -146,7 +145,7 @@ class NatsLink:
     async def _fetched(self, timeout_s: float) -> list[Delivery]:
         try:
             found = await self._inbox.fetch(AT_ONCE, timeout=timeout_s)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # the driver's own, or the plain one where its time is up between two steps
             return []
         return [delivery for each in found if (delivery := await self._delivery(each)) is not None]
 

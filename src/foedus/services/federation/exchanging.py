@@ -202,4 +202,4 @@ def _noting(seat: Seat, watch: Watch) -> Iterator[list[str]]:
     except PlatformError as exc:
         noted[0] = exc.message[:500]
         touch(seat.row, trouble=noted[0], now=watch.now())
-        log.warning("federation.trouble", membership=seat.row.pk, error=type(exc).__name__)
+        log.warning("federation.trouble", membership=seat.row.pk, error=type(exc).__name__, reason=noted[0])
