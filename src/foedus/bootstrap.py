@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from foedus.connectors.cells.http import HttpCells
 from foedus.connectors.contents import Terms
+from foedus.connectors.files.permitted import PermittedFiles
 from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundStreams
 from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
 from foedus.connectors.internet import Guard
@@ -267,6 +268,7 @@ def ports() -> Ports:
         ledger=_ledger(options),
         cells=HttpCells(Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)),
         compute=_compute(options),
+        files=PermittedFiles(_terms(options, scratch)),
     )
 
 

@@ -8,6 +8,7 @@ from foedus.ports.bus import Bus
 from foedus.ports.cells import Cells, NoCells
 from foedus.ports.compute import Compute, NoCompute
 from foedus.ports.exchange import Exchanges, NoExchanges
+from foedus.ports.files import Files, NoFiles
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.neighbours import Neighbours, NoNeighbours
@@ -36,3 +37,4 @@ class Ports:
     cells: Cells = field(default_factory=NoCells)
     compute: Compute = field(default_factory=NoCompute)
     neighbours: Neighbours = field(default_factory=NoNeighbours)
+    files: Files = field(default_factory=NoFiles)

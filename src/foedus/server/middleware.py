@@ -27,6 +27,8 @@ _FACES = (
     ("/symetry", "symetryml"),
     ("/api/v1/metadata", "nevermined"),
     ("/api/v1/market", "nevermined"),
+    ("/api/v1/node", "nevermined"),
+    ("/api/v1/gateway", "nevermined"),
     ("/api/v1/auth", "nevermined"),
     ("/api/v1", "fma"),
     ("/api-token-auth", "fma"),

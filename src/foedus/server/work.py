@@ -20,6 +20,7 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
+from foedus.services.market.promises import RUN_JOB
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
 from foedus.services.shell.sessions import forget_sessions
@@ -41,6 +42,18 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
     evaluation.enqueue_missing(ports, now)
 
 
+def run_execution(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.market.running import run  # needs the market's extra
+
+    run(ports, job, now=now)
+
+
+def abandon_execution(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.market.running import abandon
+
+    abandon(ports, job, now=now)
+
+
 HANDLERS: Mapping[str, Handler] = {
     COMBINE_JOB: combine_and_evaluate,
     COLLECT_JOB: do_collection,
@@ -55,6 +68,7 @@ HANDLERS: Mapping[str, Handler] = {
     streams.FOLLOW_JOB: following.follow_stream,
     exchanging.PULSE_JOB: exchanging.pulse_on,
     exchanging.CHANGED_JOB: exchanging.changed,
+    RUN_JOB: run_execution,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
 ABANDONED: Mapping[str, Handler] = {
@@ -64,6 +78,7 @@ ABANDONED: Mapping[str, Handler] = {
     statistics_jobs.RUN_LONG_JOB: statistics_jobs.abandon,
     streams.FOLLOW_JOB: following.abandon_stream,
     exchanging.PULSE_JOB: exchanging.abandon_pulse,
+    RUN_JOB: abandon_execution,
 }
 # How often a job whose world does not answer is tried: customers are rather told after some three minutes.
 PATIENCE: Mapping[str, int] = {statistics_jobs.RUN_JOB: 10, statistics_jobs.RUN_LONG_JOB: 10}
@@ -82,6 +97,8 @@ SLOW = frozenset(
 
 # What waits for machines of others, for hours if need be: it has threads of its own.
 LONG = frozenset({statistics_jobs.RUN_LONG_JOB})
+# Programs of others, each as long as was bought: likewise.
+RUNS = frozenset({RUN_JOB})
 # What never ends: likewise.
 ENDLESS = frozenset({streams.FOLLOW_JOB, exchanging.PULSE_JOB})
 

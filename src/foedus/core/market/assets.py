@@ -1,7 +1,7 @@
 """What a document is about, by the type its metadata names: data, a program, a plan of work, a session to lead."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from foedus.core.errors import Invalid
@@ -76,6 +76,7 @@ class Stage:
     inputs: tuple[Input, ...]
     transformation: Did | None
     publishes: bool
+    requirements: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _stage(position: int, source: Mapping[str, Any]) -> Stage:
         inputs=tuple(_input(entry, f"{where}.input[{i}]") for i, entry in enumerate(objects(source, "input", where))),
         transformation=None if transformation is None else Did.parse(transformation),
         publishes=kind.lower() != "participant" and bool(mapping(source, "output", where)),
+        requirements=requirements,
     )
 
 

@@ -11,14 +11,15 @@ from foedus.services.market.parties import ANYBODY
 from foedus.services.shell.authorisation import Actor
 
 
-def actor_of_request(request: HttpRequest, ports: Ports, now: datetime) -> Actor:
+def actor_of_request(request: HttpRequest, ports: Ports, now: datetime, *, bearer: bool = True) -> Actor:
     """Raises QuotaExceeded for who asks too often, BadLogin for a header that is no good token.
 
-    Whoever shows a token wants to be somebody: a bad one does not make nobody of them.
+    Whoever shows a token wants to be somebody: a bad one does not make nobody of them. Without ``bearer`` tokens are
+    none of ours: they are looked at by whoever is asked.
     """
     MARKET.callers.take(str(request.META.get("REMOTE_ADDR", "")), now.timestamp())
     header = request.headers.get("Authorization", "")
-    if not header:
+    if not header or not bearer:
         return ANYBODY
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":

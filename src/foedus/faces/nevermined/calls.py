@@ -51,15 +51,15 @@ class Call:
         return value
 
 
-def endpoint(**methods: View) -> View:
-    """A Django view of one function a method."""
+def endpoint(*, bearer: bool = True, **methods: View) -> View:
+    """A Django view of one function a method; ``bearer``: whether a token that is shown is that of a login."""
     allowed = tuple(sorted({name.upper() for name in methods} | ({"HEAD"} if "get" in methods else set())))
 
     @csrf_exempt  # callers show a token; there are no cookies to be abused
     @wraps(next(iter(methods.values())))
     def view(request: HttpRequest, **arguments: Any) -> HttpResponse:
         try:
-            response = _handled(request, arguments, methods, allowed)
+            response = _handled(request, arguments, methods, allowed, bearer=bearer)
         except Exception as exc:  # noqa: BLE001 - the last line before Django's page
             response = respond(exc, request.path)
         response.headers.setdefault("Cache-Control", "no-store")
@@ -78,7 +78,12 @@ def answer_text(text: str, status: int = 200) -> HttpResponse:
 
 
 def _handled(
-    request: HttpRequest, arguments: dict[str, Any], methods: Mapping[str, View], allowed: tuple[str, ...]
+    request: HttpRequest,
+    arguments: dict[str, Any],
+    methods: Mapping[str, View],
+    allowed: tuple[str, ...],
+    *,
+    bearer: bool,
 ) -> HttpResponse:
     method = str(request.method).lower()
     handler = methods.get("get" if method == "head" else method)
@@ -86,4 +91,6 @@ def _handled(
         raise MethodNotAllowed(allowed)
     now = timezone.now()
     ports: Ports = request.ports  # type: ignore[attr-defined] # the server's middleware put it there
-    return handler(Call(request, ports, actor_of_request(request, ports, now), now), **arguments)
+    actor = actor_of_request(request, ports, now, bearer=bearer)
+    named = {name: value for name, value in arguments.items() if value is not None}
+    return handler(Call(request, ports, actor, now), **named)

@@ -12,8 +12,10 @@ from django.http import HttpResponse, JsonResponse, UnreadablePostError
 
 from foedus.core import errors
 from foedus.core.errors import PlatformError
+from foedus.services.market.executions import Unpaid, WindowOver
 from foedus.services.market.grants import BadGrant
 from foedus.services.market.login import BadLogin
+from foedus.services.market.tickets import BadTicket
 
 log = structlog.get_logger()
 
@@ -38,8 +40,14 @@ STATUS: Mapping[type[PlatformError], int] = {
     errors.Conflict: 409,
     errors.Unavailable: 503,
     MethodNotAllowed: 405,
+    Unpaid: 402,
+    WindowOver: 410,
 }
-_CODES: Mapping[type[PlatformError], str] = {BadGrant: "invalid_client", BadLogin: "invalid_token"}
+_CODES: Mapping[type[PlatformError], str] = {
+    BadGrant: "invalid_client",
+    BadLogin: "invalid_token",
+    BadTicket: "invalid_token",
+}
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[PlatformError], str], ...] = (
     ((RequestDataTooBig,), errors.TooLarge, "the body is larger than this call reads"),
     ((UnreadablePostError,), errors.Invalid, "the body was cut on its way; send it again"),

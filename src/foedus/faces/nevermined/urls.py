@@ -4,14 +4,20 @@ from django.urls import re_path
 from django.urls.resolvers import URLPattern
 
 from foedus.faces.nevermined.calls import View, endpoint
-from foedus.faces.nevermined.views import accounts, agreements, metadata
+from foedus.faces.nevermined.views import accounts, agreements, metadata, node
 
 _DID = r"(?P<did>did:[a-z]{1,10}:[0-9a-zA-Z]{1,66})"
 _AGREEMENT = r"(?P<agreement>[0-9a-zA-Z]{1,70})"
+_BOUGHT = r"(?P<agreement>(?:0x)?[0-9a-fA-F]{64})"
+_EXECUTION = r"(?P<execution>[a-z0-9-]{1,63})"
 
 
 def _assets(route: str, view: View) -> URLPattern:
     return re_path(rf"^metadata/assets{route}/?$", view)
+
+
+def _node(route: str, view: View) -> URLPattern:
+    return re_path(rf"^(?P<generation>gateway|node)/services{route}/?$", view)
 
 
 urlpatterns = [
@@ -32,5 +38,13 @@ urlpatterns = [
     re_path(rf"^market/agreements/{_AGREEMENT}/?$", endpoint(get=agreements.get_agreement, put=agreements.take_up)),
     re_path(rf"^market/agreements/{_AGREEMENT}/(?P<step>pay|accept|give-up|refund)/?$", endpoint(post=agreements.step)),
     re_path(r"^auth/login/?$", endpoint(post=accounts.login)),
+    _node("/oauth/token", endpoint(post=node.token, bearer=False)),
+    _node("/encrypt", endpoint(post=node.encrypt, bearer=False)),
+    _node(f"(?:/compute)?/execute/{_BOUGHT}", endpoint(post=node.execute, bearer=False)),
+    _node("/compute/list", endpoint(get=node.list_all, bearer=False)),
+    _node(f"/compute/status/(?:{_BOUGHT}/)?{_EXECUTION}", endpoint(get=node.get_status, bearer=False)),
+    _node(f"/compute/logs/(?:{_BOUGHT}/)?{_EXECUTION}", endpoint(get=node.get_logs, bearer=False)),
+    _node(f"/compute/stop/(?:{_BOUGHT}/)?{_EXECUTION}", endpoint(delete=node.stop, bearer=False)),
+    _node("/download/(?P<index>[0-9]{1,4})", endpoint(get=node.download, bearer=False)),
     re_path(r"^metadata/.*$", endpoint(get=metadata.nowhere)),
 ]

@@ -222,3 +222,46 @@ class Purchase(models.Model):
 
     def __str__(self) -> str:
         return self.agreement
+
+
+class Execution(models.Model):
+    """One run under an agreement: ``document`` is the workflow as it was read, ``did`` its DID (64 digits).
+
+    ``output`` is the DID of what was published of it. ``is_settled``, once its end has had its effect on the money.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "Pending"
+        RUNNING = "Running"
+        SUCCEEDED = "Succeeded"
+        FAILED = "Failed"
+        ERROR = "Error"
+
+    execution = models.CharField(max_length=63, unique=True)
+    purchase = models.ForeignKey(Purchase, on_delete=models.PROTECT, related_name="executions")
+    did = models.CharField(max_length=64)
+    document = models.TextField()
+    consumer = models.CharField(max_length=42)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    reason = models.CharField(max_length=500, blank=True)
+    output = models.CharField(max_length=64, blank=True)
+    is_settled = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["purchase"],
+                condition=models.Q(state__in=["Pending", "Running"]),
+                name="one_execution_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.execution
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in (self.State.PENDING, self.State.RUNNING)

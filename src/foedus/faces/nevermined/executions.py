@@ -1,0 +1,39 @@
+"""Executions as this dialect shows them: steps are pods, logs are one object a line."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from foedus.core.market.dids import Did
+from foedus.faces.nevermined.schemas import when
+from foedus.records.market.models import Execution
+
+POD = "transformation"
+_WAITS = "waits for a worker of this node"
+
+
+def status(execution: Execution) -> dict[str, Any]:
+    """``did`` is what was published, once that is. ``reason`` is ours: why it waits, or why it failed."""
+    started, finished = _when(execution.started_at), _when(execution.finished_at)
+    pod = {
+        "podName": f"{execution}-{POD}",
+        "status": execution.state,
+        "startedAt": started,
+        "finishedAt": finished,
+    }
+    return {
+        "status": execution.state,
+        "startedAt": started or when(execution.created_at),
+        "finishedAt": finished,
+        "did": str(Did(bytes.fromhex(execution.output))) if execution.output else None,
+        "pods": [pod] if execution.started_at else [],
+        "reason": execution.reason or (_WAITS if execution.state == Execution.State.PENDING else ""),
+    }
+
+
+def logs(execution: Execution, lines: Sequence[str]) -> list[dict[str, str]]:
+    return [{"podName": f"{execution}-{POD}", "content": line} for line in lines]
+
+
+def _when(at: datetime | None) -> str | None:
+    return when(at) if at else None

@@ -1,0 +1,3 @@
+"""What workers are promised by the market; known also where its extra is not installed."""
+
+RUN_JOB = "market.run"

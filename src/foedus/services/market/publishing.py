@@ -1,0 +1,81 @@
+"""What an execution left, as an asset of its own: owned by whoever ordered it, its files kept by this node."""
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+
+from foedus.core.errors import Conflict
+from foedus.core.market.dids import Did
+from foedus.core.market.documents import Document
+from foedus.ports import Ports
+from foedus.records.market.models import Asset, Execution
+from foedus.services.market import catalogue
+from foedus.services.market.files import OWN, Location, sealed_list
+from foedus.services.market.node import node_key
+from foedus.services.market.parties import party_of
+from foedus.services.market.proofs import prove
+
+_HASHED_BYTES = 1 << 20
+
+
+def publish_results(ports: Ports, execution: Execution) -> str:
+    """The DID (64 digits) of the dataset that holds the outputs. Doing so again publishes nothing more."""
+    files = tuple(_kept(ports, execution, output.name) for output in ports.compute.outputs(execution.execution))
+    document = _document(ports, execution, files)
+    if not Asset.objects.filter(did=document.did.hex).exists():
+        node = party_of(node_key(ports.secrets).address, now=execution.created_at)
+        with suppress(Conflict):  # another worker was quicker
+            catalogue.publish(node, document, now=execution.created_at)
+    # The node's key has signed for what it made; whose it is, is who paid for it.
+    Asset.objects.filter(did=document.did.hex).update(owner=execution.consumer)
+    return document.did.hex
+
+
+def _kept(ports: Ports, execution: Execution, name: str) -> Location:
+    key = f"market/{execution.execution}/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    path = ports.scratch / f"{key.replace('/', '-')}.part"
+    with ports.compute.open(execution.execution, name) as source, path.open("wb") as file:
+        while part := source.read(_HASHED_BYTES):
+            file.write(part)
+    ports.blobs.put_file(key, path)
+    return Location(name.replace("/", "-"), OWN + key)
+
+
+def _document(ports: Ports, execution: Execution, files: tuple[Location, ...]) -> Document:
+    """The same for the same execution, to the DID: its moments are the execution's."""
+    made = execution.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    main = {
+        "name": f"Result of {execution.execution}",
+        "type": "dataset",
+        "dateCreated": made,
+        "author": node_key(ports.secrets).address,
+        "license": "No License Specified",
+        "price": "1",
+        "files": [
+            {"index": i, "name": file.name, "contentType": "application/octet-stream"} for i, file in enumerate(files)
+        ],
+        "metadata": {"workflow": str(Did(bytes.fromhex(execution.did))), "executionId": execution.execution},
+    }
+    did, proof = prove({"0": main}, node_key(ports.secrets), created=made)
+    service: dict[str, Any] = {
+        "index": 0,
+        "type": "metadata",
+        "serviceEndpoint": "/api/v1/metadata/assets/ddo/{did}",
+        "attributes": {
+            "main": main,
+            "additionalInformation": {"wasDerivedFrom": [str(Did(bytes.fromhex(execution.purchase.asset.did)))]},
+            "encryptedFiles": sealed_list(ports, files),
+        },
+    }
+    ddo = {
+        "@context": "https://w3id.org/did/v1",
+        "id": str(did),
+        "created": made,
+        "publicKey": [{"id": str(did), "type": "EthereumECDSAKey", "owner": node_key(ports.secrets).address}],
+        "authentication": [{"type": "RsaSignatureAuthentication2018", "publicKey": str(did)}],
+        "proof": proof,
+        "service": [service],
+    }
+    return Document.read(json.dumps(ddo).encode())

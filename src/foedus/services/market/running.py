@@ -1,0 +1,161 @@
+"""Running an execution: fetching what it reads, waiting for its end, publishing what it left, settling its money.
+
+Every step may be taken again by another worker: the run is named after the execution, files of results after their
+content, and the money's steps are those of the ledger. So whoever is killed at whatever moment loses nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+from django.db import transaction
+
+from foedus.core.errors import Conflict, NotFound, PlatformError, Unavailable
+from foedus.core.market.assets import Algorithm, Stage, Workflow, read_asset
+from foedus.core.market.dids import Did
+from foedus.core.market.documents import Document
+from foedus.core.market.fitting import container_of, server_of, size_of, stage_of
+from foedus.core.market.offers import Offer, Server
+from foedus.ports import Ports
+from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, Run
+from foedus.records.market.models import Execution
+from foedus.records.market.queries import get_asset
+from foedus.records.shell.models import Job as Promise
+from foedus.services.market.agreements import offer_of
+from foedus.services.market.catalogue import document_of
+from foedus.services.market.executions import keep_log
+from foedus.services.market.files import files_of, save
+from foedus.services.market.publishing import publish_results
+from foedus.services.market.settling import give_up, grant
+from foedus.services.shell import jobs
+from foedus.services.shell.authorisation import SYSTEM
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S = 3600.0  # a run's end is told at once; this is for whatever may lose that word
+_DEFAULT = Limits()
+
+
+def run(ports: Ports, job: Promise, *, now: datetime) -> None:
+    """A worker's job from start to settlement; it is done when the execution is over and its money where it belongs."""
+    execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
+    offer = offer_of(execution.purchase)
+    if not execution.is_over:
+        _end(execution, *_outcome(ports, execution, offer, now))
+    _settle(ports, execution)
+    keep_log(ports, execution)
+    ports.compute.remove(execution.execution)
+    with transaction.atomic():
+        jobs.complete(job)
+
+
+def abandon(ports: Ports, job: Promise, *, now: datetime) -> None:  # noqa: ARG001 - as all that are given up
+    """What could not even be tried is an error of ours, and costs nothing."""
+    execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
+    if not execution.is_over:
+        _end(execution, Execution.State.ERROR, "the node could not run it; its log says why", "")
+    _settle(ports, execution)
+
+
+def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> tuple[str, str, str]:
+    """State, reason, and the DID of what was published. Raises Unavailable where it is worth trying again."""
+    try:
+        ended = _ended(ports, execution, offer, now)
+        output = publish_results(ports, execution) if ended.phase is Phase.SUCCEEDED and _publishes(execution) else ""
+    except (Unavailable, Conflict):
+        raise
+    except PlatformError as exc:
+        log.warning("execution.failed", execution=execution.execution, error=exc.code)
+        return Execution.State.FAILED, exc.message, ""
+    return ended.phase.value, ended.reason, output
+
+
+def _ended(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> Run:
+    try:
+        run = ports.compute.find(execution.execution)
+    except NotFound:
+        with _staged(ports, execution, offer) as wanted:
+            run = ports.compute.start(wanted)
+        begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
+        if not begun.update(state=Execution.State.RUNNING, started_at=now):  # it was stopped meanwhile
+            ports.compute.stop(execution.execution)
+    if offer.release_policy == "onStart":
+        grant(ports, SYSTEM, execution.purchase.agreement, now=now)
+    while not run.is_over:
+        run = ports.compute.wait(execution.execution, _LOOK_EVERY_S)
+    return run
+
+
+@contextmanager
+def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
+    stage, algorithm = _plan(execution, offer)
+    server = server_of(stage.requirements, offer)
+    container = container_of(stage.container, offer)
+    with TemporaryDirectory(dir=ports.scratch) as folder:
+        inputs, programs = (Path(folder, name) for name in ("inputs", "programs"))
+        inputs.mkdir()
+        programs.mkdir()
+        data = [document_of(get_asset(each.did)) for each in stage.inputs if each.did]
+        yield Job(
+            id=execution.execution,
+            script=algorithm[0].entrypoint or "exit 0",
+            image=Image(container.image, container.checksum) if container and container.checksum else None,
+            inputs=_saved(ports, data, inputs),
+            programs=_saved(ports, [algorithm[1]], programs),
+            environment={"EXECUTION_ID": execution.execution},
+            limits=_limits(server),
+        )
+
+
+def _plan(execution: Execution, offer: Offer) -> tuple[Stage, tuple[Algorithm, Document]]:
+    workflow = read_asset(Document.read(execution.document.encode()))
+    assert isinstance(workflow, Workflow)  # noqa: S101 - it was checked before it was kept
+    stage = stage_of(workflow, offer, Did(bytes.fromhex(execution.purchase.asset.did)))
+    assert stage.transformation is not None  # noqa: S101 - likewise
+    document = document_of(get_asset(stage.transformation))
+    algorithm = read_asset(document)
+    if not isinstance(algorithm, Algorithm):
+        raise Conflict(f"{document.did} is no algorithm")
+    return stage, (algorithm, document)
+
+
+def _publishes(execution: Execution) -> bool:
+    workflow = read_asset(Document.read(execution.document.encode()))
+    return isinstance(workflow, Workflow) and workflow.stages[0].publishes
+
+
+def _saved(ports: Ports, documents: list[Document], folder: Path) -> tuple[InputFile, ...]:
+    found = [location for document in documents for location in files_of(ports, document)]
+    return tuple(InputFile(location.name, save(ports, location, folder)) for location in found)
+
+
+def _limits(server: Server) -> Limits:
+    return Limits(
+        cpus=size_of(server.cpu, "cpu") if server.cpu else _DEFAULT.cpus,
+        memory_bytes=int(size_of(server.memory, "memory")) if server.memory else _DEFAULT.memory_bytes,
+        disk_bytes=int(size_of(server.disk, "disk")) if server.disk else _DEFAULT.disk_bytes,
+        seconds=server.max_seconds or _DEFAULT.seconds,
+    )
+
+
+def _end(execution: Execution, state: str, reason: str, output: str) -> None:
+    """Write the end down, once; an execution that was stopped before it began stays so."""
+    Execution.objects.filter(pk=execution.pk, finished_at=None).update(
+        state=state, reason=reason[:500], output=output, finished_at=datetime.now(UTC)
+    )
+    execution.refresh_from_db()
+
+
+def _settle(ports: Ports, execution: Execution) -> None:
+    """What succeeded is paid for, what failed is given back: once an agreement, whoever comes first."""
+    if execution.is_settled:
+        return
+    settle = grant if execution.state == Execution.State.SUCCEEDED else give_up
+    try:
+        settle(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
+    except Conflict as exc:  # it was settled before: by the clock, by the consumer, or when it started
+        log.info("execution.settled_before", execution=execution.execution, reason=exc.message)
+    Execution.objects.filter(pk=execution.pk).update(is_settled=True)

@@ -1,0 +1,130 @@
+"""Tickets: what a node gives for a consumer's grant, to be shown as a bearer token where the grant says.
+
+A grant is signed by the consumer's own key, once; the ticket is the node's word that it has looked at that, for an hour
+at most. A ticket holds for one purpose, and for the agreement, asset and execution that the grant named.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import jwt
+
+from foedus.core.errors import Forbidden, Invalid, Unauthenticated
+from foedus.core.market.dids import Did
+from foedus.ports import Ports
+from foedus.services.market.bought import agreement_of
+from foedus.services.market.grants import BadGrant, read_grant
+from foedus.services.market.node import node_key
+from foedus.services.market.parties import party_of
+from foedus.services.shell.authorisation import Actor
+
+KEY_NAME = "market-ticket-key"
+LIFE_S = 3600
+MAX_CHARACTERS = 4_096
+PREFIXES = ("/api/v1/gateway/services", "/api/v1/node/services")
+_ALGORITHM = "HS256"
+_OPTIONS: Any = {"verify_exp": False, "verify_aud": False, "require": ["exp", "aud", "client_id"]}
+_MAX_EXECUTION_CHARACTERS = 100
+
+
+class Purpose(StrEnum):
+    EXECUTE = "execute"
+    COMPUTE = "compute"  # status, logs and end of an execution
+    ACCESS = "access"
+    DOWNLOAD = "download"
+
+
+class BadTicket(Unauthenticated):
+    """The token has expired or is not valid; ask for another one with a new grant."""
+
+
+class WrongTicket(Forbidden):
+    """The token is for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """``agreement`` and ``did`` are as the grant wrote them, checked; empty where it named none."""
+
+    party: Actor
+    purpose: Purpose
+    agreement: str
+    did: Did | None
+    execution: str
+
+    def check_for(self, agreement: str, execution: str = "") -> None:
+        """Raise WrongTicket unless it is for this agreement, and for this execution where it names one."""
+        if self.agreement != agreement_of(agreement):
+            raise WrongTicket("the token is for another agreement")
+        if self.execution and execution and self.execution != execution:
+            raise WrongTicket("the token is for another execution")
+
+
+def exchange(ports: Ports, assertion: str, *, now: datetime) -> tuple[str, int]:
+    """A ticket's text for a grant, and for how many seconds it holds. Raises BadGrant naming what is wrong."""
+    grant = read_grant(assertion, now=now.timestamp())
+    purpose = _purpose(grant.audience)
+    try:
+        agreement = agreement_of(grant.subject) if grant.subject else ""
+        did = str(Did.parse(grant.did)) if grant.did else ""
+    except Invalid as exc:
+        raise BadGrant(exc.message) from exc
+    if not agreement and purpose is not Purpose.DOWNLOAD:
+        raise BadGrant(f"a grant to {purpose} names its agreement as sub")
+    if not did and purpose in (Purpose.EXECUTE, Purpose.DOWNLOAD):
+        raise BadGrant(f"a grant to {purpose} names a did")
+    if len(grant.execution) > _MAX_EXECUTION_CHARACTERS:
+        raise BadGrant("no execution has so long a name")
+    ends = min(int(now.timestamp()) + LIFE_S, int(grant.expires_at))
+    claims = {
+        "iss": node_key(ports.secrets).address,
+        "client_id": grant.issuer,
+        "aud": str(purpose),
+        "sub": agreement,
+        "did": did,
+        "execution_id": grant.execution,
+        "iat": int(now.timestamp()),
+        "exp": ends,
+    }
+    text = jwt.encode(claims, _key(ports), _ALGORITHM, headers={"typ": "at+JWT"})
+    return text, ends - int(now.timestamp())
+
+
+def read_ticket(ports: Ports, token: str, *purposes: Purpose, now: datetime) -> Ticket:
+    """What the ticket says. Raises BadTicket unless it is ours and holds; WrongTicket for another purpose."""
+    if len(token) > MAX_CHARACTERS:
+        raise BadTicket
+    try:
+        claims = jwt.decode(token, _key(ports), [_ALGORITHM], options=_OPTIONS)
+    except jwt.InvalidTokenError as exc:
+        raise BadTicket from exc
+    if claims["exp"] < now.timestamp():
+        raise BadTicket
+    purpose = Purpose(claims["aud"])
+    if purpose not in purposes:
+        raise WrongTicket(f"the token is to {purpose}, not to {' or '.join(purposes)}")
+    return Ticket(
+        party=party_of(claims["client_id"], now=now),
+        purpose=purpose,
+        agreement=claims["sub"],
+        did=Did.parse(claims["did"]) if claims["did"] else None,
+        execution=claims["execution_id"],
+    )
+
+
+def _purpose(audience: str) -> Purpose:
+    """From an address below either prefix, whatever server is named before it."""
+    for prefix in PREFIXES:
+        _, found, rest = audience.rpartition(prefix + "/")
+        if found:
+            for purpose in Purpose:
+                if rest.strip("/") == purpose:
+                    return purpose
+    known = ", ".join(f"{PREFIXES[1]}/{purpose}" for purpose in Purpose)
+    raise BadGrant(f"the grant's aud is none of {known}")
+
+
+def _key(ports: Ports) -> str:
+    return ports.secrets.get_or_create(KEY_NAME, 48).reveal()

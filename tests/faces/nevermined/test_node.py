@@ -1,0 +1,321 @@
+"""The node as its clients know it: from a grant to the file that came of an execution, and each check on the way."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from tests.markets import DID, container, coordinator, metadata, offer, participant, signed
+
+from foedus.connectors.compute.process.runner import ProcessCompute
+from foedus.connectors.ledger.local.ledger import LocalLedger
+from foedus.core.market.dids import Did
+from foedus.core.market.escrow import Outcome
+from foedus.faces.nevermined.limits import MARKET
+from foedus.faces.nevermined.views.node import GRANT_TYPES
+from foedus.ports.ledger import Order
+from foedus.records.market.models import Account, Asset, Execution, Purchase
+from foedus.server.work import do_due
+from foedus.services.market import agreements, catalogue, money, settling
+from foedus.services.market.agreements import OrderOffer, terms_of
+from foedus.services.market.catalogue import STRICT
+from foedus.services.market.files import Location, sealed_list
+from foedus.services.market.grants import write_grant
+from foedus.services.market.keys import Key, checked_address
+from foedus.services.market.node import node_key
+from foedus.services.market.parties import ANYBODY, actor_of, party_of
+from foedus.services.shell.authorisation import SYSTEM
+
+pytestmark = pytest.mark.django_db
+OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))
+RECEIVERS = tuple(checked_address("0x" + digits * 20) for digits in ("aa", "bb"))  # of the builder's offer: 10 and 2
+NODE = "/api/v1/node/services"
+SCRIPT = 'wc -l < "$NEVERMINED_INPUTS_PATH/rows.csv" > "$NEVERMINED_OUTPUTS_PATH/count.txt"; echo counted'
+
+
+class Market:
+    """A node with one data set on offer, and a consumer who has a program and money."""
+
+    def __init__(self, ports):
+        self.ports, self.client = ports, Client(raise_request_exception=False)
+        ports.blobs.put("rows", b"1\n2\n3\n")
+        self.data = self.publish(OWNER, offer("compute"), metadata("dataset", name="Rows"), files=("rows.csv", "rows"))
+        self.program = self.algorithm(SCRIPT)
+        self.consumer = party_of(CONSUMER.address, now=self.now)
+        Account.objects.filter(address=CONSUMER.address).update(is_administrator=True)
+        rich = actor_of(Account.objects.get(address=CONSUMER.address))
+        money.mint(ports, rich, CONSUMER.address, 1000, reference="r", now=self.now)
+        Account.objects.update(is_administrator=False)
+
+    @property
+    def now(self):
+        return timezone.now()
+
+    def publish(self, key, *services, files=None):
+        about = services[-1]
+        if files:
+            about["attributes"]["encryptedFiles"] = sealed_list(self.ports, (Location(files[0], f"foedus:{files[1]}"),))
+        document = signed(key, *services)
+        catalogue.publish(ANYBODY, document, now=self.now)
+        return document.did
+
+    def algorithm(self, script):
+        return self.publish(CONSUMER, metadata("algorithm", name=script, algorithm={"entrypoint": script}))
+
+    def workflow(self, *inputs, kind="Filtering", program=None, **changes):
+        about = participant(*(str(each) for each in inputs or (self.data,)), algorithm=str(program or self.program))
+        stage = about["attributes"]["main"]["workflow"]["stages"][0]
+        stage.update({"stageType": kind, "output": {"metadataUrl": "x"}, **changes})
+        about["attributes"]["main"]["name"] = f"workflow {Asset.objects.count()}"
+        return self.publish(CONSUMER, about)
+
+    def order(self, seed=1, did=None):
+        command = OrderOffer(did=did or self.data, seed=bytes([seed]) * 32)
+        return agreements.order(self.ports, self.consumer, command, now=self.now).purchase.agreement
+
+    def token(self, purpose, key=CONSUMER, prefix=NODE, **claims):
+        grant = write_grant(key, {"aud": f"{prefix}/{purpose}", **claims}, now=self.now.timestamp())
+        form = {"grant_type": GRANT_TYPES[0], "assertion": grant}
+        answer = self.client.post(f"{prefix}/oauth/token", form)
+        assert answer.status_code in (200, 201), answer.content
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def execute(self, agreement, workflow, key=CONSUMER, path=None):
+        headers = self.token("execute", key, sub=agreement, did=str(workflow))
+        return self.client.post(path or f"{NODE}/execute/{agreement}", headers=headers)
+
+    def get(self, path, purpose="compute", prefix=NODE, **claims):
+        return self.client.get(prefix + path, headers=self.token(purpose, prefix=prefix, **claims))
+
+    def work(self):
+        return do_due(self.ports, self.now)
+
+
+@pytest.fixture
+def market(ports, tmp_path, monkeypatch):
+    MARKET.configure(0, STRICT)
+    compute = ProcessCompute(tmp_path / "runs")
+    whole = replace(ports, ledger=LocalLedger(1.0), compute=compute)
+    monkeypatch.setattr("foedus.bootstrap.ports", lambda: whole)
+    yield Market(whole)
+    for folder in (tmp_path / "runs").glob("*"):
+        compute.remove(folder.name)
+
+
+def balances(market):
+    token = market.ports.ledger.network().token
+    return [market.ports.ledger.balance(address, token) for address in (CONSUMER.address, *RECEIVERS)]
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1/node/services", "/api/v1/gateway/services"])
+def test_who_paid_computes_and_gets_the_result(market, prefix):
+    agreement = market.order()
+
+    started = market.execute(agreement, market.workflow(), path=f"{prefix}/execute/0x{agreement}")
+    execution = started.json()["workflowId"]
+    claims = {"sub": agreement, "execution_id": execution, "prefix": prefix}
+    before = market.get(f"/compute/status/{agreement}/{execution}", **claims).json()
+    market.work()
+    after = market.get(f"/compute/status/{agreement}/{execution}", **claims).json()
+
+    assert (before["status"], before["did"], before["pods"]) == ("Pending", None, [])
+    assert after["status"] == "Succeeded", after
+    assert [pod["status"] for pod in after["pods"]] == ["Succeeded"]
+    lines = market.get(f"/compute/logs/{agreement}/{execution}", **claims).json()
+    assert [line["content"] for line in lines] == ["counted"]
+    file = market.get("/download/0", "download", prefix=prefix, did=after["did"])
+    assert b"".join(file.streaming_content) == b"3\n"
+    assert file["Content-Disposition"] == 'attachment; filename="count.txt"'
+    assert balances(market) == [988, 10, 2]
+    result = Asset.objects.get(did=Did.parse(after["did"]).hex)
+    assert result.owner == CONSUMER.address
+    assert json.loads(result.document)["service"][0]["attributes"]["main"]["metadata"]["executionId"] == execution
+
+
+def test_the_other_generation_asks_by_execution_alone(market):
+    agreement = market.order()
+    execution = market.execute(agreement, market.workflow(), path=f"{NODE}/compute/execute/{agreement}").json()
+    execution = execution["workflowId"]
+    market.work()
+    claims = {"sub": agreement, "execution_id": execution}
+
+    assert market.get(f"/compute/status/{execution}", **claims).json()["workflowStatus"]["status"] == "Succeeded"
+    assert len(market.get(f"/compute/logs/{execution}", **claims).json()["logs"]) == 1
+    assert market.get("/compute/list", **claims).json() == {"workflows": [execution]}
+
+
+def test_what_fails_costs_nothing(market):
+    agreement = market.order()
+    market.execute(agreement, market.workflow(program=market.algorithm("echo no; exit 3")))
+
+    market.work()
+
+    execution = Execution.objects.get()
+    assert (execution.state, execution.reason) == ("Failed", "the program ended with status 3")
+    assert balances(market) == [1000, 0, 0]
+    assert market.execute(agreement, market.workflow()).status_code == 410
+
+
+def test_a_file_that_cannot_be_had_fails_the_execution_and_gives_the_money_back(market):
+    market.ports.blobs.delete("rows")
+    market.execute(market.order(), market.workflow())
+
+    market.work()
+
+    assert Execution.objects.get().state == "Failed"
+    assert balances(market) == [1000, 0, 0]
+
+
+def test_an_execution_that_is_stopped_before_it_began_never_runs(market):
+    agreement = market.order()
+    execution = market.execute(agreement, market.workflow()).json()["workflowId"]
+    headers = market.token("compute", sub=agreement, execution_id=execution)
+
+    assert market.client.delete(f"{NODE}/compute/stop/{execution}", headers=headers).status_code == 200
+    market.work()
+
+    assert (Execution.objects.get().state, balances(market)) == ("Failed", [1000, 0, 0])
+
+
+def test_a_participant_publishes_nothing(market):
+    market.execute(market.order(), market.workflow(kind="Participant"))
+
+    market.work()
+
+    execution = Execution.objects.get()
+    assert (execution.state, execution.output) == ("Succeeded", "")
+
+
+class TestChecks:
+    """In the order in which they are made: each row gets past all before it."""
+
+    def test_a_token_is_needed(self, market):
+        agreement = market.order()
+        for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic x"}):
+            answer = market.client.post(f"{NODE}/execute/{agreement}", headers=headers)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+    def test_a_token_to_do_something_else_is_none(self, market):
+        agreement = market.order()
+        headers = market.token("compute", sub=agreement, did=str(market.workflow()))
+        assert market.client.post(f"{NODE}/execute/{agreement}", headers=headers).status_code == 403
+
+    def test_a_token_for_another_agreement_is_none(self, market):
+        first, second = market.order(1), market.order(2)
+        assert market.execute(first, market.workflow(), path=f"{NODE}/execute/{second}").status_code == 403
+
+    def test_the_agreement_must_be_there(self, market):
+        assert market.execute("ab" * 32, market.workflow()).status_code == 404
+
+    def test_the_agreement_must_be_ones_own(self, market):
+        assert market.execute(market.order(), market.workflow(), key=OTHER).status_code == 403
+
+    def test_the_node_must_be_a_provider(self, market):
+        agreement = market.order()
+        market.ports.ledger.register(market.data, owner=OWNER.address, providers=[OTHER.address], now=market.now)
+        answer = market.execute(agreement, market.workflow())
+        assert (answer.status_code, "provider" in answer.json()["error_description"]) == (403, True)
+
+    def test_the_terms_must_be_those_of_the_offer(self, market):
+        market.order()
+        network = market.ports.ledger.network()
+        bought = agreements.get_bought(market.ports, SYSTEM, Purchase.objects.get().agreement, now=market.now)
+        cheap = replace(bought.offer, price=replace(bought.offer.price, amounts=(1, 1)))
+        terms = terms_of(cheap, market.data, CONSUMER.address, CONSUMER.address, network)
+        order = Order(seed=b"\5" * 32, creator=CONSUMER.address, terms=terms, windows=agreements.windows_of(cheap, 1.0))
+        made = market.ports.ledger.create(order, now=market.now)
+        market.ports.ledger.lock(made.id, payer=CONSUMER.address, now=market.now)
+        assert market.execute(made.id.hex(), market.workflow()).status_code == 403
+
+    def test_it_must_be_paid_even_where_another_on_the_same_data_is(self, market):
+        market.order(1)
+        network, bought = market.ports.ledger.network(), agreements.get_bought(
+            market.ports, SYSTEM, Purchase.objects.get().agreement, now=market.now
+        )  # fmt: skip
+        terms = terms_of(bought.offer, market.data, CONSUMER.address, CONSUMER.address, network)
+        order = Order(
+            seed=b"\5" * 32, creator=CONSUMER.address, terms=terms, windows=agreements.windows_of(bought.offer, 1.0)
+        )
+        unpaid = market.ports.ledger.create(order, now=market.now)
+        answer = market.execute(unpaid.id.hex(), market.workflow())
+        assert (answer.status_code, answer.json()["error"]) == (402, "unpaid")
+
+    def test_what_was_given_up_cannot_be_had(self, market):
+        agreement = market.order()
+        market.ports.ledger.abort(bytes.fromhex(agreement), by=node_key(market.ports.secrets).address, now=market.now)
+        assert market.execute(agreement, market.workflow()).status_code == 410
+
+    def test_what_was_had_cannot_be_had_again(self, market):
+        agreement = market.order()
+        settling.grant(market.ports, SYSTEM, agreement, now=market.now)
+        bought = agreements.get_bought(market.ports, SYSTEM, agreement, now=market.now)
+        assert bought.outcome is Outcome.RELEASED
+        Execution.objects.create(
+            execution="x", purchase=bought.purchase, did="0" * 64, document="{}", consumer=CONSUMER.address,
+            state="Succeeded", created_at=market.now, finished_at=market.now,
+        )  # fmt: skip
+        assert market.execute(agreement, market.workflow()).status_code == 409
+
+    @pytest.mark.parametrize("what", ["nothing", "an algorithm", "a coordinator", "other data", "two stages"])
+    def test_the_workflow_must_fit_what_was_bought(self, market, what):
+        wanted = {
+            "nothing": lambda: DID,
+            "an algorithm": lambda: market.program,
+            "a coordinator": lambda: market.publish(CONSUMER, coordinator()),
+            "other data": lambda: market.workflow(market.data, market.program),
+            "two stages": lambda: market.publish(CONSUMER, two_stages()),
+        }[what]()
+        answer = market.execute(market.order(), wanted)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid"), answer.content
+
+    @pytest.mark.parametrize(
+        "requirements",
+        [
+            {"container": container(checksum="sha256:" + "0" * 64)},
+            {"container": container(image="other/image", checksum="")},
+            {"cpu": "3"},
+            {"memory": "5gb"},
+            {"memory": "much"},
+        ],
+    )
+    def test_container_and_server_must_be_on_offer(self, market, requirements):
+        answer = market.execute(market.order(), market.workflow(requirements=requirements))
+        assert answer.status_code == 400, answer.content
+
+    def test_one_execution_at_a_time(self, market):
+        agreement, workflow = market.order(), market.workflow()
+        assert market.execute(agreement, workflow).status_code == 200
+        assert market.execute(agreement, workflow).status_code == 409
+
+
+def two_stages():
+    about = participant()
+    stages = about["attributes"]["main"]["workflow"]["stages"]
+    stages.append({**stages[0], "index": 1})
+    return about
+
+
+def test_what_others_run_is_nobodys_business(market):
+    agreement = market.order()
+    execution = market.execute(agreement, market.workflow()).json()["workflowId"]
+    headers = market.token("compute", OTHER, sub=agreement, execution_id=execution)
+
+    assert market.client.get(f"{NODE}/compute/list", headers=headers).json() == {"workflows": []}
+    for path in (f"/compute/status/{execution}", f"/compute/logs/{agreement}/{execution}"):
+        assert market.client.get(NODE + path, headers=headers).status_code == 404
+    assert market.client.delete(f"{NODE}/compute/stop/{execution}", headers=headers).status_code == 404
+    headers = market.token("download", OTHER, did=str(market.data))
+    assert market.client.get(f"{NODE}/download/0", headers=headers).status_code == 403
+
+
+def test_only_this_node_reads_what_it_encrypted(market):
+    fields = {"message": '[{"url": "http://data.example/rows.csv"}]', "method": "PSK-RSA"}
+
+    answer = market.client.post(f"{NODE}/encrypt", fields).json()
+
+    assert answer["method"] == "PSK-RSA"
+    assert answer["public-key"].startswith("0x04")
+    assert "data.example" not in answer["hash"]
+    for wrong in ({"message": "x"}, {"method": "PSK-RSA"}, {"message": "x", "method": "ROT13"}):
+        assert market.client.post(f"{NODE}/encrypt", wrong).status_code == 400
