@@ -71,6 +71,8 @@ MEANINGS = {
     "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty), `evm:http://...`",
     "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",
     "market_free_only": "Market: only assets without a price are published",
+    "sessions_host": "Market: where sessions that this node leads listen, such as `0.0.0.0`",
+    "sessions_open": "Market: sessions that do not name their participants let in who shows no token",
     "flaas_questionnaire_hours": "FLaaS: hours of the day at which phones are asked; empty: never",
     "flaas_questionnaire_title": "FLaaS: title of that push",
     "flaas_questionnaire_text": "FLaaS: text of that push",

@@ -90,6 +90,8 @@ class Settings:
     compute: str = ""
     market_lenient: bool = False
     market_free_only: bool = False
+    sessions_host: str = "127.0.0.1"
+    sessions_open: bool = False
     flaas_questionnaire_hours: tuple[str, ...] = ()
     flaas_questionnaire_title: str = "How was your day?"
     flaas_questionnaire_text: str = "Please take a minute to answer our questions."

@@ -25,6 +25,7 @@ MAX_LINE_CHARACTERS = 4_096
 MAX_SCRIPT_CHARACTERS = 10_000
 MAX_OUTPUTS = 1_000
 SESSION_VARIABLES = ("NEVERMINED_COORDINATOR_URL", "COORDINATOR_URL")  # what a program finds its session's address in
+DOOR_HEADER = "X-Foedus-Door"  # tells a session under which address its program knows it
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -21,6 +21,7 @@ from foedus import bootstrap
 from foedus.core.errors import Conflict, PlatformError, Unavailable
 from foedus.ports import Ports
 from foedus.ports.compute import NoCompute
+from foedus.ports.ledger import NoLedger
 
 if TYPE_CHECKING:  # Django's models can be imported only once it is set up
     from starlette.applications import Starlette
@@ -31,9 +32,11 @@ log = structlog.get_logger()
 
 RENEW_EVERY_S = 2.0  # a third of a lease
 IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
-QUICK_LANE, SLOW_LANE, LONG_LANE, RUN_LANE, ENDLESS_LANE = "quick", "slow", "long", "runs", "endless"
+QUICK_LANE, SLOW_LANE, LONG_LANE, ENDLESS_LANE = "quick", "slow", "long", "endless"
+RUN_LANE, SESSION_LANE = "runs", "sessions"
 LONG_THREADS = 2
 RUN_THREADS = 4
+SESSION_THREADS = 8
 ENDLESS_THREADS = 4
 _BACKLOG = 2048
 
@@ -118,6 +121,8 @@ def worker(name: str = "") -> None:
     lanes = {SLOW_LANE: 1, LONG_LANE: LONG_THREADS, RUN_LANE: RUN_THREADS, ENDLESS_LANE: ENDLESS_THREADS}
     if isinstance(ports.compute, NoCompute):
         del lanes[RUN_LANE]
+    if not isinstance(ports.ledger, NoLedger):
+        lanes[SESSION_LANE] = SESSION_THREADS
     for lane in (name for name, threads in lanes.items() for _ in range(threads)):
         threading.Thread(target=_lane, args=(ports, stop, owner, lane), name=lane, daemon=True).start()
     _lane(ports, stop, owner, QUICK_LANE)
@@ -138,13 +143,14 @@ def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
 
 def _lane(ports: Ports, stop: threading.Event, owner: str, name: str) -> None:
     """Do one job after the other: those that rounds wait for, those that may take their time, or what never ends."""
-    from foedus.server.work import ENDLESS, LONG, RUNS, SLOW
+    from foedus.server.work import ENDLESS, LONG, RUNS, SESSIONS, SLOW
     from foedus.services.shell import jobs
     from foedus.services.statistics.jobs import LONG_SUBJECT
 
     kinds: dict[str, dict[str, Any]] = {
-        QUICK_LANE: {"without": SLOW | LONG | RUNS | ENDLESS}, SLOW_LANE: {"kind__in": SLOW},
+        QUICK_LANE: {"without": SLOW | LONG | RUNS | SESSIONS | ENDLESS}, SLOW_LANE: {"kind__in": SLOW},
         LONG_LANE: {"kind__in": LONG}, RUN_LANE: {"kind__in": RUNS}, ENDLESS_LANE: {"kind__in": ENDLESS},
+        SESSION_LANE: {"kind__in": SESSIONS},
     }  # fmt: skip
     lane = kinds[name]
     # These have a subject of their own: their threads need not look at every job that others are woken for.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from foedus import bootstrap
@@ -20,7 +21,7 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
-from foedus.services.market.promises import RUN_JOB
+from foedus.services.market.promises import LEAD_JOB, RUN_JOB
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
 from foedus.services.shell.sessions import forget_sessions
@@ -48,6 +49,16 @@ def run_execution(ports: Ports, job: Job, *, now: datetime) -> None:
     run(ports, job, now=now)
 
 
+def lead_session(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.faces.nevermined.sessions import listening  # likewise
+    from foedus.services.market.leading import Place, lead
+
+    options = bootstrap.settings()
+    serve = partial(listening, host=options.sessions_host, is_open=options.sessions_open)
+    named = "127.0.0.1" if options.sessions_host in ("0.0.0.0", "::") else options.sessions_host  # noqa: S104 - compared
+    lead(ports, job, Place(serve=serve, host=named, max_bytes=options.max_model_bytes), now=now)
+
+
 def abandon_execution(ports: Ports, job: Job, *, now: datetime) -> None:
     from foedus.services.market.running import abandon
 
@@ -69,6 +80,7 @@ HANDLERS: Mapping[str, Handler] = {
     exchanging.PULSE_JOB: exchanging.pulse_on,
     exchanging.CHANGED_JOB: exchanging.changed,
     RUN_JOB: run_execution,
+    LEAD_JOB: lead_session,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
 ABANDONED: Mapping[str, Handler] = {
@@ -79,6 +91,7 @@ ABANDONED: Mapping[str, Handler] = {
     streams.FOLLOW_JOB: following.abandon_stream,
     exchanging.PULSE_JOB: exchanging.abandon_pulse,
     RUN_JOB: abandon_execution,
+    LEAD_JOB: abandon_execution,
 }
 # How often a job whose world does not answer is tried: customers are rather told after some three minutes.
 PATIENCE: Mapping[str, int] = {statistics_jobs.RUN_JOB: 10, statistics_jobs.RUN_LONG_JOB: 10}
@@ -99,6 +112,8 @@ SLOW = frozenset(
 LONG = frozenset({statistics_jobs.RUN_LONG_JOB})
 # Programs of others, each as long as was bought: likewise.
 RUNS = frozenset({RUN_JOB})
+# Sessions, as long as their participants take: likewise.
+SESSIONS = frozenset({LEAD_JOB})
 # What never ends: likewise.
 ENDLESS = frozenset({streams.FOLLOW_JOB, exchanging.PULSE_JOB})
 

@@ -4,108 +4,19 @@ import json
 from dataclasses import replace
 
 import pytest
-from django.test import Client
-from django.utils import timezone
-from tests.markets import DID, container, coordinator, metadata, offer, participant, signed
+from tests.markets import DID, container, coordinator, participant
+from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 
-from foedus.connectors.compute.process.runner import ProcessCompute
-from foedus.connectors.ledger.local.ledger import LocalLedger
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import Outcome
-from foedus.faces.nevermined.limits import MARKET
-from foedus.faces.nevermined.views.node import GRANT_TYPES
 from foedus.ports.ledger import Order
-from foedus.records.market.models import Account, Asset, Execution, Purchase
-from foedus.server.work import do_due
-from foedus.services.market import agreements, catalogue, money, settling
-from foedus.services.market.agreements import OrderOffer, terms_of
-from foedus.services.market.catalogue import STRICT
-from foedus.services.market.files import Location, sealed_list
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key, checked_address
+from foedus.records.market.models import Asset, Execution, Purchase
+from foedus.services.market import agreements, settling
+from foedus.services.market.agreements import terms_of
 from foedus.services.market.node import node_key
-from foedus.services.market.parties import ANYBODY, actor_of, party_of
 from foedus.services.shell.authorisation import SYSTEM
 
 pytestmark = pytest.mark.django_db
-OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))
-RECEIVERS = tuple(checked_address("0x" + digits * 20) for digits in ("aa", "bb"))  # of the builder's offer: 10 and 2
-NODE = "/api/v1/node/services"
-SCRIPT = 'wc -l < "$NEVERMINED_INPUTS_PATH/rows.csv" > "$NEVERMINED_OUTPUTS_PATH/count.txt"; echo counted'
-
-
-class Market:
-    """A node with one data set on offer, and a consumer who has a program and money."""
-
-    def __init__(self, ports):
-        self.ports, self.client = ports, Client(raise_request_exception=False)
-        ports.blobs.put("rows", b"1\n2\n3\n")
-        self.data = self.publish(OWNER, offer("compute"), metadata("dataset", name="Rows"), files=("rows.csv", "rows"))
-        self.program = self.algorithm(SCRIPT)
-        self.consumer = party_of(CONSUMER.address, now=self.now)
-        Account.objects.filter(address=CONSUMER.address).update(is_administrator=True)
-        rich = actor_of(Account.objects.get(address=CONSUMER.address))
-        money.mint(ports, rich, CONSUMER.address, 1000, reference="r", now=self.now)
-        Account.objects.update(is_administrator=False)
-
-    @property
-    def now(self):
-        return timezone.now()
-
-    def publish(self, key, *services, files=None):
-        about = services[-1]
-        if files:
-            about["attributes"]["encryptedFiles"] = sealed_list(self.ports, (Location(files[0], f"foedus:{files[1]}"),))
-        document = signed(key, *services)
-        catalogue.publish(ANYBODY, document, now=self.now)
-        return document.did
-
-    def algorithm(self, script):
-        return self.publish(CONSUMER, metadata("algorithm", name=script, algorithm={"entrypoint": script}))
-
-    def workflow(self, *inputs, kind="Filtering", program=None, **changes):
-        about = participant(*(str(each) for each in inputs or (self.data,)), algorithm=str(program or self.program))
-        stage = about["attributes"]["main"]["workflow"]["stages"][0]
-        stage.update({"stageType": kind, "output": {"metadataUrl": "x"}, **changes})
-        about["attributes"]["main"]["name"] = f"workflow {Asset.objects.count()}"
-        return self.publish(CONSUMER, about)
-
-    def order(self, seed=1, did=None):
-        command = OrderOffer(did=did or self.data, seed=bytes([seed]) * 32)
-        return agreements.order(self.ports, self.consumer, command, now=self.now).purchase.agreement
-
-    def token(self, purpose, key=CONSUMER, prefix=NODE, **claims):
-        grant = write_grant(key, {"aud": f"{prefix}/{purpose}", **claims}, now=self.now.timestamp())
-        form = {"grant_type": GRANT_TYPES[0], "assertion": grant}
-        answer = self.client.post(f"{prefix}/oauth/token", form)
-        assert answer.status_code in (200, 201), answer.content
-        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-    def execute(self, agreement, workflow, key=CONSUMER, path=None):
-        headers = self.token("execute", key, sub=agreement, did=str(workflow))
-        return self.client.post(path or f"{NODE}/execute/{agreement}", headers=headers)
-
-    def get(self, path, purpose="compute", prefix=NODE, **claims):
-        return self.client.get(prefix + path, headers=self.token(purpose, prefix=prefix, **claims))
-
-    def work(self):
-        return do_due(self.ports, self.now)
-
-
-@pytest.fixture
-def market(ports, tmp_path, monkeypatch):
-    MARKET.configure(0, STRICT)
-    compute = ProcessCompute(tmp_path / "runs")
-    whole = replace(ports, ledger=LocalLedger(1.0), compute=compute)
-    monkeypatch.setattr("foedus.bootstrap.ports", lambda: whole)
-    yield Market(whole)
-    for folder in (tmp_path / "runs").glob("*"):
-        compute.remove(folder.name)
-
-
-def balances(market):
-    token = market.ports.ledger.network().token
-    return [market.ports.ledger.balance(address, token) for address in (CONSUMER.address, *RECEIVERS)]
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1/node/services", "/api/v1/gateway/services"])

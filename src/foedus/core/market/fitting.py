@@ -31,6 +31,16 @@ def stage_of(workflow: Workflow, offer: Offer, bought: Did) -> Stage:
     return stage
 
 
+def led_stage_of(workflow: Workflow) -> Stage:
+    """The stage of a session to lead. Raises Invalid for more than one, and for data or a program: it has neither."""
+    if len(workflow.stages) != 1:
+        raise Invalid(f"a session has one stage, and this one has {len(workflow.stages)}", field="stages")
+    (stage,) = workflow.stages
+    if stage.inputs or stage.transformation is not None:
+        raise Invalid("who leads a session reads no data and runs no transformation", field="stages[0]")
+    return stage
+
+
 def container_of(wanted: Container | None, offer: Offer) -> Container | None:
     """The supported container that is wanted, with its digest. Raises Invalid for what is not listed."""
     if wanted is None:

@@ -18,6 +18,7 @@ class Session:
     ``rounds``            all rounds, the first of which only initialises: trainings are one fewer
     ``min_participants``  how many must be connected before a round may start
     ``ratio``             the share of those connected that is chosen for a round, above 0 and at most 1
+    ``keep_rounds``       whether the average of every round is kept, and published with the last one
     """
 
     rounds: int
@@ -27,6 +28,8 @@ class Session:
     heartbeat_timeout_s: float = 15.0
     aggregator: str = "weighted_average"
     session_timeout_s: float | None = None
+    round_timeout_s: float | None = None
+    keep_rounds: bool = False
     allowed_agreements: tuple[str, ...] | None = None
 
 
@@ -38,9 +41,14 @@ def read_session(parameters: Mapping[str, Any]) -> Session:
     if not 0 < ratio <= 1:
         raise refuse(f"{where}.participantsRatio", "above 0 and at most 1", ratio)
     heartbeat = number(named, "heartbeatTimeout", where, default=15.0)
-    timeout = number(named, "sessionTimeout", where) if named.get("sessionTimeout") is not None else None
-    if heartbeat <= 0 or (timeout is not None and timeout <= 0):
-        raise Invalid(f"{where}: heartbeatTimeout and sessionTimeout are seconds above 0", field=where)
+    timeout, round_timeout = (
+        number(named, key, where) if named.get(key) is not None else None for key in ("sessionTimeout", "roundTimeout")
+    )
+    if any(seconds is not None and seconds <= 0 for seconds in (heartbeat, timeout, round_timeout)):
+        raise Invalid(f"{where}: heartbeatTimeout, roundTimeout and sessionTimeout are seconds above 0", field=where)
+    keep = named.get("keepRounds", False)
+    if not isinstance(keep, bool):
+        raise refuse(f"{where}.keepRounds", "true or false", keep)
     aggregator = text(named, "aggregator", where, default="weighted_average")
     if aggregator not in AGGREGATORS:
         raise refuse(f"{where}.aggregator", " or ".join(AGGREGATORS), aggregator)
@@ -52,6 +60,8 @@ def read_session(parameters: Mapping[str, Any]) -> Session:
         heartbeat_timeout_s=heartbeat,
         aggregator=aggregator,
         session_timeout_s=timeout,
+        round_timeout_s=round_timeout,
+        keep_rounds=keep,
         allowed_agreements=_agreements(named),
     )
 

@@ -7,13 +7,18 @@ from typing import Any
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.schemas import when
 from foedus.records.market.models import Execution
+from foedus.services.market.leading import Led
 
+PROTOCOL = "xain-0.8"
 POD = "transformation"
 _WAITS = "waits for a worker of this node"
 
 
-def status(execution: Execution) -> dict[str, Any]:
-    """``did`` is what was published, once that is. ``reason`` is ours: why it waits, or why it failed."""
+def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
+    """``did`` is what was published, once that is. ``reason`` is ours: why it waits, or why it failed.
+
+    ``session``: the one that the execution leads.
+    """
     started, finished = _when(execution.started_at), _when(execution.finished_at)
     pod = {
         "podName": f"{execution}-{POD}",
@@ -21,13 +26,31 @@ def status(execution: Execution) -> dict[str, Any]:
         "startedAt": started,
         "finishedAt": finished,
     }
+    led = {"coordinator": coordinator(session)} if session else {}
     return {
+        **led,
         "status": execution.state,
         "startedAt": started or when(execution.created_at),
         "finishedAt": finished,
         "did": str(Did(bytes.fromhex(execution.output))) if execution.output else None,
         "pods": [pod] if execution.started_at else [],
         "reason": execution.reason or (_WAITS if execution.state == Execution.State.PENDING else ""),
+    }
+
+
+def coordinator(session: Led) -> dict[str, Any]:
+    """``tokens``: by agreement, what lets its participant in."""
+    return {
+        "url": session.url,
+        "aggregatorUrl": session.url,
+        "protocol": PROTOCOL,
+        "state": session.state,
+        "round": session.round,
+        "rounds": session.rounds,
+        "connected": session.connected,
+        "selected": session.selected,
+        "required": session.required,
+        "tokens": dict(session.tokens),
     }
 
 

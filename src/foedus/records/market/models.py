@@ -228,6 +228,7 @@ class Execution(models.Model):
     """One run under an agreement: ``document`` is the workflow as it was read, ``did`` its DID (64 digits).
 
     ``output`` is the DID of what was published of it. ``is_settled``, once its end has had its effect on the money.
+    ``joins`` is the session it takes part in, address and token, sealed; empty where it takes part in none.
     """
 
     class State(models.TextChoices):
@@ -242,6 +243,7 @@ class Execution(models.Model):
     did = models.CharField(max_length=64)
     document = models.TextField()
     consumer = models.CharField(max_length=42)
+    joins = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True)
     output = models.CharField(max_length=64, blank=True)
@@ -265,3 +267,19 @@ class Execution(models.Model):
     @property
     def is_over(self) -> bool:
         return self.state not in (self.State.PENDING, self.State.RUNNING)
+
+
+class LedSession(models.Model):
+    """A session that this node leads for an execution: where it is reached, and ``state``, all there is to go on from.
+
+    ``holder`` is the one process that leads it; who finds another name there has lost it.
+    """
+
+    execution = models.OneToOneField(Execution, on_delete=models.CASCADE, related_name="led")
+    url = models.CharField(max_length=300, blank=True)
+    port = models.PositiveIntegerField(null=True)
+    holder = models.CharField(max_length=32, blank=True)
+    state = models.JSONField()
+
+    def __str__(self) -> str:
+        return self.url

@@ -7,13 +7,14 @@ from datetime import datetime
 from secrets import token_hex
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound
 from foedus.core.market.assets import Coordinator, Workflow, read_asset
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
 from foedus.core.market.escrow import Agreement, State
-from foedus.core.market.fitting import container_of, server_of, stage_of
+from foedus.core.market.fitting import container_of, led_stage_of, server_of, stage_of
 from foedus.core.market.offers import Offer
 from foedus.ports import Ports
 from foedus.ports.ledger import AgreementMissing
@@ -23,7 +24,7 @@ from foedus.services.market.agreements import check_terms, get_bought, id_of, ta
 from foedus.services.market.bought import agreement_of
 from foedus.services.market.catalogue import document_of
 from foedus.services.market.node import node_key
-from foedus.services.market.promises import RUN_JOB
+from foedus.services.market.promises import LEAD_JOB, RUN_JOB
 from foedus.services.market.tickets import Ticket
 from foedus.services.shell import audit, jobs
 from foedus.services.shell.authorisation import SYSTEM, Actor, Verb, require
@@ -31,6 +32,7 @@ from foedus.services.shell.authorisation import SYSTEM, Actor, Verb, require
 PREFIX = "nevermined-compute-"
 MAX_LINES = 10_000
 _NAME_BYTES = 8
+_LED = Q(state="Running", led__isnull=False)
 
 
 class Unpaid(Conflict):
@@ -43,10 +45,11 @@ class WindowOver(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to run under which agreement, all checks passed."""
+    """What is to run under which agreement, all checks passed; ``leads``: whether it is a session to lead."""
 
     purchase: Purchase
     document: Document
+    leads: bool
 
 
 def start(ports: Ports, ticket: Ticket, *, now: datetime) -> Execution:
@@ -64,7 +67,7 @@ def start(ports: Ports, ticket: Ticket, *, now: datetime) -> Execution:
                 consumer=ticket.party.name,
                 created_at=now,
             )
-            jobs.enqueue(ports, RUN_JOB, execution.execution, now)
+            jobs.enqueue(ports, LEAD_JOB if wanted.leads else RUN_JOB, execution.execution, now)
             audit.record(
                 ticket.party, "execution.started", execution.execution, organisation_id=None, now=now,
                 agreement=wanted.purchase.agreement,
@@ -129,7 +132,8 @@ def stop(ports: Ports, actor: Actor, execution: str, *, now: datetime) -> Execut
     if found.is_over:
         return found
     audit.record(actor, "execution.stopped", found.execution, organisation_id=None, now=now)
-    waiting = Execution.objects.filter(pk=found.pk, state=Execution.State.PENDING)
+    # Who leads a session sees by itself that it is to end; programs have to be told.
+    waiting = Execution.objects.filter(pk=found.pk).filter(Q(state=Execution.State.PENDING) | _LED)
     if not waiting.update(state=Execution.State.FAILED, reason="it was stopped", finished_at=now):
         ports.compute.stop(found.execution)  # whoever runs it sees that, and writes it down
     found.refresh_from_db()
@@ -149,10 +153,10 @@ def _checked(ports: Ports, ticket: Ticket, now: datetime) -> Wanted:
         raise WindowOver
     if view.escrow.state is not State.UNFULFILLED and not _may_run_again(purchase, offer, view):
         raise Conflict("what was bought has been had: the escrow of this agreement is empty")
-    document = _workflow(ticket, offer, view.terms.did)
+    document, leads = _workflow(ticket, offer, view.terms.did)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
-    return Wanted(purchase, document)
+    return Wanted(purchase, document, leads)
 
 
 def _agreement(ports: Ports, ticket: Ticket, now: datetime) -> Agreement:
@@ -182,7 +186,8 @@ def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
     )
 
 
-def _workflow(ticket: Ticket, offer: Offer, bought: Did) -> Document:
+def _workflow(ticket: Ticket, offer: Offer, bought: Did) -> tuple[Document, bool]:
+    """What shall run, and whether that is a session to lead."""
     if ticket.did is None:
         raise Invalid("the token names no workflow", field="did")
     wanted = ticket.did
@@ -191,13 +196,14 @@ def _workflow(ticket: Ticket, offer: Offer, bought: Did) -> Document:
     if isinstance(asset, Coordinator):
         if offer.type != "fl-coordinator":
             raise Invalid("an fl-coordinator runs under an offer of type fl-coordinator alone", field="main.type")
-        raise Invalid("this node leads no sessions", field="main.type")
-    if not isinstance(asset, Workflow):
+        stage = led_stage_of(asset.workflow)
+    elif isinstance(asset, Workflow):
+        stage = stage_of(asset, offer, bought)
+    else:
         raise Invalid("only a workflow or an fl-coordinator can be executed", field="main.type")
-    stage = stage_of(asset, offer, bought)
     container_of(stage.container, offer)
     server_of(stage.requirements, offer)
-    return document
+    return document, isinstance(asset, Coordinator)
 
 
 def _resolved(ask: Callable[[], Asset]) -> Asset:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
@@ -23,7 +24,15 @@ _HASHED_BYTES = 1 << 20
 def publish_results(ports: Ports, execution: Execution) -> str:
     """The DID (64 digits) of the dataset that holds the outputs. Doing so again publishes nothing more."""
     files = tuple(_kept(ports, execution, output.name) for output in ports.compute.outputs(execution.execution))
-    document = _document(ports, execution, files)
+    return publish_files(ports, execution, files, derived_from=(Did(bytes.fromhex(execution.purchase.asset.did)),))
+
+
+def publish_files(
+    ports: Ports, execution: Execution, files: tuple[Location, ...], *, derived_from: Sequence[Did], **about: Any
+) -> str:
+    """The same for files that the node keeps already; ``about`` goes to the document's additional information."""
+    more = {**about, "wasDerivedFrom": [str(did) for did in derived_from]}
+    document = _document(ports, execution, files, more)
     if not Asset.objects.filter(did=document.did.hex).exists():
         node = party_of(node_key(ports.secrets).address, now=execution.created_at)
         with suppress(Conflict):  # another worker was quicker
@@ -43,7 +52,7 @@ def _kept(ports: Ports, execution: Execution, name: str) -> Location:
     return Location(name.replace("/", "-"), OWN + key)
 
 
-def _document(ports: Ports, execution: Execution, files: tuple[Location, ...]) -> Document:
+def _document(ports: Ports, execution: Execution, files: tuple[Location, ...], more: Mapping[str, Any]) -> Document:
     """The same for the same execution, to the DID: its moments are the execution's."""
     made = execution.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     main = {
@@ -65,7 +74,7 @@ def _document(ports: Ports, execution: Execution, files: tuple[Location, ...]) -
         "serviceEndpoint": "/api/v1/metadata/assets/ddo/{did}",
         "attributes": {
             "main": main,
-            "additionalInformation": {"wasDerivedFrom": [str(Did(bytes.fromhex(execution.purchase.asset.did)))]},
+            "additionalInformation": more,
             "encryptedFiles": sealed_list(ports, files),
         },
     }

@@ -6,7 +6,7 @@ content, and the money's steps are those of the ledger. So whoever is killed at 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,8 +28,9 @@ from foedus.services.market.agreements import offer_of
 from foedus.services.market.catalogue import document_of
 from foedus.services.market.executions import keep_log
 from foedus.services.market.files import files_of, save
+from foedus.services.market.outcomes import end, settle
 from foedus.services.market.publishing import publish_results
-from foedus.services.market.settling import give_up, grant
+from foedus.services.market.settling import grant
 from foedus.services.shell import jobs
 from foedus.services.shell.authorisation import SYSTEM
 
@@ -44,8 +45,8 @@ def run(ports: Ports, job: Promise, *, now: datetime) -> None:
     execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
     offer = offer_of(execution.purchase)
     if not execution.is_over:
-        _end(execution, *_outcome(ports, execution, offer, now))
-    _settle(ports, execution)
+        end(execution, *_outcome(ports, execution, offer, now))
+    settle(ports, execution)
     keep_log(ports, execution)
     ports.compute.remove(execution.execution)
     with transaction.atomic():
@@ -56,8 +57,8 @@ def abandon(ports: Ports, job: Promise, *, now: datetime) -> None:  # noqa: ARG0
     """What could not even be tried is an error of ours, and costs nothing."""
     execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
     if not execution.is_over:
-        _end(execution, Execution.State.ERROR, "the node could not run it; its log says why", "")
-    _settle(ports, execution)
+        end(execution, Execution.State.ERROR, "the node could not run it; its log says why", "")
+    settle(ports, execution)
 
 
 def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> tuple[str, str, str]:
@@ -139,23 +140,3 @@ def _limits(server: Server) -> Limits:
         disk_bytes=int(size_of(server.disk, "disk")) if server.disk else _DEFAULT.disk_bytes,
         seconds=server.max_seconds or _DEFAULT.seconds,
     )
-
-
-def _end(execution: Execution, state: str, reason: str, output: str) -> None:
-    """Write the end down, once; an execution that was stopped before it began stays so."""
-    Execution.objects.filter(pk=execution.pk, finished_at=None).update(
-        state=state, reason=reason[:500], output=output, finished_at=datetime.now(UTC)
-    )
-    execution.refresh_from_db()
-
-
-def _settle(ports: Ports, execution: Execution) -> None:
-    """What succeeded is paid for, what failed is given back: once an agreement, whoever comes first."""
-    if execution.is_settled:
-        return
-    settle = grant if execution.state == Execution.State.SUCCEEDED else give_up
-    try:
-        settle(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
-    except Conflict as exc:  # it was settled before: by the clock, by the consumer, or when it started
-        log.info("execution.settled_before", execution=execution.execution, reason=exc.message)
-    Execution.objects.filter(pk=execution.pk).update(is_settled=True)

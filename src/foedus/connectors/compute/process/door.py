@@ -14,13 +14,13 @@ from typing import Any
 
 import httpx
 
-from foedus.ports.compute import Session
+from foedus.ports.compute import DOOR_HEADER, Session
 
 _MAX_BODY_BYTES = 16 << 30
 _CHUNK_BYTES = 1 << 18
 _PATIENCE = httpx.Timeout(60.0, connect=10.0)
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection", "host"}
-_OURS = {"authorization", "proxy-authorization", "cookie", "content-length", "expect"}
+_OURS = {DOOR_HEADER.lower(), "authorization", "proxy-authorization", "cookie", "content-length", "expect"}
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -48,6 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {k: v for k, v in self.headers.items() if k.lower() not in _OF_ONE_HOP | _OURS}
         headers["Authorization"] = f"Bearer {self.server.session.token.reveal()}"
         headers["Content-Length"] = size
+        headers[DOOR_HEADER] = f"http://{self.headers.get('Host', '')}"
         request = self.server.client.build_request(
             self.command,
             self.server.session.url.rstrip("/") + self.path,

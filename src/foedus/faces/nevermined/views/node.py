@@ -1,5 +1,6 @@
 """The node: tokens for grants, executions, files. Every address stands below two prefixes, of two generations."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -9,8 +10,10 @@ from foedus.core.errors import Invalid
 from foedus.faces.nevermined.calls import Call, answer
 from foedus.faces.nevermined.executions import logs, status
 from foedus.records.market.models import Execution
-from foedus.services.market import executions, results
+from foedus.services.market import executions, leading, results
+from foedus.services.market.bought import agreement_of
 from foedus.services.market.files import seal
+from foedus.services.market.leading import Led
 from foedus.services.market.node import node_key
 from foedus.services.market.tickets import BadTicket, Purpose, Ticket, exchange, read_ticket
 
@@ -18,6 +21,7 @@ GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 )
+MAX_PARTICIPANTS = 1_000
 METHODS = ("PSK-RSA", "PSK-ECDSA", "SecretStore")
 
 
@@ -43,8 +47,10 @@ def execute(call: Call, generation: str, agreement: str) -> HttpResponse:  # noq
 
 
 def get_status(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+    """Of a session also where it is, with tokens for its consumer to hand on: ``?participant=AGREEMENT``."""
     found = _execution(call, execution, agreement)
-    return answer(status(found) if agreement else {"workflowStatus": status(found)})
+    said = status(found, _session(call, found))
+    return answer(said if agreement else {"workflowStatus": said})
 
 
 def get_logs(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
@@ -95,6 +101,16 @@ def _ticket(call: Call, *purposes: Purpose) -> Ticket:
     if scheme.lower() != "bearer" or not text:
         raise BadTicket("show a token of this node as: Authorization: Bearer TOKEN")
     return read_ticket(call.ports, text.strip(), *purposes, now=call.now)
+
+
+def _session(call: Call, execution: Execution) -> Led | None:
+    """Only who bought the session says who takes part: the provider sees how it stands."""
+    ticket = _ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
+    asked = call.request.GET.getlist("participant")[:MAX_PARTICIPANTS]
+    session = leading.shown(call.ports, execution, [agreement_of(each) for each in asked])
+    if session is not None and ticket.party.name != execution.consumer:
+        return replace(session, tokens={})
+    return session
 
 
 def _execution(call: Call, execution: str, agreement: str) -> Execution:

@@ -1,0 +1,257 @@
+"""Leading one session: many threads hear the participants, one decides and writes down.
+
+Whoever is answered that something happened can rely on it: the state is in the database, and a result in the blob
+store, before the answer goes out. So a node that is killed goes on with the same round.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import structlog
+
+from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, TooLarge, Unavailable
+from foedus.core.market.leading import Lead, Leader, Member, Phase, Result, Standing, answer, fail, told
+from foedus.ports import Ports
+from foedus.records.market.models import LedSession
+from foedus.services.market.averaging import average, read_result
+from foedus.services.market.session_tokens import round_token
+from foedus.services.shell.staging import staged
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+_LOOK_EVERY_S = 0.25
+_PATIENCE_S = 30.0
+_COUNTED = "counted"
+_UNCOUNTED = "not counted: the result of this round was taken already, or comes too late"
+
+
+class SessionOver(Unavailable):
+    """This node does not lead the session any more, or not just now."""
+
+
+class SessionLost(Conflict):
+    """Another process leads this session by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a member may do in a round: hand in a result that counts, of the shape that is wanted, or only look on."""
+
+    number: int
+    counts: bool
+    weights: str
+    form: str
+
+
+class Conductor:
+    """The session of one execution. All but ``run`` may be called from any thread; they wait for ``run`` to decide."""
+
+    def __init__(
+        self, ports: Ports, rules: Leader, kept: LedSession, *, clock: Callable[[], float], max_bytes: int
+    ) -> None:
+        self.ports, self.rules, self.max_bytes = ports, rules, max_bytes
+        self.execution = kept.execution.execution
+        self._kept, self._clock = kept, clock
+        self._state = Lead.from_json(kept.state)
+        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._averaging: threading.Thread | None = None
+
+    @property
+    def state(self) -> Lead:
+        """As it stands; states never change, new ones take their place."""
+        return self._state
+
+    def join(self, agreement: str) -> str | None:
+        """The name of a new member, or None where the session is over."""
+        return self._ask(lambda: self._join(agreement))
+
+    def hear(self, agreement: str, name: str) -> tuple[str, int | None]:
+        """A heartbeat, and what it is told."""
+        return self._ask(lambda: self._hear(agreement, name))
+
+    def token_of(self, agreement: str, name: str) -> str | None:
+        """The member's token of the round for which it was selected last; None where it never was."""
+        member = self._member(self.state, agreement, name)
+        return None if member is None or member.chosen_for < 0 else self._token(member)
+
+    def enter(self, agreement: str, name: str, token: str) -> Round:
+        """Raises NotFound unless this is the member's token."""
+        state = self.state
+        member = self._member(state, agreement, name)
+        if member is None or member.chosen_for < 0 or token != self._token(member):
+            raise NotFound("there is no such participant, or this is not its token")
+        counts = member.standing is Standing.SELECTED and state.phase is Phase.ROUND
+        return Round(member.chosen_for, counts, state.weights, state.form)
+
+    def weights(self, entered: Round) -> tuple[int, Iterator[bytes]]:
+        """Bytes and content of the newest average; none before there is one."""
+        if not entered.weights:
+            return 0, iter(())
+        return self.ports.blobs.stat(entered.weights).size_bytes, self.ports.blobs.read(entered.weights)
+
+    def hand_in(self, agreement: str, name: str, token: str, body: Iterable[bytes]) -> str:
+        """Take a result; in a word, what became of it. Raises NotFound, TooLarge, SessionOver.
+
+        A result that is bad, or counts no more, is no error: the program of the participant would stop at one.
+        """
+        entered = self.enter(agreement, name, token)
+        if not entered.counts:
+            for _ in body:
+                pass  # who sends wants to get rid of it before it listens
+            return _UNCOUNTED
+        key = f"market/{self.execution}/results/{entered.number}-{name}-{uuid4().hex}"
+        try:
+            with staged(self.ports.scratch, body, self.max_bytes) as whole:
+                samples, form = read_result(whole.path, self.rules.session.aggregator)
+                self.ports.blobs.put_file(key, whole.path)
+        except TooLarge:
+            self._ask(lambda: self._ignore(name, entered.number, "too large"))
+            raise
+        except Invalid as exc:
+            reason = exc.message
+            return self._ask(lambda: self._ignore(name, entered.number, reason))
+        result = Result(name, agreement, samples, key)
+        said = self._ask(lambda: self._hand_in(result, form, entered.number))
+        if said != _COUNTED:
+            self.ports.blobs.delete(key)
+        return said
+
+    def run(self, is_stopped: Callable[[], bool]) -> Lead:
+        """Lead until the session is over and everybody knows, or nobody is left. The one thread that decides.
+
+        Raises SessionLost where another process leads it by now.
+        """
+        try:
+            self._set(self.rules.resume(self._state, self._clock()))
+            while not (self._state.is_over and self._is_left()):
+                if not self._state.is_over and is_stopped():
+                    self._set(fail(self._state, "it was stopped"))
+                self._set(self.rules.pass_time(self._state, self._clock()))
+                self._average()
+                with suppress(queue.Empty):
+                    self._do(*self._asked.get(timeout=_LOOK_EVERY_S))
+                    while True:
+                        self._do(*self._asked.get_nowait())
+        finally:
+            self._close()
+        return self._state
+
+    def _is_left(self) -> bool:
+        """Whether everybody knows of the end, or was silent for as long as it takes to count as gone."""
+        silent = self._clock() - self.rules.session.heartbeat_timeout_s
+        return all(member.knows or member.seen_at < silent for member in self._state.members)
+
+    def _ask(self, act: Callable[[], T]) -> T:
+        future: Future[T] = Future()
+        self._asked.put((act, future))
+        if self._closed.is_set():
+            self._close()  # nobody looks any more
+        try:
+            return future.result(_PATIENCE_S)
+        except TimeoutError:
+            raise SessionOver from None
+
+    def _do(self, act: Callable[[], Any], future: "Future[Any]") -> None:
+        try:
+            future.set_result(act())
+        except PlatformError as exc:
+            future.set_exception(exc)
+            if isinstance(exc, SessionLost):
+                raise
+        except BaseException:
+            future.set_exception(SessionOver())
+            raise
+
+    def _close(self) -> None:
+        self._closed.set()
+        with suppress(queue.Empty):
+            while True:
+                _, future = self._asked.get_nowait()
+                future.set_exception(SessionOver())
+
+    def _join(self, agreement: str) -> str | None:
+        if self._state.is_over:
+            return None
+        name = str(uuid4())
+        self._set(self.rules.join(self._state, name, agreement, self._clock()))
+        return name
+
+    def _hear(self, agreement: str, name: str) -> tuple[str, int | None]:
+        member = self._member(self._state, agreement, name)
+        if member is not None:
+            now = self._clock()
+            state = told(self._state, name) if self._state.is_over else self.rules.hear(self._state, name, now)
+            self._set(state)
+            member = state.find(name)
+        return answer(self._state, member)
+
+    def _hand_in(self, result: Result, form: str, number: int) -> str:
+        if self._state.form and form != self._state.form:
+            return self._ignore(result.member, number, f"the weights are {form}, and {self._state.form} are wanted")
+        if self._state.round != number:
+            return _UNCOUNTED
+        after = self.rules.hand_in(self._state, result, form, self._clock())
+        counted = after is not self._state
+        self._set(after)
+        return _COUNTED if counted else _UNCOUNTED
+
+    def _ignore(self, name: str, number: int, reason: str) -> str:
+        log.info("session.result_ignored", execution=self.execution, member=name, round=number, reason=reason)
+        if self._state.round == number:
+            self._set(self.rules.ignore(self._state, name, self._clock()))
+        return f"ignored: {reason}"
+
+    def _average(self) -> None:
+        """Begin to average where a round is complete; meanwhile participants are heard."""
+        if self._state.phase is Phase.AVERAGING and self._averaging is None:
+            self._averaging = threading.Thread(target=self._averaged, args=(self._state,), daemon=True)
+            self._averaging.start()
+
+    def _averaged(self, state: Lead) -> None:
+        key = f"market/{self.execution}/weights/{state.round}"
+        reason = ""
+        try:
+            average(self.ports, state.results, self.rules.session.aggregator, key)
+        except Exception as exc:  # noqa: BLE001 - whatever it was, the session must hear of it
+            reason = exc.message if isinstance(exc, PlatformError) else repr(exc)
+            log.warning("session.average_failed", execution=self.execution, round=state.round, reason=reason)
+        self._asked.put((lambda: self._advance(state, key, reason), Future()))
+
+    def _advance(self, state: Lead, key: str, reason: str) -> None:
+        self._averaging = None
+        if self._state.is_over:
+            return
+        now = self._clock()
+        self._set(self.rules.repeat(self._state, reason, now) if reason else self.rules.advance(self._state, key, now))
+        for result in state.results:
+            self.ports.blobs.delete(result.blob)
+        if state.weights and not reason and not self.rules.session.keep_rounds:
+            self.ports.blobs.delete(state.weights)
+        log.info("session.round_over", execution=self.execution, round=state.round, results=len(state.results))
+
+    def _set(self, state: Lead) -> None:
+        """Write down what has to outlive this process, then go on from there. When a member was heard last does not."""
+        if _lasting(state) != _lasting(self._state):
+            mine = LedSession.objects.filter(pk=self._kept.pk, holder=self._kept.holder)
+            if not mine.update(state=state.to_json()):
+                raise SessionLost
+        self._state = state
+
+    def _member(self, state: Lead, agreement: str, name: str) -> Member | None:
+        member = state.find(name)
+        return member if member is not None and member.agreement == agreement else None
+
+    def _token(self, member: Member) -> str:
+        return round_token(self.ports, self.execution, member.name, member.chosen_for)
+
+
+def _lasting(state: Lead) -> Lead:
+    return replace(state, members=tuple(replace(member, seen_at=0.0) for member in state.members))

@@ -1,0 +1,223 @@
+"""A session that was bought: led from its first participant to the model that is published, and settled.
+
+As with programs, every step may be taken again by another worker: the state of a session is in its row.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from secrets import token_hex
+
+import structlog
+from django.db import transaction
+
+from foedus.core.errors import Conflict, Invalid, PlatformError, Unavailable
+from foedus.core.market.assets import Coordinator, read_asset
+from foedus.core.market.dids import Did
+from foedus.core.market.documents import Document
+from foedus.core.market.fitting import container_of, led_stage_of, server_of
+from foedus.core.market.leading import Lead, Leader, Phase, shown_phase
+from foedus.core.market.offers import Offer
+from foedus.core.market.sessions import Session
+from foedus.ports import Ports
+from foedus.ports.compute import Limits
+from foedus.records.market.models import Execution, LedSession, Purchase
+from foedus.records.shell.models import Job as Promise
+from foedus.services.market.agreements import offer_of
+from foedus.services.market.conductor import Conductor
+from foedus.services.market.files import OWN, Location
+from foedus.services.market.outcomes import end, settle
+from foedus.services.market.publishing import publish_files
+from foedus.services.market.session_tokens import seed_of, token_for
+from foedus.services.market.settling import grant
+from foedus.services.shell import jobs
+from foedus.services.shell.authorisation import SYSTEM
+
+log = structlog.get_logger()
+
+_HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])")
+_LEAST_PORT = 1024
+
+Serve = Callable[[Conductor, Sequence[int]], AbstractContextManager[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where sessions are reached. ``serve`` answers for a conductor at the first port that is free, and gives that.
+
+    ``host`` is what this machine is called where an offer says nothing else; a result may have ``max_bytes``.
+    """
+
+    serve: Serve
+    host: str
+    max_bytes: int
+
+
+def lead(ports: Ports, job: Promise, place: Place, *, now: datetime) -> None:
+    """A worker's job from the first participant to settlement."""
+    execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
+    offer = offer_of(execution.purchase)
+    if not execution.is_over:
+        end(execution, *_outcome(ports, execution, offer, place, now))
+    settle(ports, execution)
+    _forget(ports, execution)
+    with transaction.atomic():
+        jobs.complete(job)
+
+
+def session_of(execution: Execution) -> Session | None:
+    """The session that the execution leads, if it leads one."""
+    asset = read_asset(Document.read(execution.document.encode()))
+    return asset.session if isinstance(asset, Coordinator) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """A session as its owner sees it; ``tokens`` by the agreement of who may take part with it."""
+
+    url: str | None
+    state: str
+    round: int
+    rounds: int
+    connected: int
+    selected: int
+    required: int
+    tokens: Mapping[str, str]
+
+
+def shown(ports: Ports, execution: Execution, participants: Sequence[str] = ()) -> Led | None:
+    """The session that the execution leads, if it leads one; with tokens for those it names, and for ``participants``.
+
+    Raises Forbidden for participants whom the session does not allow.
+    """
+    session = session_of(execution)
+    if session is None:
+        return None
+    kept = LedSession.objects.filter(execution=execution).first()
+    state = Lead.from_json(kept.state) if kept else None
+    wanted = dict.fromkeys([*(session.allowed_agreements or ()), *participants])
+    words = {Execution.State.PENDING: "starting", Execution.State.RUNNING: shown_phase(state) if state else "starting"}
+    ended = Phase.FINISHED if execution.state == Execution.State.SUCCEEDED else Phase.FAILED
+    return Led(
+        url=kept.url or None if kept else None,
+        state=words.get(Execution.State(execution.state), ended),
+        round=state.round if state else 0,
+        rounds=session.rounds,
+        connected=state.connected if state and not execution.is_over else 0,
+        selected=state.selected if state and not execution.is_over else 0,
+        required=Leader(session, 0.0, 0).required,
+        tokens={
+            agreement: token_for(ports, execution.execution, session, agreement)
+            for agreement in wanted
+            if not execution.is_over
+        },
+    )
+
+
+def _outcome(ports: Ports, execution: Execution, offer: Offer, place: Place, now: datetime) -> tuple[str, str, str]:
+    """State, reason, and the DID of what was published. Raises Unavailable where it is worth trying again."""
+    try:
+        state = _led(ports, execution, offer, place, now)
+        if state.phase is not Phase.FINISHED:
+            return Execution.State.FAILED, state.reason, ""
+        return Execution.State.SUCCEEDED, "", _publish(ports, execution, state)
+    except (Unavailable, Conflict):
+        raise
+    except PlatformError as exc:
+        log.warning("execution.failed", execution=execution.execution, error=exc.code)
+        return Execution.State.FAILED, exc.message, ""
+
+
+def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: datetime) -> Lead:
+    rules = _rules(ports, execution, offer)
+    kept = _taken(execution, rules)
+    conductor = Conductor(ports, rules, kept, clock=time.time, max_bytes=place.max_bytes)
+    with place.serve(conductor, _ports_for(offer, kept)) as port:
+        url = url_at(offer.public_host or place.host, port)
+        LedSession.objects.filter(pk=kept.pk, holder=kept.holder).update(url=url, port=port)
+        begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
+        begun.update(state=Execution.State.RUNNING, started_at=now)
+        if offer.release_policy == "onStart":
+            grant(ports, SYSTEM, execution.purchase.agreement, now=now)
+        log.info("session.led", execution=execution.execution, url=url)
+        running = Execution.objects.filter(pk=execution.pk, state=Execution.State.RUNNING)
+        return conductor.run(lambda: not running.exists())
+
+
+def _rules(ports: Ports, execution: Execution, offer: Offer) -> Leader:
+    asset = read_asset(Document.read(execution.document.encode()))
+    assert isinstance(asset, Coordinator)  # noqa: S101 - it was checked before it was kept
+    stage = led_stage_of(asset.workflow)
+    container_of(stage.container, offer)
+    bought = server_of(stage.requirements, offer).max_seconds or Limits().seconds
+    limit = min(bought, asset.session.session_timeout_s or bought)
+    return Leader(asset.session, float(limit), seed_of(ports, execution.execution))
+
+
+def _taken(execution: Execution, rules: Leader) -> LedSession:
+    """The row of the session, with this process as its holder from now on."""
+    begun = rules.begin(time.time()).to_json()
+    kept, _ = LedSession.objects.get_or_create(execution=execution, defaults={"state": begun})
+    kept.holder = token_hex(16)
+    kept.save(update_fields=["holder"])
+    kept.refresh_from_db()
+    return kept
+
+
+def _ports_for(offer: Offer, kept: LedSession) -> Sequence[int]:
+    """The port of before, then those of the offer, or any."""
+    first, last = offer.incoming_ports or (0, 0)
+    if offer.incoming_ports and first < _LEAST_PORT:
+        raise Invalid(f"sessions listen on ports from {_LEAST_PORT}, not on {first}", field="incomingPorts")
+    return list(dict.fromkeys(([kept.port] if kept.port else []) + list(range(first, last + 1))))
+
+
+def url_at(host: str, port: int) -> str:
+    """Raises Invalid for what is no name of a host."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        raise Invalid(
+            f"{host[:80]!r} is neither the name of a host nor that with http:// or https://", field="publicHost"
+        )
+    return f"{found[1] or 'http'}://{found[2]}:{port}"
+
+
+def _publish(ports: Ports, execution: Execution, state: Lead) -> str:
+    session = session_of(execution)
+    assert session is not None  # noqa: S101 - it has just been led
+    kept = range(len(state.past)) if session.keep_rounds else ()
+    told_key = f"market/{execution.execution}/session"
+    ports.blobs.put(told_key, json.dumps(_told(session, state), indent=1).encode())
+    files = (
+        Location("model.npy", OWN + state.weights),
+        Location("session.json", OWN + told_key),
+        *(Location(f"model_{n}.npy", f"{OWN}market/{execution.execution}/weights/{n}") for n in kept),
+    )
+    agreements = sorted({agreement for samples in state.past for agreement in samples})
+    data = Purchase.objects.filter(agreement__in=agreements).order_by("pk").values_list("asset__did", flat=True)
+    derived = [Did(bytes.fromhex(did)) for did in dict.fromkeys([execution.did, *data])]
+    return publish_files(ports, execution, files, derived_from=derived, type="model")
+
+
+def _told(session: Session, state: Lead) -> dict[str, object]:
+    """What is said of a session beside its model. That single results were seen is said as well."""
+    return {
+        "protocol": "xain-0.8",
+        "aggregator": session.aggregator,
+        "rounds": len(state.past),
+        "trainings": len(state.past) - 1,
+        "participants": sorted({agreement for samples in state.past for agreement in samples}),
+        "samples": list(state.past),
+        "ignoredResults": state.ignored,
+        "masking": "none: who led the session saw every single result",
+    }
+
+
+def _forget(ports: Ports, execution: Execution) -> None:
+    """Remove single results that a session which failed has left. The newest average stays, unpublished."""
+    for blob in list(ports.blobs.list(f"market/{execution.execution}/results/")):
+        ports.blobs.delete(blob.key)

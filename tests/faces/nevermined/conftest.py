@@ -1,0 +1,20 @@
+from dataclasses import replace
+
+import pytest
+from tests.node_market import Market
+
+from foedus.connectors.compute.process.runner import ProcessCompute
+from foedus.connectors.ledger.local.ledger import LocalLedger
+from foedus.faces.nevermined.limits import MARKET
+from foedus.services.market.catalogue import STRICT
+
+
+@pytest.fixture
+def market(ports, tmp_path, monkeypatch):
+    MARKET.configure(0, STRICT)
+    compute = ProcessCompute(tmp_path / "runs")
+    whole = replace(ports, ledger=LocalLedger(1.0), compute=compute)
+    monkeypatch.setattr("foedus.bootstrap.ports", lambda: whole)
+    yield Market(whole)
+    for folder in (tmp_path / "runs").glob("*"):
+        compute.remove(folder.name)
