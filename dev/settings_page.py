@@ -73,6 +73,7 @@ MEANINGS = {
     "market_free_only": "Market: only assets without a price are published",
     "sessions_host": "Market: where sessions that this node leads listen, such as `0.0.0.0`",
     "sessions_open": "Market: sessions that do not name their participants let in who shows no token",
+    "sessions_allow": "Market: networks and hosts in which sessions of others may lie that programs take part in",
     "flaas_questionnaire_hours": "FLaaS: hours of the day at which phones are asked; empty: never",
     "flaas_questionnaire_title": "FLaaS: title of that push",
     "flaas_questionnaire_text": "FLaaS: text of that push",

@@ -67,9 +67,10 @@ class Market:
         assert answer.status_code in (200, 201), answer.content
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    def execute(self, agreement, workflow, key=CONSUMER, path=None):
+    def execute(self, agreement, workflow, key=CONSUMER, path=None, body=None):
         headers = self.token("execute", key, sub=agreement, did=str(workflow))
-        return self.client.post(path or f"{NODE}/execute/{agreement}", headers=headers)
+        more = {} if body is None else {"data": body, "content_type": "application/json"}
+        return self.client.post(path or f"{NODE}/execute/{agreement}", headers=headers, **more)
 
     def get(self, path, purpose="compute", prefix=NODE, **claims):
         return self.client.get(prefix + path, headers=self.token(purpose, prefix=prefix, **claims))

@@ -92,6 +92,7 @@ class Settings:
     market_free_only: bool = False
     sessions_host: str = "127.0.0.1"
     sessions_open: bool = False
+    sessions_allow: tuple[str, ...] = ()
     flaas_questionnaire_hours: tuple[str, ...] = ()
     flaas_questionnaire_title: str = "How was your day?"
     flaas_questionnaire_text: str = "Please take a minute to answer our questions."
@@ -297,7 +298,9 @@ def _compute(options: Settings) -> Compute:
     """Where bought programs run; on this machine, where the market is installed and nothing else was said."""
     if not options.compute and not _is_installed("nevermined"):
         return NoCompute()
-    compute: Compute = _connector("compute", options.compute or "process:", options.data)
+    url = options.compute or "process:"
+    place = load("foedus.compute", url.split(":", 1)[0])
+    compute: Compute = place.from_url(url, data=options.data, allow=options.sessions_allow)
     return compute
 
 

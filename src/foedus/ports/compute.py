@@ -24,9 +24,12 @@ MAX_LOG_BYTES = 8 << 20
 MAX_LINE_CHARACTERS = 4_096
 MAX_SCRIPT_CHARACTERS = 10_000
 MAX_OUTPUTS = 1_000
+MAX_URL_CHARACTERS = 300
 SESSION_VARIABLES = ("NEVERMINED_COORDINATOR_URL", "COORDINATOR_URL")  # what a program finds its session's address in
 DOOR_HEADER = "X-Foedus-Door"  # tells a session under which address its program knows it
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/=]{1,1000}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_FILE_NAME_BYTES = 200
@@ -100,10 +103,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The one address that a run may reach. ``token`` is added on its way there: the program never sees it."""
+    """The one address that a run may reach. ``token`` is added on its way there: the program never sees it.
+
+    Whoever bought the run names it: a connector asks the operator's guard before it connects.
+    """
 
     url: str
     token: Secret
+
+    def __post_init__(self) -> None:
+        if len(self.url) > MAX_URL_CHARACTERS or not _ADDRESS.fullmatch(self.url):
+            raise Invalid("a session lies at http://host:port or https://host:port, without a path", field="url")
+        if not _TOKEN.fullmatch(self.token.reveal()):
+            raise Invalid("a session's token has 1 to 1000 letters, digits and any of -._~+/=", field="token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,21 +3,23 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
 from pathlib import Path
 
 import pytest
 from tests.contracts.compute import LIMITS, SOON_S, ComputeContract
+from tests.stub_session import serving
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.compute.process import sandbox
 from foedus.connectors.compute.process.layout import Layout
 from foedus.connectors.compute.process.runner import ProcessCompute
+from foedus.connectors.internet import Private
 from foedus.core.errors import Invalid
-from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, Session
+from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, RunMissing, Session
 from foedus.ports.secrets import Secret
 
 shut_in = pytest.mark.skipif(sandbox.bubblewrap() is None, reason="bubblewrap is not installed or may not be used here")
@@ -25,7 +27,7 @@ shut_in = pytest.mark.skipif(sandbox.bubblewrap() is None, reason="bubblewrap is
 
 @pytest.fixture
 def compute(tmp_path):
-    compute = ProcessCompute(tmp_path / "runs")
+    compute = ProcessCompute(tmp_path / "runs", allow=["127.0.0.1"])
     yield compute
     for folder in (tmp_path / "runs").glob("*"):
         compute.remove(folder.name)
@@ -39,26 +41,8 @@ class TestProcessCompute(ComputeContract):
 
 @pytest.fixture
 def session():
-    """A session that says what it was asked, and its address."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append((self.path, self.headers["Authorization"], body))
-            self.send_response(200)
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"fine")
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    server.shutdown()
-    server.server_close()
+    with serving() as (url, asked):
+        yield url, asked
 
 
 POST = """import os, urllib.request
@@ -85,6 +69,31 @@ def test_a_program_reaches_its_session_and_never_sees_the_token(compute, session
     assert asked == [("/some/path?a=1", "Bearer the-token", b"update")]
     files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert not any(b"the-token" in path.read_bytes() for path in files)
+
+
+def test_a_session_in_a_private_network_is_the_operators_to_permit(session, tmp_path):
+    closed = ProcessCompute(tmp_path / "runs")
+
+    with pytest.raises(Private, match="FOEDUS_SESSIONS_ALLOW"):
+        closed.start(Job(id="a-run", session=Session(session[0], Secret("t")), **python(tmp_path, POST)))
+
+    with pytest.raises(RunMissing):
+        closed.find("a-run")
+
+
+def test_a_session_that_is_not_there_yet_is_waited_for(compute, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    told = Session(f"http://127.0.0.1:{port}", Secret("t"))
+    compute.start(Job(id="a-run", session=told, **python(tmp_path, "print('up', flush=True)\n" + POST)))
+    while "up" not in compute.log("a-run"):
+        time.sleep(0.05)
+    time.sleep(0.3)  # long enough for a first try that fails
+
+    with serving(port) as (_, asked):
+        run = compute.wait("a-run", SOON_S)
+
+    assert (run.phase, len(asked)) == (Phase.SUCCEEDED, 1), compute.log("a-run")
 
 
 @shut_in

@@ -12,7 +12,7 @@ from foedus.services.market.catalogue import STRICT
 @pytest.fixture
 def market(ports, tmp_path, monkeypatch):
     MARKET.configure(0, STRICT)
-    compute = ProcessCompute(tmp_path / "runs")
+    compute = ProcessCompute(tmp_path / "runs", allow=["127.0.0.1"])
     whole = replace(ports, ledger=LocalLedger(1.0), compute=compute)
     monkeypatch.setattr("foedus.bootstrap.ports", lambda: whole)
     yield Market(whole)

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from pytest_socket import enable_socket
 from tests.markets import DID, container, coordinator, participant
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
+from tests.stub_session import serving
 
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import Outcome
@@ -96,6 +98,55 @@ def test_a_participant_publishes_nothing(market):
 
     execution = Execution.objects.get()
     assert (execution.state, execution.output) == ("Succeeded", "")
+
+
+REACH = """python -c "import os, urllib.request as r
+print(r.urlopen(os.environ['NEVERMINED_COORDINATOR_URL'] + '/a', b'update').read().decode())" """
+
+
+def test_a_participant_reaches_its_session_with_the_token_it_was_given(market):
+    enable_socket()
+    agreement, workflow = market.order(), market.workflow(kind="Participant", program=market.algorithm(REACH))
+    with serving() as (url, asked):
+        started = market.execute(agreement, workflow, body={"coordinator": {"url": url, "token": "the-token"}})
+        assert "the-token" not in Execution.objects.get().joins
+        market.work()
+
+    claims = {"sub": agreement, "execution_id": started.json()["workflowId"]}
+    lines = market.get(f"/compute/logs/{claims['execution_id']}", **claims).json()["logs"]
+    assert [line["content"] for line in lines] == ["fine"]
+    assert asked == [("/a", "Bearer the-token", b"update")]
+    assert (Execution.objects.get().state, Execution.objects.get().joins) == ("Succeeded", "")
+
+
+def test_a_session_in_a_private_network_fails_the_execution_and_gives_the_money_back(market):
+    enable_socket()  # the address is looked up
+    told = {"coordinator": {"url": "http://10.1.2.3:8081", "token": "t"}}
+    market.execute(market.order(), market.workflow(kind="Participant"), body=told)
+
+    market.work()
+
+    execution = Execution.objects.get()
+    assert (execution.state, "FOEDUS_SESSIONS_ALLOW" in execution.reason) == ("Failed", True)
+    assert balances(market) == [1000, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "coordinator"),
+    [
+        ("Filtering", {"url": "http://127.0.0.1:1", "token": "t"}),
+        ("Participant", {"url": "http://127.0.0.1:1/path", "token": "t"}),
+        ("Participant", {"url": "http://user@127.0.0.1:1", "token": "t"}),
+        ("Participant", {"url": "file:///etc/passwd", "token": "t"}),
+        ("Participant", {"url": "http://127.0.0.1:1", "token": "t\r\nHost: x"}),
+        ("Participant", {"url": "http://127.0.0.1:1"}),
+        ("Participant", "http://127.0.0.1:1"),
+    ],
+)
+def test_what_is_no_session_or_not_for_this_workflow_is_refused(market, kind, coordinator):
+    answer = market.execute(market.order(), market.workflow(kind=kind), body={"coordinator": coordinator})
+
+    assert (answer.status_code, Execution.objects.count()) == (400, 0), answer.content
 
 
 class TestChecks:

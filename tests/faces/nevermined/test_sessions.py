@@ -20,6 +20,8 @@ from foedus.core.errors import PlatformError
 from foedus.core.market.dids import Did
 from foedus.core.market.leading import Leader, Phase
 from foedus.faces.nevermined.sessions import listening
+from foedus.ports.compute import Job, Session
+from foedus.ports.secrets import Secret
 from foedus.records.market.models import Asset, Execution, LedSession
 from foedus.services.market.conductor import Conductor, SessionLost
 from foedus.services.market.leading import session_of
@@ -364,3 +366,26 @@ def test_an_open_session_that_names_its_participants_is_not_open(market):
     _, said = session.conduct(lambda http: http.get("/rendez_vous", headers={"Authorization": ""}).status_code)
 
     assert said == 401
+
+
+BEHIND_A_DOOR = """python -c "import json, os, urllib.request as r
+here = os.environ['NEVERMINED_COORDINATOR_URL']
+name = json.load(r.urlopen(here + '/rendez_vous'))['id']
+told = json.load(r.urlopen(here + '/start_training/' + name))
+assert told['url'] == here + '/', told
+print(r.urlopen(told['url'] + name + '/' + told['token']).read())" """
+
+
+def test_a_program_behind_a_door_stays_behind_it(market):
+    session = Conducted(market, minParticipants=1)
+    compute = market.ports.compute
+
+    def script(http):
+        compute.start(Job(id="a-run", script=BEHIND_A_DOOR, session=Session(str(http.base_url), Secret(session.token))))
+        compute.wait("a-run", PATIENCE_S)
+        return list(compute.log("a-run"))
+
+    state, said = session.conduct(script)
+
+    assert said == ["b''"]
+    assert [member.agreement for member in state.members] == ["1" * 64]

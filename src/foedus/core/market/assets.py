@@ -78,6 +78,10 @@ class Stage:
     publishes: bool
     requirements: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_participant(self) -> bool:
+        return self.type.lower() == "participant"
+
 
 @dataclass(frozen=True, slots=True)
 class Workflow:

@@ -17,12 +17,14 @@ from foedus.core.market.escrow import Agreement, State
 from foedus.core.market.fitting import container_of, led_stage_of, server_of, stage_of
 from foedus.core.market.offers import Offer
 from foedus.ports import Ports
+from foedus.ports.compute import Session
 from foedus.ports.ledger import AgreementMissing
 from foedus.records.market.models import Asset, Execution, Purchase
 from foedus.records.market.queries import get_asset
 from foedus.services.market.agreements import check_terms, get_bought, id_of, take_up
 from foedus.services.market.bought import agreement_of
 from foedus.services.market.catalogue import document_of
+from foedus.services.market.joining import sealed_session
 from foedus.services.market.node import node_key
 from foedus.services.market.promises import LEAD_JOB, RUN_JOB
 from foedus.services.market.tickets import Ticket
@@ -52,11 +54,13 @@ class Wanted:
     leads: bool
 
 
-def start(ports: Ports, ticket: Ticket, *, now: datetime) -> Execution:
-    """Start what the ticket is for. The checks come in the order in which the market states them; the first that
-    fails decides the answer: NotFound, Forbidden, Unpaid, WindowOver, Conflict, Invalid.
+def start(ports: Ports, ticket: Ticket, joins: Session | None = None, *, now: datetime) -> Execution:
+    """Start what the ticket is for, as a participant of the session that it ``joins``.
+
+    The checks come in the order in which the market states them; the first that fails decides the answer: NotFound,
+    Forbidden, Unpaid, WindowOver, Conflict, Invalid.
     """
-    wanted = _checked(ports, ticket, now)
+    wanted = _checked(ports, ticket, joins, now)
     try:
         with transaction.atomic():
             execution = Execution.objects.create(
@@ -65,6 +69,7 @@ def start(ports: Ports, ticket: Ticket, *, now: datetime) -> Execution:
                 did=wanted.document.did.hex,
                 document=wanted.document.raw,
                 consumer=ticket.party.name,
+                joins=sealed_session(ports, joins) if joins else "",
                 created_at=now,
             )
             jobs.enqueue(ports, LEAD_JOB if wanted.leads else RUN_JOB, execution.execution, now)
@@ -140,7 +145,7 @@ def stop(ports: Ports, actor: Actor, execution: str, *, now: datetime) -> Execut
     return found
 
 
-def _checked(ports: Ports, ticket: Ticket, now: datetime) -> Wanted:
+def _checked(ports: Ports, ticket: Ticket, joins: Session | None, now: datetime) -> Wanted:
     view = _agreement(ports, ticket, now)
     purchase, offer = _purchase(ports, ticket, view, now)
     if not view.is_provided_by(node_key(ports.secrets).address):
@@ -153,7 +158,7 @@ def _checked(ports: Ports, ticket: Ticket, now: datetime) -> Wanted:
         raise WindowOver
     if view.escrow.state is not State.UNFULFILLED and not _may_run_again(purchase, offer, view):
         raise Conflict("what was bought has been had: the escrow of this agreement is empty")
-    document, leads = _workflow(ticket, offer, view.terms.did)
+    document, leads = _workflow(ticket, offer, view.terms.did, joins)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
     return Wanted(purchase, document, leads)
@@ -186,7 +191,7 @@ def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
     )
 
 
-def _workflow(ticket: Ticket, offer: Offer, bought: Did) -> tuple[Document, bool]:
+def _workflow(ticket: Ticket, offer: Offer, bought: Did, joins: Session | None) -> tuple[Document, bool]:
     """What shall run, and whether that is a session to lead."""
     if ticket.did is None:
         raise Invalid("the token names no workflow", field="did")
@@ -201,6 +206,10 @@ def _workflow(ticket: Ticket, offer: Offer, bought: Did) -> tuple[Document, bool
         stage = stage_of(asset, offer, bought)
     else:
         raise Invalid("only a workflow or an fl-coordinator can be executed", field="main.type")
+    if joins and (not stage.is_participant or offer.egress != "coordinator"):
+        raise Invalid(
+            "only a stage of type Participant reaches a session, and only where the offer's egress is coordinator"
+        )
     container_of(stage.container, offer)
     server_of(stage.requirements, offer)
     return document, isinstance(asset, Coordinator)

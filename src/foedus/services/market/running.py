@@ -28,6 +28,7 @@ from foedus.services.market.agreements import offer_of
 from foedus.services.market.catalogue import document_of
 from foedus.services.market.executions import keep_log
 from foedus.services.market.files import files_of, save
+from foedus.services.market.joining import session_joined
 from foedus.services.market.outcomes import end, settle
 from foedus.services.market.publishing import publish_results
 from foedus.services.market.settling import grant
@@ -108,6 +109,7 @@ def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
             programs=_saved(ports, [algorithm[1]], programs),
             environment={"EXECUTION_ID": execution.execution},
             limits=_limits(server),
+            session=session_joined(ports, execution),
         )
 
 

@@ -1,23 +1,31 @@
 """The keeper's half of the door between a program and its session: a small HTTP proxy on a Unix socket.
 
 It knows one address. What a program sends goes there, whatever host it names, with the session's token added; the
-program itself never holds the token, and reaches nothing else.
+program itself never holds the token, and reaches nothing else. Who bought the run names that address, so the
+operator's guard is asked before every connection. Programs around old kits try nothing twice: the door does.
 """
 
 import socketserver
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from foedus.connectors.internet import Guard, literal
+from foedus.core.errors import PlatformError
 from foedus.ports.compute import DOOR_HEADER, Session
 
 _MAX_BODY_BYTES = 16 << 30
 _CHUNK_BYTES = 1 << 18
+_AWAIT_S = 30.0
+_AGAIN_S = 0.25
+_PORTS = {"http": 80, "https": 443}
 _PATIENCE = httpx.Timeout(60.0, connect=10.0)
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection", "host"}
 _OURS = {DOOR_HEADER.lower(), "authorization", "proxy-authorization", "cookie", "content-length", "expect"}
@@ -27,6 +35,30 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     client: httpx.Client
     session: Session
+    guard: Guard
+
+    def sent(
+        self, method: str, path: str, headers: Mapping[str, str], body: Callable[[], Iterator[bytes]]
+    ) -> httpx.Response:
+        """The answer, whose body is still to come; waits a while for a session that is not there yet, or just gone.
+
+        Nothing of the body is read before there is a connection. Raises what httpx does, and the guard.
+        """
+        url = urlsplit(self.session.url)
+        until = time.monotonic() + _AWAIT_S
+        while True:
+            for address in self.guard.checked(url.hostname or "", url.port or _PORTS[url.scheme]):
+                there = url._replace(netloc=f"{literal(address)}:{url.port or _PORTS[url.scheme]}", path=path).geturl()
+                request = self.client.build_request(
+                    method, there, headers={**headers, "Host": url.netloc}, content=body(),
+                    extensions={"sni_hostname": url.hostname},
+                )  # fmt: skip
+                try:
+                    return self.client.send(request, stream=True)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    if time.monotonic() > until:
+                        raise
+            time.sleep(_AGAIN_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,16 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Authorization"] = f"Bearer {self.server.session.token.reveal()}"
         headers["Content-Length"] = size
         headers[DOOR_HEADER] = f"http://{self.headers.get('Host', '')}"
-        request = self.server.client.build_request(
-            self.command,
-            self.server.session.url.rstrip("/") + self.path,
-            headers=headers,
-            content=self._body(int(size)),
-        )
         try:
-            answer = self.server.client.send(request, stream=True)
+            answer = self.server.sent(self.command, self.path, headers, lambda: self._body(int(size)))
         except httpx.HTTPError as exc:
             return self._refuse(502, f"the session does not answer: {type(exc).__name__}")
+        except PlatformError as exc:
+            return self._refuse(502, exc.message)
         try:
             self._answer(answer)
         finally:
@@ -104,13 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def open_door(session: Session, path: Path) -> Iterator[None]:
+def open_door(session: Session, path: Path, guard: Guard) -> Iterator[None]:
     """Serve the door at the Unix socket ``path`` as long as the context lasts."""
     with (
         httpx.Client(timeout=_PATIENCE, follow_redirects=False, trust_env=False) as client,
         _Server(str(path), _Handler) as server,
     ):
-        server.client, server.session = client, session
+        server.client, server.session, server.guard = client, session, guard
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield

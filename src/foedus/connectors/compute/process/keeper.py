@@ -95,11 +95,13 @@ class _Keeping:
         if not self._layout.session.exists():
             return None
         from foedus.connectors.compute.process.door import open_door  # costs as much time as all the rest
+        from foedus.connectors.compute.process.guarding import guard_of
 
         given = json.loads(self._layout.session.read_bytes())
         folder = self._folder()
         folder.chmod(_NOBODYS_SHARE)
-        self._stack.enter_context(open_door(Session(given["url"], Secret(given["token"])), folder / "door"))
+        session = Session(given["url"], Secret(given["token"]))
+        self._stack.enter_context(open_door(session, folder / "door", guard_of(given["allow"])))
         (folder / "door").chmod(0o666)
         return folder / "door"
 

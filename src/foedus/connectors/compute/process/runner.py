@@ -10,15 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from foedus.connectors.addresses import BadAddress, split_address
+from foedus.connectors.compute.process.guarding import guard_of
 from foedus.connectors.compute.process.layout import Layout, write_whole
+from foedus.connectors.internet import HostUnknown
 from foedus.connectors.run_outputs import open_output, outputs_below
 from foedus.core.errors import Invalid
 from foedus.ports.compute import (
@@ -30,6 +33,7 @@ from foedus.ports.compute import (
     Run,
     RunExists,
     RunMissing,
+    Session,
     check_run,
 )
 
@@ -41,15 +45,17 @@ _KEEPER = "foedus.connectors.compute.process.keeper"
 class ProcessCompute:
     """Runs below ``root``. A job's image is not used: its program finds what is installed on this machine.
 
-    ``shown`` are folders of programs that a run shall see beside the system's and this Python's.
+    ``shown`` are folders of programs that a run shall see beside the system's and this Python's; ``allow``, networks
+    and hosts beside the public ones in which the session of a run may lie.
     """
 
-    def __init__(self, root: Path, shown: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path, shown: Sequence[str] = (), allow: Sequence[str] = ()) -> None:
         self._root = root
         self._shown = tuple(shown)
+        self._allow = tuple(allow)
 
     @classmethod
-    def from_url(cls, url: str, *, data: Path) -> Self:
+    def from_url(cls, url: str, *, data: Path, allow: Sequence[str] = ()) -> Self:
         parts, options = split_address(url, {"programs"})
         if parts.netloc or parts.path:
             raise BadAddress("Processes run on this machine: write process: and nothing more.", scheme=parts.scheme)
@@ -57,12 +63,13 @@ class ProcessCompute:
         for path in shown:
             if not Path(path).is_dir() or not Path(path).is_absolute():
                 raise BadAddress("programs are folders of this machine, by their whole paths.", path=path)
-        return cls(data / "runs", shown)
+        return cls(data / "runs", shown, allow)
 
     def start(self, job: Job) -> Run:
         layout = self._layout(job.id)
         told = self._told(job)
         if not layout.root.exists():
+            self._check(job.session)
             self._stage(layout, job, told)
         elif json.loads(layout.job.read_bytes()) != told:
             raise RunExists(run=job.id)
@@ -121,6 +128,13 @@ class ProcessCompute:
             raise RunMissing(run=run)
         return layout
 
+    def _check(self, session: Session | None) -> None:
+        """Refuse at once what the door would refuse; a name without an address may have one by then."""
+        if session is not None:
+            url = urlsplit(session.url)
+            with suppress(HostUnknown):
+                guard_of(self._allow).checked(url.hostname or "", url.port or 443)
+
     def _told(self, job: Job) -> dict[str, Any]:
         """What the keeper is told, and what makes two jobs the same. Tokens are not part of it."""
         return {
@@ -145,7 +159,7 @@ class ProcessCompute:
             _copy(job.inputs, staged.inputs)
             _copy(job.programs, staged.programs)
             if job.session:
-                session = {"url": job.session.url, "token": job.session.token.reveal()}
+                session = {"url": job.session.url, "token": job.session.token.reveal(), "allow": self._allow}
                 write_whole(staged.session, json.dumps(session).encode())
             write_whole(staged.job, json.dumps(told).encode())
             staged.root.rename(layout.root)

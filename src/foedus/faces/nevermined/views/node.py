@@ -9,6 +9,8 @@ from django.utils.http import content_disposition_header
 from foedus.core.errors import Invalid
 from foedus.faces.nevermined.calls import Call, answer
 from foedus.faces.nevermined.executions import logs, status
+from foedus.ports.compute import Session
+from foedus.ports.secrets import Secret
 from foedus.records.market.models import Execution
 from foedus.services.market import executions, leading, results
 from foedus.services.market.bought import agreement_of
@@ -41,9 +43,25 @@ def token(call: Call, generation: str) -> HttpResponse:
 
 
 def execute(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+    """A participant's body names the session it takes part in: ``{"coordinator": {"url", "token"}}``."""
     ticket = _ticket(call, Purpose.EXECUTE)
     ticket.check_for(agreement)
-    return answer({"workflowId": executions.start(call.ports, ticket, now=call.now).execution})
+    started = executions.start(call.ports, ticket, _joined(call), now=call.now)
+    return answer({"workflowId": started.execution})
+
+
+def _joined(call: Call) -> Session | None:
+    if call.request.content_type != "application/json" or not call.request.headers.get("Content-Length", "0").strip(
+        "0"
+    ):
+        return None
+    named = call.fields().get("coordinator")
+    if named is None:
+        return None
+    url, token = (named.get(key) if isinstance(named, dict) else None for key in ("url", "token"))
+    if not isinstance(url, str) or not isinstance(token, str):
+        raise Invalid("coordinator has url and token, both texts", field="coordinator")
+    return Session(url, Secret(token))
 
 
 def get_status(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
