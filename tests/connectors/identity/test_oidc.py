@@ -81,6 +81,7 @@ def now():
     return int(time.time())
 
 
+DAY_S = 86_400  # these are made when tests are collected, long before they run
 HOSTILE_CLAIMS = {
     "an audience of somebody else": {"aud": "others"},
     "several audiences without saying who asked": {"aud": [CLIENT, "others"]},
@@ -89,8 +90,8 @@ HOSTILE_CLAIMS = {
     "another issuer": {"iss": "https://evil.test"},
     "expired": {"exp": now() - 120},
     "without an end": {"exp": None},
-    "from the future": {"iat": now() + 600, "exp": now() + 900},
-    "not valid yet": {"nbf": now() + 600},
+    "from the future": {"iat": now() + DAY_S, "exp": now() + DAY_S + 300},
+    "not valid yet": {"nbf": now() + DAY_S},
     "another nonce": {"nonce": "stolen"},
     "without a nonce": {"nonce": None},
     "about nobody": {"sub": ""},

@@ -1,5 +1,6 @@
 """The contracts on an Ethereum virtual machine in this process, behind web3. Most of it is slow."""
 
+import sys
 from datetime import UTC, datetime
 from functools import cache
 
@@ -26,10 +27,14 @@ from foedus.core.market.escrow import NATIVE, BadShares, Outcome
 from foedus.ports.ledger import LedgerUnavailable, NoFaucet, NoKey
 from foedus.services.market.keys import Key
 
-pytest.importorskip("eth_tester", reason="eth-tester[py-evm] is not installed")
+pytest.importorskip("eth", reason="eth-tester[py-evm] is not installed")
+pytest.importorskip("py_ecc")
 from eth_tester import EthereumTester
 from eth_tester.exceptions import TransactionFailed
 from web3 import EthereumTesterProvider, Web3
+
+# The two that were imported first allow a recursion so deep that other tests in this process would overflow the stack.
+sys.setrecursionlimit(1_000)  # as Python has it
 
 OPERATOR = Key(b"\x09" * 32)
 KEYS = [Key(bytes([16 + i]) * 32) for i in range(6)]

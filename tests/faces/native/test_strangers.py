@@ -52,7 +52,7 @@ def filled(path, **values):
     defaults = {"project": "study", "number": "0" if "checkpoints" in path else "1", "upload": "0" * 32}
     return re.sub(
         r"\{(\w+)\}",
-        lambda m: str({**defaults, "participant": 1, "credential": 1, "customer": "c1", **values}[m[1]]),
+        lambda m: str({**defaults, "participant": 1, "credential": 1, "customer": "c1", "model": "m", **values}[m[1]]),
         path,
     )
 

@@ -26,18 +26,21 @@ ORPHANS = (
     "projects/77/documents/gone",
     "uploads/{}/0-a",
 )
+SHAPE = (90, 100)  # whose updates are blobs: smaller ones lie in their rows
 OTHERS = ("objects/models/start.bin", "projects/{}/elsewhere/x", "statistics/1", "projects/x/updates/y", "large/1")
 
 
 @pytest.fixture
 def study(ports, clock):
-    study = Study.create(ports, clock, policy=Rule(name="quorum", options={"minimum": 1, "rounds": None}))
+    policy = Rule(name="quorum", options={"minimum": 1, "rounds": None})
+    study = Study.create(ports, clock, policy=policy, start=False)
+    study.put_model(model(0.0, SHAPE))
     a = study.join("a")
     study.next(a)
-    study.submit(a, 1, model(1.0))
+    study.submit(a, 1, model(1.0, SHAPE))
     work(ports, clock)
     study.next(a)
-    study.submit(a, 2, model(2.0))
+    study.submit(a, 2, model(2.0, SHAPE))
     upload, _ = begin_upload(a, "study", "0" * 64, 10, now=clock())
     ports.blobs.put(f"{upload.prefix}{0:020d}-aaaa", b"12345")
     return study

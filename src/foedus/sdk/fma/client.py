@@ -66,6 +66,7 @@ class FmaClient:
     def close(self) -> None:
         """Give up whatever is waited for."""
         self._stop.set()
+        self._link.interrupt()  # a connection that is just being made would go on waiting
         self._link.close()
 
     def __enter__(self) -> Self:

@@ -93,7 +93,7 @@ def _overdue_s(now: datetime) -> float:
 def _bytes() -> Family:
     kept = {
         "checkpoints": Checkpoint.objects.exclude(blob="").aggregate(n=Sum("size_bytes"))["n"] or 0,
-        "updates": Update.objects.exclude(blob="").aggregate(n=Sum("size_bytes"))["n"] or 0,
+        "updates": Update.objects.exclude(blob="", content=None).aggregate(n=Sum("size_bytes"))["n"] or 0,
     }
     return _family("foedus_blob_bytes", "Bytes of models and updates that are kept.", "kind", kept)
 
