@@ -1,16 +1,23 @@
 """The market on the command line, against a server in this process."""
 
+import sys
+
 import httpx
 import pytest
 from click.testing import CliRunner
 from django.core.wsgi import get_wsgi_application
+from tests.markets import ADDRESS
 
+from foedus import bootstrap
 from foedus.cli import market
 from foedus.cli.main import main
 from foedus.cli.market_client import MarketClient, read_key
+from foedus.core.market.dids import Did
 from foedus.faces.nevermined.limits import MARKET
+from foedus.records.market.models import Asset
 from foedus.server import start
-from foedus.services.market.catalogue import STRICT
+from foedus.services.market.catalogue import STRICT, document_of
+from foedus.services.market.files import files_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DIGEST = "sha256:" + "12" * 32
@@ -26,6 +33,7 @@ def foedus(monkeypatch, tmp_path):
 
     monkeypatch.setattr(market, "_client", client)
     monkeypatch.setattr(start, "prepare", lambda: None)  # the tests' database is there already
+    monkeypatch.setattr(market, "_check_served", lambda: None)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, ["market", *arguments])
 
@@ -55,6 +63,31 @@ def test_from_an_offer_to_a_statement(foedus, parties, did):
     lines = foedus("statement", "--key", "p.key").stdout.splitlines()
     assert lines[0].startswith("10 of 0x")
     assert lines[2].split("\t")[1:] == ["release", "10", agreement]
+
+
+def test_files_of_an_offer_are_for_the_node_alone(foedus, parties):
+    address = "https://hospital.example/visits.csv"
+
+    did = foedus("offer", "Visits", "--file", address, "--key", "p.key").stdout.strip()
+
+    document = document_of(Asset.objects.get(did=Did.parse(did).hex))
+    assert address not in document.raw
+    assert [file.url for file in files_of(bootstrap.ports(), document)] == [address]
+
+
+def test_money_is_not_made_where_no_server_is(tmp_path):
+    mint = ["market", "mint", ADDRESS, "1", "--reference", "r", "--data", str(tmp_path / "none")]
+
+    result = CliRunner().invoke(main, mint, env={"FOEDUS_DATA": None, "FOEDUS_DATABASE_URL": None})
+
+    assert (result.exit_code, "name its folder by --data" in result.stderr) == (1, True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_commands_say_which_packages_they_want(foedus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "eth_keys", None)
+
+    assert "pip install 'foedus[market]'" in foedus("key", "new.key").stderr
 
 
 def test_an_order_without_money_goes_on_by_its_seed(foedus, parties, did):

@@ -1,6 +1,7 @@
 """``market``: offer, find and buy the right to compute next to data, and see where the money is."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import click
 import httpx
 
 from foedus import bootstrap
+from foedus.connectors.addresses import driver_of
 from foedus.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _DATA = click.option("--data", type=click.Path(file_okay=False, path_type=Path),
 @click.group()
 def market() -> None:
     """Offer, find and buy the right to compute next to data."""
+    with driver_of("market"):
+        import eth_keys  # noqa: F401 - so that every command says which packages it wants
 
 
 @market.command()
@@ -46,14 +50,16 @@ def key(file: Path) -> None:
 @click.option("--share", "shares", multiple=True, metavar="ADDRESS=AMOUNT", help="Further receivers beside you.")
 @click.option("--kind", type=click.Choice(["compute", "fl-coordinator"]), default="compute", show_default=True)
 @click.option("--container", "containers", multiple=True, metavar="IMAGE[:TAG]@DIGEST", help="What may be run.")
+@click.option("--file", "files", multiple=True, metavar="URL", help="Where a file of the data lies, https:, http: or "
+              "file:; only the market's node learns it.")  # fmt: skip
 @click.option("--timeout", type=click.IntRange(min=1), default=86_400, show_default=True, metavar="SECONDS",
               help="Until when what was bought has to be done; then the price goes back.")  # fmt: skip
 @click.option("--token", default="", help="Address of the token to be paid in. [default: the market's own]")
 @_KEY
 @_URL
 def offer(
-    name: str, *, price: int, shares: tuple[str, ...], kind: str, containers: tuple[str, ...], timeout: int, token: str,
-    key_file: Path, url: str | None,
+    name: str, *, price: int, shares: tuple[str, ...], kind: str, containers: tuple[str, ...], files: tuple[str, ...],
+    timeout: int, token: str, key_file: Path, url: str | None,
 ) -> None:  # fmt: skip
     """Offer computation under NAME, and print the offer's DID."""
     from foedus.cli.market_client import read_key
@@ -64,9 +70,11 @@ def offer(
         name=name, kind=kind, node=node, timeout_s=timeout, token=token,
         shares=[(owner.address, price), *map(_share, shares)], containers=[_container(each) for each in containers],
     )  # fmt: skip
-    document = write_offer(wanted, owner, now=datetime.now(UTC))
     with _client(node, key_file) as client:
-        click.echo(client.post_text("/metadata/assets/ddo", document.raw)["id"])
+        if files:
+            wanted = replace(wanted, sealed_files=client.seal(files))
+        document = write_offer(wanted, owner, now=datetime.now(UTC))
+        click.echo(client.publish(document))
 
 
 @market.command()
@@ -164,6 +172,7 @@ def statement(key_file: Path, url: str | None) -> None:
 def mint(address: str, amount: int, reference: str, token: str, data: Path | None) -> None:
     """Make money for ADDRESS, on the machine of the server; print what it has then."""
     _use(data)
+    _check_served()
     from foedus.server import start
 
     start.prepare()
@@ -209,6 +218,13 @@ def _url(url: str | None) -> str:
     options = bootstrap.settings()
     host = f"[{options.host}]" if ":" in options.host else options.host
     return (url or f"http://{host}:{options.port}").rstrip("/")
+
+
+def _check_served() -> None:
+    """Raise Invalid where no server ever ran: money that is made there is seen by nobody."""
+    options = bootstrap.settings()
+    if not options.database_url and not (options.data / "foedus.sqlite3").exists():
+        raise Invalid(f"no server has its data in {options.data}; name its folder by --data or FOEDUS_DATA")
 
 
 def _use(data: Path | None) -> None:

@@ -1,13 +1,16 @@
 """The market as its parties see it over HTTP, logged in by a key of their own."""
 
+import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from foedus.core.errors import Invalid, PlatformError
+from foedus.core.market.documents import Document
 from foedus.services.market.grants import write_grant
 from foedus.services.market.keys import Key
 
@@ -63,10 +66,17 @@ class MarketClient:
     def post(self, path: str, body: Any = None) -> Any:
         return self._said(self._http.post(path, json=body if body is not None else {}))
 
-    def post_text(self, path: str, text: str) -> Any:
-        """JSON that is written already: the order of its keys is signed."""
+    def publish(self, document: Document) -> str:
+        """The DID of what is published then. It goes as it is written: the order of its keys is signed."""
         headers = {"Content-Type": "application/json"}
-        return self._said(self._http.post(path, content=text.encode(), headers=headers))
+        answer = self._http.post("/metadata/assets/ddo", content=document.raw.encode(), headers=headers)
+        return str(self._said(answer)["id"])
+
+    def seal(self, urls: Sequence[str]) -> str:
+        """The addresses of an asset's files, as only the market's node reads them."""
+        message = json.dumps([{"index": i, "url": url} for i, url in enumerate(urls)])
+        sealed: str = self.post("/node/services/encrypt", {"message": message, "method": "PSK-RSA"})["hash"]
+        return sealed
 
     def _said(self, answer: httpx.Response) -> Any:
         try:

@@ -1,6 +1,5 @@
-"""An offer as its provider states it, and the signed document that puts it on the market."""
+"""What parties state, and the signed documents that put it on the market: offers, programs, workflows."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,53 +8,59 @@ from typing import Any
 from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
 from foedus.core.market.documents import Document
 from foedus.services.market.keys import Key, checked_address
-from foedus.services.market.proofs import prove
+from foedus.services.market.proofs import signed_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOffer:
     """``shares`` are receivers and amounts; ``containers`` image, tag and digest; ``node`` the address of the server.
 
-    ``kind`` is ``compute`` (next to data) or ``fl-coordinator`` (to lead a session).
+    ``kind`` is ``compute`` (next to data) or ``fl-coordinator`` (to lead a session). ``sealed_files`` is what the node
+    made of the addresses of the data's files (``/encrypt``), which nobody else can read.
     """
 
     name: str
-    kind: str
     node: str
     shares: Sequence[tuple[str, int]]
-    containers: Sequence[tuple[str, str, str]]
+    kind: str = "compute"
+    containers: Sequence[tuple[str, str, str]] = ()
     timeout_s: int = 86_400
     token: str = ""
     release_policy: str = "onSuccess"
     max_seconds: int = 3_600
+    sealed_files: str = ""
 
 
 def write_offer(offer: NewOffer, key: Key, *, now: datetime) -> Document:
     """The document, signed by its provider's key. Raises Invalid for a receiver that is no address."""
-    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    asset_type = "dataset" if offer.kind == "compute" else "compute"
+    created = _text_of(now)
     price = str(sum(amount for _, amount in offer.shares))
-    about = {
-        "name": offer.name, "type": asset_type, "dateCreated": created, "author": key.address,
-        "license": "No License Specified", "price": price, "files": [],
+    about: dict[str, Any] = {
+        "name": offer.name, "type": "dataset" if offer.kind == "compute" else "compute", "dateCreated": created,
+        "author": key.address, "license": "No License Specified", "price": price, "files": [],
     }  # fmt: skip
-    services = [
-        {"index": 0, "type": "metadata", "serviceEndpoint": f"{offer.node}/api/v1/metadata/assets/ddo/{{did}}",
-         "attributes": {"main": about}},
-        _service(offer, key, created, price),
-    ]  # fmt: skip
-    mains = {str(service["index"]): service["attributes"]["main"] for service in services}
-    did, proof = prove(mains, key, created=created)
-    whole = {
-        "@context": "https://w3id.org/did/v1",
-        "id": str(did),
-        "created": created,
-        "publicKey": [{"id": str(did), "type": "EthereumECDSAKey", "owner": key.address}],
-        "authentication": [{"type": "RsaSignatureAuthentication2018", "publicKey": str(did)}],
-        "proof": proof,
-        "service": services,
+    services = [_about(about, offer.node, offer.sealed_files), _service(offer, key, created, price)]
+    return signed_document(services, key, created=created)
+
+
+def write_asset(main: Mapping[str, Any], key: Key, *, node: str, now: datetime) -> Document:
+    """What is not for sale, signed likewise: a program, or a workflow. ``main`` says what it is and is called."""
+    created = _text_of(now)
+    about = {"dateCreated": created, "author": key.address, "license": "No License Specified", "price": "0", **main}
+    return signed_document([_about(about, node, "")], key, created=created)
+
+
+def _text_of(now: datetime) -> str:
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _about(main: Mapping[str, Any], node: str, sealed_files: str) -> dict[str, Any]:
+    return {
+        "index": 0,
+        "type": "metadata",
+        "serviceEndpoint": f"{node}/api/v1/metadata/assets/ddo/{{did}}",
+        "attributes": {"main": main} | ({"encryptedFiles": sealed_files} if sealed_files else {}),
     }
-    return Document.read(json.dumps(whole, ensure_ascii=False).encode())
 
 
 def _service(offer: NewOffer, key: Key, created: str, price: str) -> dict[str, Any]:

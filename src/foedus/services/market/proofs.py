@@ -1,6 +1,7 @@
 """Whether a document is what its DID and its signature say: what holds, in which of the forms in circulation."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -82,6 +83,22 @@ def prove(mains: Mapping[str, Mapping[str, Any]], key: Key, *, created: str) -> 
         "checksum": table,
     }
     return did, proof
+
+
+def signed_document(services: Sequence[Mapping[str, Any]], key: Key, *, created: str) -> Document:
+    """A new document of these services, as its key's owner publishes it."""
+    mains = {str(service["index"]): service["attributes"]["main"] for service in services}
+    did, proof = prove(mains, key, created=created)
+    whole = {
+        "@context": "https://w3id.org/did/v1",
+        "id": str(did),
+        "created": created,
+        "publicKey": [{"id": str(did), "type": "EthereumECDSAKey", "owner": key.address}],
+        "authentication": [{"type": "RsaSignatureAuthentication2018", "publicKey": str(did)}],
+        "proof": proof,
+        "service": services,
+    }
+    return Document.read(json.dumps(whole, ensure_ascii=False).encode())
 
 
 def _rule(did: Did, table: Mapping[str, Any], creator: str | None) -> DidRule:

@@ -1,7 +1,6 @@
 """What an execution left, as an asset of its own: owned by whoever ordered it, its files kept by this node."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC
@@ -16,7 +15,7 @@ from foedus.services.market import catalogue
 from foedus.services.market.files import OWN, Location, sealed_list
 from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
-from foedus.services.market.proofs import prove
+from foedus.services.market.proofs import signed_document
 
 _HASHED_BYTES = 1 << 20
 
@@ -67,7 +66,6 @@ def _document(ports: Ports, execution: Execution, files: tuple[Location, ...], m
         ],
         "metadata": {"workflow": str(Did(bytes.fromhex(execution.did))), "executionId": execution.execution},
     }
-    did, proof = prove({"0": main}, node_key(ports.secrets), created=made)
     service: dict[str, Any] = {
         "index": 0,
         "type": "metadata",
@@ -78,13 +76,4 @@ def _document(ports: Ports, execution: Execution, files: tuple[Location, ...], m
             "encryptedFiles": sealed_list(ports, files),
         },
     }
-    ddo = {
-        "@context": "https://w3id.org/did/v1",
-        "id": str(did),
-        "created": made,
-        "publicKey": [{"id": str(did), "type": "EthereumECDSAKey", "owner": node_key(ports.secrets).address}],
-        "authentication": [{"type": "RsaSignatureAuthentication2018", "publicKey": str(did)}],
-        "proof": proof,
-        "service": [service],
-    }
-    return Document.read(json.dumps(ddo).encode())
+    return signed_document([service], node_key(ports.secrets), created=made)
