@@ -1,5 +1,7 @@
 """A node with one data set on offer, and a consumer who has a program and money: what executions are tested with."""
 
+import json
+
 from django.test import Client
 from django.utils import timezone
 from tests.markets import metadata, offer, participant, signed
@@ -74,6 +76,18 @@ class Market:
 
     def get(self, path, purpose="compute", prefix=NODE, **claims):
         return self.client.get(prefix + path, headers=self.token(purpose, prefix=prefix, **claims))
+
+    def encrypted(self, url):
+        fields = {"message": json.dumps([{"url": url}]), "method": "PSK-RSA"}
+        return self.client.post(f"{NODE}/encrypt", fields).json()["hash"]
+
+    def publish_sealed(self, key, sealed, kind="dataset", **main):
+        about = metadata(kind, name=f"asset {Asset.objects.count()}", **main)
+        about["attributes"]["encryptedFiles"] = sealed
+        return self.publish(key, about)
+
+    def download(self, did, key=CONSUMER):
+        return self.client.get(f"{NODE}/download/0", headers=self.token("download", key, did=str(did)))
 
     def work(self):
         return do_due(self.ports, self.now)

@@ -1,20 +1,24 @@
 """The node as its clients know it: from a grant to the file that came of an execution, and each check on the way."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from pytest_socket import enable_socket
-from tests.markets import DID, container, coordinator, participant
+from tests.markets import DID, container, coordinator, metadata, offer, participant
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 from tests.stub_session import serving
 
+from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import Outcome
+from foedus.ports.compute import RunMissing
 from foedus.ports.ledger import Order
 from foedus.records.market.models import Asset, Execution, Purchase
 from foedus.services.market import agreements, settling
 from foedus.services.market.agreements import terms_of
+from foedus.services.market.files import Location, sealed_list
 from foedus.services.market.node import node_key
 from foedus.services.shell.authorisation import SYSTEM
 
@@ -149,6 +153,72 @@ def test_what_is_no_session_or_not_for_this_workflow_is_refused(market, kind, co
     assert (answer.status_code, Execution.objects.count()) == (400, 0), answer.content
 
 
+def test_a_transformation_that_is_no_program_fails_the_execution(market):
+    market.execute(market.order(), market.workflow(program=market.data))
+
+    market.work()
+
+    assert "is no algorithm" in Execution.objects.get().reason
+    assert balances(market) == [1000, 0, 0]
+
+
+def test_what_ends_after_its_window_is_not_handed_out(market):
+    agreement = market.order()
+    market.execute(agreement, market.workflow())
+    market.ports.ledger.abort(bytes.fromhex(agreement), by=node_key(market.ports.secrets).address, now=market.now)
+
+    market.work()
+
+    execution = Execution.objects.get()
+    assert (execution.state, execution.output, balances(market)) == ("Failed", "", [1000, 0, 0])
+
+
+def test_an_offer_that_is_paid_for_on_start_stops_what_it_is_not_paid_for(market):
+    priced = offer("compute")
+    priced["attributes"]["main"]["releasePolicy"] = "onStart"
+    data = market.publish(OWNER, priced, metadata("dataset", name="Dear rows"), files=("rows.csv", "rows"))
+    agreement = market.order(did=data)
+    market.execute(agreement, market.workflow(data))
+    market.ports.ledger.abort(bytes.fromhex(agreement), by=node_key(market.ports.secrets).address, now=market.now)
+
+    market.work()
+
+    assert (Execution.objects.get().state, balances(market)) == ("Failed", [1000, 0, 0])
+    with pytest.raises(RunMissing):
+        market.ports.compute.find(Execution.objects.get().execution)
+
+
+def test_nobody_reads_what_the_node_keeps_or_has_by_naming_it(market):
+    for url, status in (("foedus:rows", 400), ("file:///rows.csv", 403), ("FILE:///rows.csv", 403)):
+        did = market.publish_sealed(CONSUMER, market.encrypted(url))
+        answer = market.download(did)
+        assert answer.status_code == status, answer.content
+
+
+def test_nobody_has_a_copied_list_of_files_opened(market):
+    sealed = json.loads(Asset.objects.get(did=market.data.hex).document)["service"]
+    (sealed,) = (each["attributes"]["encryptedFiles"] for each in sealed if "encryptedFiles" in each["attributes"])
+
+    for copied in (sealed, sealed + "\n"):
+        with suppress(Forbidden):
+            did = market.publish_sealed(OTHER, copied)
+            assert market.download(did, OTHER).status_code == 400
+    assert market.download(market.data, OWNER).status_code == 200
+    market.publish_sealed(OWNER, sealed)
+
+
+def test_files_are_placed_where_the_node_says_whatever_they_are_called(market, tmp_path):
+    place = tmp_path / "escaped"
+    sealed = sealed_list(market.ports, (Location(str(place), "foedus:rows"),))
+    program = market.publish_sealed(CONSUMER, sealed, "algorithm", algorithm={"entrypoint": "true"})
+    market.execute(market.order(), market.workflow(program=program))
+
+    market.work()
+
+    assert not place.exists()
+    assert "cannot be the name of a file" in Execution.objects.get().reason
+
+
 class TestChecks:
     """In the order in which they are made: each row gets past all before it."""
 
@@ -215,6 +285,17 @@ class TestChecks:
         assert bought.outcome is Outcome.RELEASED
         Execution.objects.create(
             execution="x", purchase=bought.purchase, did="0" * 64, document="{}", consumer=CONSUMER.address,
+            state="Succeeded", created_at=market.now, finished_at=market.now,
+        )  # fmt: skip
+        assert market.execute(agreement, market.workflow()).status_code == 409
+
+    def test_what_was_had_cannot_be_had_again_while_its_price_is_still_in_escrow(self, market):
+        agreement = market.order()
+        purchase = Purchase.objects.get()
+        node = node_key(market.ports.secrets).address
+        market.ports.ledger.grant(bytes.fromhex(agreement), by=node, now=market.now)
+        Execution.objects.create(
+            execution="x", purchase=purchase, did="0" * 64, document="{}", consumer=CONSUMER.address,
             state="Succeeded", created_at=market.now, finished_at=market.now,
         )  # fmt: skip
         assert market.execute(agreement, market.workflow()).status_code == 409

@@ -234,6 +234,12 @@ class Agreement:
         """The price has been paid, whether or not it has left the escrow since."""
         return self.lock.state is State.FULFILLED
 
+    @property
+    def is_window_over(self) -> bool:
+        """Whether the computation can no longer be granted, and was not."""
+        state = self.compute.state
+        return state is State.ABORTED or (state is State.UNFULFILLED and self.compute.is_timed_out(self.block))
+
     def is_provided_by(self, address: str) -> bool:
         return address == self.owner or address in self.providers
 

@@ -65,6 +65,13 @@ class AssetVersion(models.Model):
         constraints = [models.UniqueConstraint(fields=["asset", "number"], name="asset_version_once")]
 
 
+class SealedFiles(models.Model):
+    """A sealed list of files by its SHA-256, and the asset that had it first: everybody sees and could copy it."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE)
+
+
 class Value(models.Model):
     """A value that a document has at a path: a text's beginning in ``exact``, a number or bool in ``number``."""
 

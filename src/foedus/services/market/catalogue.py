@@ -1,5 +1,6 @@
 """The catalogue: documents are published, found, changed where they may change, and retired."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,8 +19,9 @@ from foedus.core.market.documents import Document, check_complete
 from foedus.core.market.fields import mapping, objects, text
 from foedus.core.market.offers import COMPUTE_TYPES, read_offer
 from foedus.core.market.search import Query, entries_of
-from foedus.records.market.models import Asset, AssetVersion
+from foedus.records.market.models import Asset, AssetVersion, SealedFiles
 from foedus.records.market.queries import assets_on_offer, index, lock_asset, matching, ordered
+from foedus.services.market.files import sealed_of
 from foedus.services.market.proofs import Verification, verify
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
@@ -169,6 +171,7 @@ def _kept(document: Document, curation: Mapping[str, Any]) -> str:
 
 def _keep_version(asset: Asset, now: datetime) -> None:
     document = document_of(asset)
+    _claim_files(asset, document)
     AssetVersion.objects.create(
         asset=asset,
         number=asset.version,
@@ -177,6 +180,17 @@ def _keep_version(asset: Asset, now: datetime) -> None:
         created_at=now,
     )
     index(asset, entries_of(document.data))
+
+
+def _claim_files(asset: Asset, document: Document) -> None:
+    """Raise Forbidden for files that somebody else published: this node would open them for whoever copied the list."""
+    sealed = sealed_of(document)
+    if not sealed:
+        return
+    digest = hashlib.sha256(sealed.encode()).hexdigest()
+    first, _ = SealedFiles.objects.get_or_create(digest=digest, defaults={"asset": asset})
+    if first.asset_id != asset.pk and (not asset.owner or first.asset.owner != asset.owner):
+        raise Forbidden("encryptedFiles was published before with somebody else's asset; encrypt the list anew")
 
 
 def _retire(actor: Actor, asset: Asset, now: datetime) -> None:

@@ -35,6 +35,11 @@ PREFIX = "nevermined-compute-"
 MAX_LINES = 10_000
 _NAME_BYTES = 8
 _LED = Q(state="Running", led__isnull=False)
+# What counts as had. Where starting is what is paid for, failing is the program's own affair.
+_HAD = {
+    "onSuccess": (Execution.State.SUCCEEDED,),
+    "onStart": (Execution.State.SUCCEEDED, Execution.State.FAILED),
+}
 
 
 class Unpaid(Conflict):
@@ -153,11 +158,11 @@ def _checked(ports: Ports, ticket: Ticket, joins: Session | None, now: datetime)
     check_terms(view, offer, ports.ledger.network())
     if not view.is_locked:
         raise Unpaid
-    compute = view.compute
-    if compute.state is State.ABORTED or (compute.state is State.UNFULFILLED and compute.is_timed_out(view.block)):
+    if view.is_window_over:
         raise WindowOver
-    if view.escrow.state is not State.UNFULFILLED and not _may_run_again(purchase, offer, view):
-        raise Conflict("what was bought has been had: the escrow of this agreement is empty")
+    # The money may stay in escrow long after it was granted: what counts is the grant.
+    if view.compute.state is State.FULFILLED and not _may_run_again(purchase, offer, view):
+        raise Conflict("what was bought has been had: the price of this agreement was granted to its receivers")
     document, leads = _workflow(ticket, offer, view.terms.did, joins)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
@@ -185,10 +190,8 @@ def _purchase(ports: Ports, ticket: Ticket, view: Agreement, now: datetime) -> t
 
 def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
     """Offers may grant several executions for one price, while the window is open."""
-    had = purchase.executions.filter(state=Execution.State.SUCCEEDED).count()
-    return (
-        had < offer.executions and not view.compute.is_timed_out(view.block) and view.compute.state is State.FULFILLED
-    )
+    had = purchase.executions.filter(state__in=_HAD[offer.release_policy]).count()
+    return had < offer.executions and not view.compute.is_timed_out(view.block)
 
 
 def _workflow(ticket: Ticket, offer: Offer, bought: Did, joins: Session | None) -> tuple[Document, bool]:

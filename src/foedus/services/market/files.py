@@ -19,17 +19,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from foedus.core.codecs.strict_json import parse
-from foedus.core.errors import Invalid, NotFound
+from foedus.core.errors import Forbidden, Invalid, NotFound
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import MAX_ITEMS, text
 from foedus.ports import Ports
 from foedus.ports.files import Fetched
+from foedus.records.market.models import Account
+from foedus.services.market.node import node_key
 from foedus.services.shell.staging import on_disk
 
 KEY_NAME = "market-files-key"
 OWN = "foedus:"
 MAX_MESSAGE_CHARACTERS = 1 << 18
-_MARK = "foedus1."
+_GIVEN, _MADE = "foedus1.", "foedus1-own."  # a text that somebody had sealed, and a list that this node made
 _NONCE_BYTES = 12
 _ABOUT = b"foedus market files v1"
 
@@ -50,31 +52,46 @@ def seal(ports: Ports, message: str) -> str:
     """``message`` as only this node can read it again."""
     if not 0 < len(message) <= MAX_MESSAGE_CHARACTERS:
         raise Invalid(f"a message has 1 to {MAX_MESSAGE_CHARACTERS} characters", field="message")
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    sealed = nonce + AESGCM(_key(ports)).encrypt(nonce, message.encode(), _ABOUT)
-    return _MARK + urlsafe_b64encode(sealed).decode()
+    return _sealed(ports, message, _GIVEN)
 
 
 def unseal(ports: Ports, sealed: str) -> str:
-    """Raises Unreadable."""
-    if not sealed.startswith(_MARK):
+    """Raises Unreadable, also for a sealed text that is written in another way than this node writes it."""
+    mark = next((mark for mark in (_GIVEN, _MADE) if sealed.startswith(mark)), None)
+    if mark is None:
         raise Unreadable
     try:
-        raw = urlsafe_b64decode(sealed.removeprefix(_MARK))
-        return AESGCM(_key(ports)).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _ABOUT).decode()
+        raw = urlsafe_b64decode(sealed.removeprefix(mark))
+        if mark + urlsafe_b64encode(raw).decode() != sealed:
+            raise Unreadable
+        return AESGCM(_key(ports)).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _about(mark)).decode()
     except (NotBase64, InvalidTag, ValueError) as exc:
         raise Unreadable from exc
 
 
-def files_of(ports: Ports, document: Document) -> tuple[Location, ...]:
-    """The files of an asset, in their order. Raises Unreadable, Invalid for a list that is none."""
-    sealed = text(document.metadata.attributes, "encryptedFiles", "attributes", default="")
+def sealed_of(document: Document) -> str:
+    """The sealed list of an asset's files; empty where it has none. Raises Invalid for what is no text."""
+    return text(document.metadata.attributes, "encryptedFiles", "attributes", default="")
+
+
+def files_of(ports: Ports, document: Document, owner: str) -> tuple[Location, ...]:
+    """The files of an asset and its owner, in their order.
+
+    Anybody may seal and publish a list, so what it names is no more than its owner may reach: the web. Files of this
+    machine are for assets of the node and of administrators. Raises Unreadable, Forbidden, Invalid for no such list.
+    """
+    sealed = sealed_of(document)
     if not sealed:
         return ()
     listed = parse(unseal(ports, sealed).encode(), max_depth=8)
     if not isinstance(listed, list) or len(listed) > MAX_ITEMS or not all(isinstance(each, dict) for each in listed):
         raise Invalid("the sealed list of files is no list of objects", field="encryptedFiles")
-    return tuple(_location(place, each) for place, each in enumerate(listed))
+    found = tuple(_location(place, each) for place, each in enumerate(listed))
+    if not sealed.startswith(_MADE) and any(location.url.startswith(OWN) for location in found):
+        raise Invalid("only this node itself lists files that it keeps", field="encryptedFiles")
+    if any(location.url.lower().startswith("file:") for location in found) and not _is_trusted(ports, owner):
+        raise Forbidden("only assets of the node's administrators name files of its machine")
+    return found
 
 
 @contextmanager
@@ -88,9 +105,8 @@ def fetch(ports: Ports, location: Location) -> Iterator[Fetched]:
         yield fetched
 
 
-def save(ports: Ports, location: Location, folder: Path) -> Path:
-    """The file, as one of this machine below ``folder``."""
-    path = folder / location.name
+def save(ports: Ports, location: Location, path: Path) -> Path:
+    """The file, as one of this machine: at ``path``, which is ours to choose, as its name is not."""
     with fetch(ports, location) as fetched, on_disk(), path.open("xb") as file:
         for chunk in fetched.chunks:
             file.write(chunk)
@@ -98,11 +114,13 @@ def save(ports: Ports, location: Location, folder: Path) -> Path:
 
 
 def sealed_list(ports: Ports, locations: tuple[Location, ...]) -> str:
-    return seal(ports, json.dumps([{"index": i, "name": at.name, "url": at.url} for i, at in enumerate(locations)]))
+    """What may name files that this node keeps: never made of what others wrote."""
+    listed = [{"index": i, "name": at.name, "url": at.url} for i, at in enumerate(locations)]
+    return _sealed(ports, json.dumps(listed), _MADE)
 
 
-def location_at(ports: Ports, document: Document, index: int) -> Location:
-    found = files_of(ports, document)
+def location_at(ports: Ports, document: Document, owner: str, index: int) -> Location:
+    found = files_of(ports, document, owner)
     if index >= len(found):
         raise NotFound(f"the asset has {len(found)} files, and none of the index {index}")
     return found[index]
@@ -113,6 +131,22 @@ def _location(place: int, source: dict[str, object]) -> Location:
     path = url.removeprefix(OWN) if url.startswith(OWN) else url.partition("?")[0]
     name = text(source, "name", f"files[{place}]", default="") or PurePosixPath(path).name or f"file-{place}"
     return Location(name, url)
+
+
+def _is_trusted(ports: Ports, owner: str) -> bool:
+    if owner == node_key(ports.secrets).address:
+        return True
+    return bool(owner) and Account.objects.filter(address=owner, is_administrator=True).exists()
+
+
+def _sealed(ports: Ports, message: str, mark: str) -> str:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    sealed = nonce + AESGCM(_key(ports)).encrypt(nonce, message.encode(), _about(mark))
+    return mark + urlsafe_b64encode(sealed).decode()
+
+
+def _about(mark: str) -> bytes:
+    return _ABOUT + b" " + mark.encode()
 
 
 def _key(ports: Ports) -> bytes:

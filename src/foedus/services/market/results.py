@@ -19,7 +19,7 @@ def opened(ports: Ports, actor: Actor, did: Did, index: int) -> tuple[str, int |
     asset = get_asset(did)
     if not asset.owner or actor.name not in (asset.owner, node_key(ports.secrets).address):
         raise Forbidden(f"only the owner of {did} and who provides it download its files")
-    location = location_at(ports, document_of(asset), index)
+    location = location_at(ports, document_of(asset), asset.owner, index)
     with ExitStack() as stack:
         fetched = stack.enter_context(fetch(ports, location))
         return location.name, fetched.size, _chunks(fetched, stack.pop_all())

@@ -6,14 +6,14 @@ content, and the money's steps are those of the ledger. So whoever is killed at 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
 from django.db import transaction
 
-from foedus.core.errors import Conflict, NotFound, PlatformError, Unavailable
+from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, Unavailable
 from foedus.core.market.assets import Algorithm, Stage, Workflow, read_asset
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
@@ -21,12 +21,12 @@ from foedus.core.market.fitting import container_of, server_of, size_of, stage_o
 from foedus.core.market.offers import Offer, Server
 from foedus.ports import Ports
 from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, Run
-from foedus.records.market.models import Execution
+from foedus.records.market.models import Asset, Execution
 from foedus.records.market.queries import get_asset
 from foedus.records.shell.models import Job as Promise
-from foedus.services.market.agreements import offer_of
+from foedus.services.market.agreements import id_of, offer_of
 from foedus.services.market.catalogue import document_of
-from foedus.services.market.executions import keep_log
+from foedus.services.market.executions import WindowOver, keep_log
 from foedus.services.market.files import files_of, save
 from foedus.services.market.joining import session_joined
 from foedus.services.market.outcomes import end, settle
@@ -60,14 +60,19 @@ def abandon(ports: Ports, job: Promise, *, now: datetime) -> None:  # noqa: ARG0
     if not execution.is_over:
         end(execution, Execution.State.ERROR, "the node could not run it; its log says why", "")
     settle(ports, execution)
+    keep_log(ports, execution)
+    ports.compute.remove(execution.execution)
 
 
 def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> tuple[str, str, str]:
     """State, reason, and the DID of what was published. Raises Unavailable where it is worth trying again."""
     try:
         ended = _ended(ports, execution, offer, now)
-        output = publish_results(ports, execution) if ended.phase is Phase.SUCCEEDED and _publishes(execution) else ""
-    except (Unavailable, Conflict):
+        if ended.phase is not Phase.SUCCEEDED:
+            return ended.phase.value, ended.reason, ""
+        _check_payable(ports, execution)
+        output = publish_results(ports, execution) if _publishes(execution) else ""
+    except Unavailable:
         raise
     except PlatformError as exc:
         log.warning("execution.failed", execution=execution.execution, error=exc.code)
@@ -81,48 +86,58 @@ def _ended(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> R
     except NotFound:
         with _staged(ports, execution, offer) as wanted:
             run = ports.compute.start(wanted)
-        begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
-        if not begun.update(state=Execution.State.RUNNING, started_at=now):  # it was stopped meanwhile
-            ports.compute.stop(execution.execution)
-    if offer.release_policy == "onStart":
-        grant(ports, SYSTEM, execution.purchase.agreement, now=now)
+    begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
+    begun.update(state=Execution.State.RUNNING, started_at=now)
+    execution.refresh_from_db()
+    if execution.is_over:
+        raise Conflict("it was stopped before it began")
+    if offer.release_policy == "onStart" and run.phase is not Phase.ERROR:
+        grant(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
+        _check_payable(ports, execution)  # granted too late, it is aborted
     while not run.is_over:
         run = ports.compute.wait(execution.execution, _LOOK_EVERY_S)
     return run
 
 
+def _check_payable(ports: Ports, execution: Execution) -> None:
+    """Raise WindowOver where the money can no longer become the receivers': what it would buy is not handed out."""
+    view = ports.ledger.get(id_of(execution.purchase.agreement), now=datetime.now(UTC))
+    if view.is_window_over:
+        raise WindowOver("it ended after the time in which it could be had")
+
+
 @contextmanager
 def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
-    stage, algorithm = _plan(execution, offer)
+    stage, algorithm, program = _plan(execution, offer)
     server = server_of(stage.requirements, offer)
     container = container_of(stage.container, offer)
     with TemporaryDirectory(dir=ports.scratch) as folder:
         inputs, programs = (Path(folder, name) for name in ("inputs", "programs"))
         inputs.mkdir()
         programs.mkdir()
-        data = [document_of(get_asset(each.did)) for each in stage.inputs if each.did]
+        data = [get_asset(each.did) for each in stage.inputs if each.did]
         yield Job(
             id=execution.execution,
-            script=algorithm[0].entrypoint or "exit 0",
+            script=algorithm.entrypoint or "exit 0",
             image=Image(container.image, container.checksum) if container and container.checksum else None,
             inputs=_saved(ports, data, inputs),
-            programs=_saved(ports, [algorithm[1]], programs),
+            programs=_saved(ports, [program], programs),
             environment={"EXECUTION_ID": execution.execution},
             limits=_limits(server),
             session=session_joined(ports, execution),
         )
 
 
-def _plan(execution: Execution, offer: Offer) -> tuple[Stage, tuple[Algorithm, Document]]:
+def _plan(execution: Execution, offer: Offer) -> tuple[Stage, Algorithm, Asset]:
     workflow = read_asset(Document.read(execution.document.encode()))
     assert isinstance(workflow, Workflow)  # noqa: S101 - it was checked before it was kept
     stage = stage_of(workflow, offer, Did(bytes.fromhex(execution.purchase.asset.did)))
     assert stage.transformation is not None  # noqa: S101 - likewise
-    document = document_of(get_asset(stage.transformation))
-    algorithm = read_asset(document)
+    program = get_asset(stage.transformation)
+    algorithm = read_asset(document_of(program))
     if not isinstance(algorithm, Algorithm):
-        raise Conflict(f"{document.did} is no algorithm")
-    return stage, (algorithm, document)
+        raise Invalid(f"{program} is no algorithm", field="transformation")
+    return stage, algorithm, program
 
 
 def _publishes(execution: Execution) -> bool:
@@ -130,9 +145,11 @@ def _publishes(execution: Execution) -> bool:
     return isinstance(workflow, Workflow) and workflow.stages[0].publishes
 
 
-def _saved(ports: Ports, documents: list[Document], folder: Path) -> tuple[InputFile, ...]:
-    found = [location for document in documents for location in files_of(ports, document)]
-    return tuple(InputFile(location.name, save(ports, location, folder)) for location in found)
+def _saved(ports: Ports, assets: list[Asset], folder: Path) -> tuple[InputFile, ...]:
+    found = [location for asset in assets for location in files_of(ports, document_of(asset), asset.owner)]
+    return tuple(
+        InputFile(location.name, save(ports, location, folder / str(place))) for place, location in enumerate(found)
+    )
 
 
 def _limits(server: Server) -> Limits:
