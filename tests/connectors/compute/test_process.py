@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_a_session_that_is_not_there_yet_is_waited_for(compute, tmp_path):
         "ls {root}",
         "echo $(ls /proc | grep -c '^[0-9]') && kill -9 {pid}",
         "cat /etc/shadow /etc/hosts",
+        "ls /etc/ssl/private",
         "python -c \"import socket; socket.create_connection(('127.0.0.1', {port}), 3)\"",
         "python -c \"import socket; socket.getaddrinfo('example.org', 80)\"",
     ],
@@ -122,6 +124,17 @@ def test_there_is_nothing_else_to_reach(compute, session, tmp_path, script):
     assert run.phase is Phase.FAILED, list(compute.log("a-run"))
     assert run.open_to == ()
     assert rows.read_text() == "1"
+
+
+def test_nobody_else_on_this_machine_may_use_the_door(compute, session, monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:  # a short path, as sockets have
+        monkeypatch.setenv("TMPDIR", folder)
+        compute.start(Job(id="a-run", script="sleep 30", session=Session(session[0], Secret("t")), limits=LIMITS))
+        (door,) = Path(folder).glob("*/door")
+        mode = door.parent.stat().st_mode
+        compute.stop("a-run")
+
+    assert mode & 0o077 == 0
 
 
 def test_memory_ends_where_it_was_bought(compute, tmp_path):
@@ -176,6 +189,20 @@ def test_a_run_outlives_the_server_that_started_it(compute, tmp_path):
 
     assert compute.wait("a-run", SOON_S).phase is Phase.SUCCEEDED
     assert list(compute.log("a-run")) == ["done"]
+
+
+def test_a_run_that_was_placed_and_not_begun_is_begun_by_whoever_starts_it_again(compute, monkeypatch):
+    job = Job(id="a-run", script="echo done", limits=LIMITS)
+    with monkeypatch.context() as dying:
+        dying.setattr(compute, "_begin", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compute.start(job)
+    with pytest.raises(RunMissing):
+        compute.find("a-run")
+
+    compute.start(job)
+
+    assert compute.wait("a-run", SOON_S).phase is Phase.SUCCEEDED
 
 
 def test_a_run_whose_keeper_was_killed_is_an_error_of_ours(compute, tmp_path):

@@ -25,7 +25,6 @@ from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run, Session
 from foedus.ports.secrets import Secret
 
-_NOBODYS_SHARE = 0o755
 _LAST_WORDS_S = 5.0  # for the end of the log, once the program has ended
 
 
@@ -99,11 +98,13 @@ class _Keeping:
 
         given = json.loads(self._layout.session.read_bytes())
         folder = self._folder()
-        folder.chmod(_NOBODYS_SHARE)
+        door = folder / "door"
         session = Session(given["url"], Secret(given["token"]))
-        self._stack.enter_context(open_door(session, folder / "door", guard_of(given["allow"])))
-        (folder / "door").chmod(0o666)
-        return folder / "door"
+        self._stack.enter_context(open_door(session, door, guard_of(given["allow"])))
+        if os.geteuid() == 0 and not sandbox.bubblewrap():
+            for path in (door, folder):  # for the program's user alone: whoever gets in takes part as this run
+                os.chown(path, sandbox.NOBODY, sandbox.NOBODY)
+        return door
 
     def _folder(self) -> Path:
         """A new one that goes with this process; its path is short, as those of sockets have to be."""

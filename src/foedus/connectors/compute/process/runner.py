@@ -75,6 +75,8 @@ class ProcessCompute:
             raise RunExists(run=job.id)
         if layout.read() is None:
             self._begin(layout)
+        if layout.read() is None:
+            return Run(id=job.id, phase=Phase.ERROR, started_at=_now(), reason="its keeper ended before it had begun")
         return self.find(job.id)
 
     def find(self, run: str) -> Run:
@@ -183,8 +185,8 @@ class ProcessCompute:
     def _state(self, layout: Layout) -> tuple[Run, int]:
         """How the run stands; one whose keeper is gone is written down as lost."""
         found = layout.read()
-        if found is None:
-            return Run(id=layout.root.name, phase=Phase.ERROR, started_at=_now(), reason="it was not begun"), 0
+        if found is None:  # whoever placed its files died then: started again, it begins
+            raise RunMissing(run=layout.root.name)
         run, keeper = found
         if run.is_over:
             return found
