@@ -21,11 +21,12 @@ def check(world):
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["retaining", "forgetful"])
 def test_loss_doubling_reordering_delay_and_death_end_in_the_same_bytes(keeps):
-    for seed in range(100):
+    for seed in range(40):  # a few seconds; the long run takes thousands
         check(ended(seed, 2 + seed % 4, keeps=keeps))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_thousands_of_schedules_end_in_the_same_bytes():
     for seed in range(1_000, 6_000):
         check(ended(seed, 2 + seed % 6, keeps=bool(seed % 2)))
