@@ -320,3 +320,31 @@ def test_numbers_of_another_length_or_kind_are_refused():
 
     with pytest.raises(Invalid, match="as many"):
         run.until(Stage.MASKED)
+
+
+def test_a_sum_goes_on_from_sealed_secrets_in_another_process():
+    agreed = session(4)
+    numbers = numbers_of(agreed)
+    run, words = Run(agreed, numbers), []
+
+    def handed_over(act):
+        """Each peer takes its step in a process that knows its secrets and the messages alone."""
+        messages = []
+        for name, peer in run.peers.items():
+            anew = Peer.resumed((agreed, name, Signed(name), CRYPTO), peer.secrets())
+            for word in words:
+                anew.board.take(word)
+            messages.append(act(anew))
+            run.peers[name] = anew
+        words.extend(messages)
+
+    for act in (Peer.advert, lambda p: p.share(agreed.peers), lambda p: p.mask(agreed.peers, numbers[p.name]),
+                lambda p: p.confirm(agreed.peers), Peer.reveal):  # fmt: skip
+        handed_over(act)
+    last = Peer.resumed((agreed, "p000", Signed("p000"), CRYPTO), run.peers["p000"].secrets())
+    for word in words:
+        last.board.take(word)
+
+    assert np.array_equal(last.total(), plain_sum(numbers, agreed.peers))
+    with pytest.raises(Conflict):
+        last.confirm(agreed.peers)

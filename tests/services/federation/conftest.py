@@ -10,6 +10,7 @@ from tests.services.statistics.conftest import Lab
 from foedus.connectors.exchange.memory import MemoryExchanges
 from foedus.core.statistics import encode, merge_all
 from foedus.records.federation.models import Membership
+from foedus.services.customers import invitations
 from foedus.services.customers.invitations import open_invitation
 from foedus.services.federation import exchanging, founding, inviting, reporting, steering
 from foedus.services.federation.exchanging import Watch
@@ -106,6 +107,7 @@ def exchanges(clock):
 def site(ports, clock, exchanges, db, monkeypatch):
     """Makes nodes."""
     monkeypatch.setattr(exchanging, "WAIT_S", 0.01)
+    monkeypatch.setattr(invitations, "_N", 2)  # passwords are none of these tests' business, and cost a second each
     wired = replace(ports, exchanges=exchanges)
     return lambda cid: Site(wired, clock, cid)
 

@@ -201,7 +201,7 @@ def test_a_flood_of_strangers_is_a_line_in_the_log(study, clock, tried):
 @pytest.mark.parametrize(
     ("given", "error"),
     [({"sync_sched": "s1"}, Invalid), ({"fed_name": "a.b"}, Invalid), ({"memory": "yes", "nats_hosts": "h"}, Invalid),
-     ({"fed_local_type": "gpu"}, NotSupported), ({"fed_use_smpc": "true"}, NotSupported),
+     ({"fed_local_type": "gpu"}, NotSupported), ({"fed_use_smpc": "maybe"}, Invalid),
      ({"fed_encrypt": "maybe"}, Invalid), ({"fed_psr_contract_snd_fail_action": "shout"}, Invalid)],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_and_leaves_nothing(site, given, error):

@@ -22,9 +22,17 @@ class Kind(StrEnum):
     LEAVE = "leave"  # a node's own; the admin's names all that were removed
     EXPLORE = "explore"  # whether a node lets others explore its statistics
     ROTATE = "rotate"  # the admin's: a new key, for each node that stays
+    SUM = "sum"  # the admin's: how far a secure sum is, and who is in
+    OUTLINE = "outline"  # what a node's statistics are about; then its messages of a secure sum
+    ADVERT = "advert"
+    SHARES = "shares"
+    MASKED = "masked"
+    CONFIRM = "confirm"
+    REVEAL = "reveal"
 
 
-ADMIN_ONLY = frozenset({Kind.SCHEDULE, Kind.CONTRACT, Kind.ROTATE})
+ADMIN_ONLY = frozenset({Kind.SCHEDULE, Kind.CONTRACT, Kind.ROTATE, Kind.SUM})
+OF_SUMS = frozenset({Kind.SUM, Kind.OUTLINE, Kind.ADVERT, Kind.SHARES, Kind.MASKED, Kind.CONFIRM, Kind.REVEAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

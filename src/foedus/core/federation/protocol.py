@@ -11,7 +11,17 @@ from typing import Any
 
 from foedus.core.errors import Invalid
 from foedus.core.federation.contracts import MAX_CHARACTERS, MAX_RULES, Contract
-from foedus.core.federation.messages import ADMIN_ONLY, MAX_JUMP, Kind, Message, check_sound, text, texts, whole
+from foedus.core.federation.messages import (
+    ADMIN_ONLY,
+    MAX_JUMP,
+    OF_SUMS,
+    Kind,
+    Message,
+    check_sound,
+    text,
+    texts,
+    whole,
+)
 from foedus.core.federation.peers import MAX_PEERS, Node, Peer
 from foedus.core.federation.schedules import period_s
 
@@ -203,10 +213,15 @@ def _rotate(node: Node, message: Message, inspect: Inspect, now: float) -> Step:
     return replace(node, wanted=True), (Rekey(message.body),)
 
 
+def _of_a_sum(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  # noqa: ARG001
+    """Whoever runs secure sums keeps it: they are no part of a node's state."""
+    return node, ()
+
+
 _RECEIVERS: Mapping[Kind, Callable[[Node, Message, Inspect, float], Step]] = {
     Kind.JOIN: _join, Kind.HEARTBEAT: _heartbeat, Kind.SYNC: _sync, Kind.SYNC_REQUEST: _sync_request,
     Kind.SCHEDULE: _schedule, Kind.CONTRACT: _contract, Kind.LEAVE: _leave, Kind.EXPLORE: _explore,
-    Kind.ROTATE: _rotate,
+    Kind.ROTATE: _rotate, **dict.fromkeys(OF_SUMS, _of_a_sum),
 }  # fmt: skip
 
 

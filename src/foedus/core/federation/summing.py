@@ -91,6 +91,24 @@ def from_words(words: Words, frame: Frame) -> Summed:
     return Summed(whole, patients)
 
 
+def widened(told: Statistics, before: Statistics) -> Statistics:
+    """With the range of an earlier sum in its own, for comparing both: ends of ranges are no values of rows."""
+    least, most = told.total.least.copy(), told.total.most.copy()
+    columns = np.array(told.columns, object)[~told.schema.binary].tolist()
+    known = dict(
+        zip(
+            np.array(before.columns, object)[~before.schema.binary].tolist(),
+            range(len(before.total.least)),
+            strict=True,
+        )
+    )
+    for k, column in enumerate(columns):
+        if column in known:
+            least[k] = min(least[k], before.total.least[known[column]])
+            most[k] = max(most[k], before.total.most[known[column]])
+    return replace(told, total=replace(told.total, least=least, most=most))
+
+
 def _check_fits(statistics: Statistics, frame: Frame) -> None:
     if statistics.plan != frame.plan or statistics.rows > frame.rows:
         raise Conflict("this node's statistics keep other things, or have more rows, than was agreed on")

@@ -15,8 +15,9 @@ Never both: who is who is settled by signatures of ``threshold`` peers over the 
 Source: Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Learning, CCS 2017, Figure 4.
 """
 
+import json
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -54,6 +55,9 @@ class Identity(Protocol):
     def sign(self, text: bytes) -> bytes: ...
 
     def verify(self, peer: str, text: bytes, signature: bytes) -> bool: ...
+
+
+Party = tuple[Session, str, Identity, Primitives]
 
 
 class Peer:
@@ -134,6 +138,25 @@ class Peer:
             for dealer, pair in self._held.items()
         }
         return self._message(Stage.REVEAL, Reveal(self._summed, opened))
+
+    def secrets(self) -> bytes:
+        """What it has besides messages, for ``resumed``: to be sealed, and committed with the message of its latest
+        step. Whoever resumes from older secrets may take a step twice, and so open both shares of one peer.
+        """
+        sets = [sorted(each) for each in (self._sharers, self._maskers, self._summed)]
+        held = {peer: [f"{share:x}" for share in pair] for peer, pair in self._held.items()}
+        seeds = [seed.hex() for seed in (self._sealing, self._masking, self._own)]
+        return json.dumps({"seeds": seeds, "done": sorted(self._done), "sets": sets, "held": held}).encode()
+
+    @classmethod
+    def resumed(cls, party: Party, secrets: bytes) -> Self:
+        """As it was when it told its ``secrets``, with an empty board: its own messages belong there as well."""
+        peer, kept = cls(*party), json.loads(secrets)
+        peer._sealing, peer._masking, peer._own = (bytes.fromhex(seed) for seed in kept["seeds"])
+        peer._sharers, peer._maskers, peer._summed = (frozenset(names) for names in kept["sets"])
+        peer._done = {Stage(stage) for stage in kept["done"]}
+        peer._held = {name: (int(own, 16), int(masking, 16)) for name, (own, masking) in kept["held"].items()}
+        return peer
 
     def total(self) -> Words:
         """The sum, from everybody's messages; see ``total``."""

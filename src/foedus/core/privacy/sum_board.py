@@ -46,3 +46,6 @@ class Board:
     def of(self, kind: type[C]) -> Mapping[str, C]:
         """By sender."""
         return cast("Mapping[str, C]", self._contents[STAGES[kind]])
+
+    def senders(self, stage: Stage) -> frozenset[str]:
+        return frozenset(self._contents[stage])

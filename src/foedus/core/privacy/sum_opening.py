@@ -15,7 +15,7 @@ from foedus.core.privacy.sum_session import Advert, Masked, Reveal, Session, Sha
 def total(session: Session, board: Board, crypto: Primitives) -> Words:
     """The sum of those whose numbers enough peers unmasked. Raises Conflict before, Invalid naming who did wrong."""
     reveals, adverts = board.of(Reveal), board.of(Advert)
-    summed = _agreed_on(session, reveals.values())
+    summed = agreed_on(session, reveals.values())
     agreeing = {name: reveal for name, reveal in reveals.items() if reveal.peers == summed}
     result, maskers = _masked_sum(session, board, summed)
     for peer in sorted(summed):
@@ -23,6 +23,8 @@ def total(session: Session, board: Board, crypto: Primitives) -> Words:
         if seed_hash(session, peer, seed) != board.of(Shares)[peer].seed:
             raise Invalid("a peer of a secure sum dealt shares of another mask than its own", peer=peer)
         result -= crypto.stream(own_key(session, seed), session.words)
+    if not maskers <= adverts.keys():
+        raise Conflict("adverts of a secure sum have not come yet", of=sorted(maskers - adverts.keys())[:5])
     for gone in sorted(maskers - summed):
         secret = _reopened(session, board, gone, agreeing, own=False)
         if crypto.public_key(secret) != adverts[gone].masking:
@@ -44,7 +46,8 @@ def _masked_sum(session: Session, board: Board, summed: Collection[str]) -> tupl
     return result, maskers.pop()
 
 
-def _agreed_on(session: Session, reveals: Iterable[Reveal]) -> frozenset[str]:
+def agreed_on(session: Session, reveals: Iterable[Reveal]) -> frozenset[str]:
+    """Whose sum it is. Raises Conflict before enough opened it."""
     sets = [reveal.peers for reveal in reveals]
     for chosen in set(sets):
         if sets.count(chosen) >= session.threshold:

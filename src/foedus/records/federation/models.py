@@ -64,3 +64,43 @@ class LogLine(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["membership", "error", "-id"], name="federation_log")]
+
+
+class SecureSum(models.Model):
+    """A membership's part in the latest secure sum. ``roster`` is what the admin last said of it, at first nothing.
+
+    ``secrets``, sealed, are this node's of session ``session``, and are written with the message of each step.
+    """
+
+    membership = models.OneToOneField(Membership, on_delete=models.CASCADE, related_name="secure_sum")
+    roster = models.JSONField(default=dict)
+    wanted = models.BooleanField(default=False)  # somebody asked for one before its time
+    began_at = models.FloatField(default=0.0)  # of the admin's clock, in seconds since 1970
+    stage_at = models.FloatField(default=0.0)
+    session = models.CharField(max_length=64, blank=True)  # in which this node takes part
+    given_up = models.BooleanField(default=False)  # it has no part in that session any more
+    secrets = models.BinaryField(null=True)
+    own = models.BinaryField(null=True)  # the statistics that it adds
+    own_blob = models.CharField(max_length=200, blank=True)
+    done = models.CharField(max_length=64, blank=True)  # the session whose sum was taken, or given up
+    blocks = models.JSONField(default=list)  # of nodes whose sums were opened: all of one are in a sum, or none
+
+    def __str__(self) -> str:
+        return f"sum of {self.membership_id}"
+
+
+class SumMessage(models.Model):
+    """The latest message of a stage of a secure sum from each node, as it came."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="sum_messages")
+    sender = models.CharField(max_length=32)
+    stage = models.CharField(max_length=20)
+    session = models.CharField(max_length=64)
+    public = models.BinaryField()  # the sender's, as the admin certified it
+    signature = models.BinaryField()
+    digest = models.CharField(max_length=64)
+    data = models.BinaryField(null=True)
+    blob = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "sender", "stage"], name="sum_message_once")]

@@ -16,14 +16,14 @@ from django.db import transaction
 from foedus.core.errors import Invalid, PlatformError, Unavailable
 from foedus.core.federation import pulse
 from foedus.core.federation.inspection import Inspector
-from foedus.core.federation.messages import Kind, Message
+from foedus.core.federation.messages import OF_SUMS, Kind, Message
 from foedus.core.federation.protocol import Verdict, receive, refused
 from foedus.ports import Ports
 from foedus.ports.exchange import Delivery, Link
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
-from foedus.services.federation import admission
+from foedus.services.federation import admission, sum_messages, summing
 from foedus.services.federation.effects import carry_out, loaded
 from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message
@@ -133,11 +133,22 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     if opened.certificate is None:
         carry_out(seat, admission.asked(seat, message, now), now)
         return
+    before = seat.node.peer(message.sender).seen.get(message.kind)
     seat.node, effects = receive(seat.node, message, verdict, now.timestamp())
+    if before != seat.node.peer(message.sender).seen.get(message.kind):
+        _of_sums(seat, message, opened.certificate.public)
     if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
         seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
     carry_out(seat, effects, now)
     Part.objects.filter(project=seat.project, source=message.sender).update(open=seat.node.peer(message.sender).explore)
+
+
+def _of_sums(seat: Seat, message: Message, public: bytes) -> None:
+    """What counts for secure sums of a message that was taken in."""
+    if message.kind in OF_SUMS:
+        sum_messages.take(seat, message, public)
+    elif message.kind is Kind.SYNC_REQUEST and message.body.get("sum") is True:
+        sum_messages.want(seat)
 
 
 def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
@@ -155,6 +166,8 @@ def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
 
     if message.kind is not Kind.SYNC:
         return lambda _: Verdict()
+    if seat.sums:
+        return lambda _: Verdict(refused="this federation adds statistics under masks, and takes none of one node")
     verdict = inspect(seat)
     return lambda _: verdict
 
@@ -178,12 +191,12 @@ def _stay(ports: Ports, seat: Seat, watch: Watch) -> str:
 def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
     """Whether the node still pulses."""
     tick(ports, pk, watch.now())
+    summing.tick(ports, pk, watch.now())
     seat = seat_at(ports, pk)
     if seat is None or not seat.node.pulsing:
         return False
     publish(seat, link)
-    until = pulse.wake_at(seat.node, KEEPER.read(ports, seat.project).version) - watch.now().timestamp()
-    deliveries = link.take(timeout_s=min(WAIT_S, max(0.01, until)))
+    deliveries = link.take(timeout_s=_wait_s(ports, seat, watch))
     for delivery in deliveries:
         if delivery.sender != seat.row.node:
             take_in(ports, pk, delivery, watch.now())
@@ -191,6 +204,13 @@ def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
         link.done(deliveries)
     touch(seat.row, trouble="", now=watch.now())
     return True
+
+
+def _wait_s(ports: Ports, seat: Seat, watch: Watch) -> float:
+    if seat.sums:  # what is due next depends on what others say
+        return WAIT_S
+    until = pulse.wake_at(seat.node, KEEPER.read(ports, seat.project).version) - watch.now().timestamp()
+    return min(WAIT_S, max(0.01, until))
 
 
 @contextmanager

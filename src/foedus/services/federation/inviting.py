@@ -46,11 +46,13 @@ def invitation(ports: Ports, project: StatisticsProject, invite: Invite, *, now:
 
 def _told(seat: Seat, invite: Invite, token: str) -> dict[str, str]:
     key = seat.private.keys[seat.ring.newest]
-    clear = {} if key else {"fed_encrypt": CLEAR}
+    shared = {} if key else {"fed_encrypt": CLEAR}
+    if seat.sums:
+        shared["fed_use_smpc"] = "true"
     return {
         "sync_sched": seat.node.schedule, "fed_name": seat.row.federation,
         "fed_secret_key": encoded(key) if key else CLEAR, "fed_req_token": token, "fed_rest_url": invite.url,
-        "fed_admin_key": encoded(seat.private.admin_key), **clear, **seat.private.invited,
+        "fed_admin_key": encoded(seat.private.admin_key), **shared, **seat.private.invited,
     }  # fmt: skip
 
 

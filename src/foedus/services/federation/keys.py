@@ -13,8 +13,12 @@ MAX_CHARACTERS = 20_000
 FED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _ACTIONS = ("fed_psr_contract_snd_fail_action", "fed_psr_contract_rcv_fail_action")
 _NATS, _AWS = ("nats_",), ("aws_", "s3_bucket", "topic_region", "sns_", "sqs_")
-_SHARED = ("fed_encrypt",)
-_CHOICES = {"fed_enforce_hipaa_compliance": ("true", "false"), "fed_encrypt": ("true", "false", "clear")}
+_SHARED = ("fed_encrypt", "fed_use_smpc")
+_CHOICES = {
+    "fed_use_smpc": ("false", "true"),
+    "fed_enforce_hipaa_compliance": ("true", "false"),
+    "fed_encrypt": ("true", "false", "clear"),
+}
 _OWN = ("fed_local_id", "fed_local_type", "fed_enforce_hipaa_compliance", *_ACTIONS)
 
 
@@ -101,5 +105,3 @@ def _check_supported(given: Mapping[str, str]) -> None:
         )
     if kind != "cpu":
         raise Invalid(f"fed_local_type is cpu or gpu, not {kind[:40]!r}")
-    if given.get("fed_use_smpc", "false").lower() == "true":
-        raise NotSupported("federations cannot sum by secure multi-party computation yet; leave fed_use_smpc out")

@@ -102,6 +102,11 @@ class Seat:
     def name(self) -> str:
         return str(self.row.options.get("fed_local_id") or self.row.project.name)
 
+    @property
+    def sums(self) -> bool:
+        """Whether the federation takes secure sums, and no node sends its statistics."""
+        return self.option("fed_use_smpc") == "true"
+
     def option(self, name: str, default: str = "") -> str:
         return str(self.row.options.get(name, default))
 

@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foedus.core.federation.peers import Peer
+from foedus.core.federation.rosters import OVER
 from foedus.core.rounds import Reason
 from foedus.ports import Ports
+from foedus.records.federation.models import SecureSum
 from foedus.records.statistics.models import Part, StatisticsProject
 from foedus.services.federation.identities import encoded
 from foedus.services.federation.membership import Seat, find_seat
 from foedus.services.federation.steering import lines
+from foedus.services.federation.sum_messages import roster_of
 from foedus.services.federation.syncing import RECEIVE_ACTION, SEND_ACTION
 from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.plans import FEDERATED
@@ -36,7 +39,7 @@ def info(ports: Ports, project: StatisticsProject) -> dict[str, Any]:
         "sync_sched": seat.node.schedule, "fed_type": seat.row.transport, "local_uuid": seat.row.node,
         "is_pulsing": seat.node.pulsing, "peersInfo": {node: _peer(peer) for node, peer in seat.node.peers.items()},
         "contract": "\n".join(seat.node.rules), "rcv_error_action": seat.option(RECEIVE_ACTION, "block"),
-        "snd_error_action": seat.option(SEND_ACTION, "block"), "fed_use_smpc": False,
+        "snd_error_action": seat.option(SEND_ACTION, "block"), "fed_use_smpc": seat.sums,
         "allow_peers_explore": seat.node.explore, "fed_is_admin": seat.node.is_admin,
     }  # fmt: skip
 
@@ -95,16 +98,32 @@ def reasons(ports: Ports, seat: Seat, now: datetime) -> list[Reason]:
         found.append(Reason("not_admitted", "The node waits for the federation's admin to let it in."))
     if seat.row.trouble:
         found.append(Reason("transport", f"The transport does not serve it: {seat.row.trouble}"))
-    found += [Reason(code, f"Its statistics are withheld: {text}", facts) for code, text, facts in seat.row.withheld]
+    prefix = "" if seat.sums else "Its statistics are withheld: "
+    found += [Reason(code, prefix + text, facts) for code, text, facts in seat.row.withheld]
+    found += _of_sum(seat) if seat.sums else []
     version = KEEPER.read(ports, seat.project).version
     if version == 0:
         found.append(Reason("no_rows", "The node has learned nothing yet, so that there is nothing to send."))
     elif version != node.version:
-        found.append(Reason("changed", "The node learned since it last sent; that goes out next."))
+        goes = "is in the next sum" if seat.sums else "goes out next"
+        found.append(Reason("changed", f"The node learned since it last sent; that {goes}."))
     for each, peer in node.present.items():
         if each != node.me:
             found += _of_peer(each, peer, now.timestamp())
     return found
+
+
+def _of_sum(seat: Seat) -> list[Reason]:
+    row = SecureSum.objects.filter(membership=seat.row).first()
+    roster = roster_of(row)
+    if row is None or roster is None:
+        text = (
+            f"No secure sum was begun yet: there is one each {seat.node.schedule}, or when fullSyncRequest is called."
+        )
+        return [Reason("no_sum", text)]
+    if row.done == roster.id or roster.stage == OVER:
+        return []
+    return [Reason("sum_under_way", f"A secure sum is under way: its stage is {roster.stage}.")]
 
 
 def _of_peer(node: str, peer: Peer, now: float) -> list[Reason]:

@@ -21,6 +21,7 @@ from foedus.services.federation.envelopes import CLEAR, key_id
 from foedus.services.federation.exchanging import promise_pulse, publish
 from foedus.services.federation.identities import KEY_BYTES, keys_for
 from foedus.services.federation.membership import Seat, changing, find_seat
+from foedus.services.federation.sum_messages import want
 from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.plans import FEDERATED
 
@@ -46,13 +47,17 @@ def reschedule(ports: Ports, project: StatisticsProject, schedule: str, *, now: 
 
 
 def request_sync(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
-    """Ask all others to send now. Raises NotFederated; Conflict while it does not pulse."""
+    """Ask all others to send now, or the admin for a secure sum.
+
+    Raises NotFederated; Conflict while it does not pulse.
+    """
 
     def asked(node: Node) -> Step:
         pulse.check_pulsing(node)
-        return node, (Send(Kind.SYNC_REQUEST),)
+        return node, (Send(Kind.SYNC_REQUEST, {"sum": True}),)
 
     _step(ports, project, asked, now)
+    want(find_seat(ports, project))
 
 
 def allow_exploring(ports: Ports, project: StatisticsProject, *, allow: bool, now: datetime) -> None:

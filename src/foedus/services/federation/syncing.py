@@ -36,6 +36,8 @@ def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> None
         return
     version = KEEPER.read(ports, seat.project).version
     _, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
+    if seat.sums:  # then no node sends its statistics
+        found = tuple(effect for effect in found if effect != Send(Kind.SYNC))
     if not found:
         return
     prepared = prepare(seat) if Send(Kind.SYNC) in found else None

@@ -18,6 +18,7 @@ from foedus.records.statistics.models import Part, StatisticsProject
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
+SUM = "sum"  # the source of a part that holds the project's own rows too, added under masks
 MAX_AT_HAND = 64  # merged projects, and parts, in memory
 K = TypeVar("K")
 V = TypeVar("V")
@@ -98,6 +99,8 @@ def _merged(own: Kept, rows: Sequence[Part], parts: Sequence[Statistics]) -> Kep
     columns = own
     for row in rows:
         columns = Kept(own.version, columns.with_columns(_columns(row)), own.value)
+    if any(row.source == SUM for row in rows):
+        return Kept(own.version, columns.columns, merge_all(parts))
     mine = replace(own.value, patients=None)  # nobody else's are there: whose are counted must not differ by node
     return Kept(own.version, columns.columns, merge_all([mine, *parts], own.value.plan))
 
