@@ -10,13 +10,13 @@ from tests.markets import DID, container, coordinator, metadata, offer, particip
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 from tests.stub_session import serving
 
-from foedus.core.errors import Forbidden
+from foedus.core.errors import Forbidden, Unavailable
 from foedus.core.market.dids import Did
-from foedus.core.market.escrow import Outcome
+from foedus.core.market.escrow import Outcome, TooEarly
 from foedus.ports.compute import RunMissing
 from foedus.ports.ledger import Order
 from foedus.records.market.models import Asset, Execution, Purchase
-from foedus.services.market import agreements, settling
+from foedus.services.market import agreements, outcomes, settling
 from foedus.services.market.agreements import terms_of
 from foedus.services.market.files import Location, sealed_list
 from foedus.services.market.node import node_key
@@ -186,6 +186,26 @@ def test_an_offer_that_is_paid_for_on_start_stops_what_it_is_not_paid_for(market
     assert (Execution.objects.get().state, balances(market)) == ("Failed", [1000, 0, 0])
     with pytest.raises(RunMissing):
         market.ports.compute.find(Execution.objects.get().execution)
+
+
+def test_what_may_not_be_granted_yet_is_paid_for_later(market):
+    class Early:
+        def __getattr__(self, name):
+            return getattr(market.ports.ledger, name)
+
+        def grant(self, *_, **__):
+            raise TooEarly(condition="execCompute", block=1, opens=2)
+
+    market.execute(market.order(), market.workflow())
+    execution = Execution.objects.get()
+    execution.state = Execution.State.SUCCEEDED
+
+    with pytest.raises(Unavailable):
+        outcomes.settle(replace(market.ports, ledger=Early()), execution)
+    assert not Execution.objects.get().is_settled
+    outcomes.settle(market.ports, execution)
+
+    assert (Execution.objects.get().is_settled, balances(market)) == (True, [988, 10, 2])
 
 
 def test_nobody_reads_what_the_node_keeps_or_has_by_naming_it(market):

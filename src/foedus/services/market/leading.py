@@ -30,12 +30,10 @@ from foedus.records.shell.models import Job as Promise
 from foedus.services.market.agreements import offer_of
 from foedus.services.market.conductor import Conductor
 from foedus.services.market.files import OWN, Location
-from foedus.services.market.outcomes import end, settle
+from foedus.services.market.outcomes import check_payable, end, pay_on_start, settle
 from foedus.services.market.publishing import publish_files
 from foedus.services.market.session_tokens import seed_of, token_for
-from foedus.services.market.settling import grant
 from foedus.services.shell import jobs
-from foedus.services.shell.authorisation import SYSTEM
 
 log = structlog.get_logger()
 
@@ -124,6 +122,7 @@ def _outcome(ports: Ports, execution: Execution, offer: Offer, place: Place, now
         state = _led(ports, execution, offer, place, now)
         if state.phase is not Phase.FINISHED:
             return Execution.State.FAILED, state.reason, ""
+        check_payable(ports, execution)
         return Execution.State.SUCCEEDED, "", _publish(ports, execution, state)
     except (Unavailable, Conflict):
         raise
@@ -142,7 +141,7 @@ def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: da
         begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
         begun.update(state=Execution.State.RUNNING, started_at=now)
         if offer.release_policy == "onStart":
-            grant(ports, SYSTEM, execution.purchase.agreement, now=now)
+            pay_on_start(ports, execution)
         log.info("session.led", execution=execution.execution, url=url)
         running = Execution.objects.filter(pk=execution.pk, state=Execution.State.RUNNING)
         return conductor.run(lambda: not running.exists())

@@ -1,16 +1,36 @@
 """The end of an execution, and what it does to the money."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
 
-from foedus.core.errors import Conflict
+from foedus.core.errors import Conflict, Invalid, Unavailable
+from foedus.core.market.escrow import TooEarly
 from foedus.ports import Ports
 from foedus.records.market.models import Execution
+from foedus.services.market.agreements import id_of
 from foedus.services.market.settling import give_up, grant
 from foedus.services.shell.authorisation import SYSTEM
 
 log = structlog.get_logger()
+
+
+class Forfeited(Invalid):
+    """It came after the time in which it could be had: nobody can be paid for it any more."""
+
+
+def pay_on_start(ports: Ports, execution: Execution) -> None:
+    """Grant what is paid for by starting it, as often as it is started. Raises Forfeited where that is too late."""
+    with suppress(Conflict):  # too early, the end of the execution pays for it
+        grant(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
+    check_payable(ports, execution)
+
+
+def check_payable(ports: Ports, execution: Execution) -> None:
+    """Raise Forfeited where the money can become the receivers' no longer: what it would buy is not handed out."""
+    if ports.ledger.get(id_of(execution.purchase.agreement), now=datetime.now(UTC)).is_window_over:
+        raise Forfeited
 
 
 def end(execution: Execution, state: str, reason: str, output: str) -> None:
@@ -28,6 +48,8 @@ def settle(ports: Ports, execution: Execution) -> None:
     step = grant if execution.state == Execution.State.SUCCEEDED else give_up
     try:
         step(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
+    except TooEarly as exc:  # the offer grants nothing before its time: the job comes back until then
+        raise Unavailable(exc.message) from exc
     except Conflict as exc:  # it was settled before: by the clock, by the consumer, or when it started
         log.info("execution.settled_before", execution=execution.execution, reason=exc.message)
     Execution.objects.filter(pk=execution.pk).update(is_settled=True)

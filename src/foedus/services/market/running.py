@@ -6,7 +6,7 @@ content, and the money's steps are those of the ledger. So whoever is killed at 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,16 +24,14 @@ from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, Run
 from foedus.records.market.models import Asset, Execution
 from foedus.records.market.queries import get_asset
 from foedus.records.shell.models import Job as Promise
-from foedus.services.market.agreements import id_of, offer_of
+from foedus.services.market.agreements import offer_of
 from foedus.services.market.catalogue import document_of
-from foedus.services.market.executions import WindowOver, keep_log
+from foedus.services.market.executions import keep_log
 from foedus.services.market.files import files_of, save
 from foedus.services.market.joining import session_joined
-from foedus.services.market.outcomes import end, settle
+from foedus.services.market.outcomes import check_payable, end, pay_on_start, settle
 from foedus.services.market.publishing import publish_results
-from foedus.services.market.settling import grant
 from foedus.services.shell import jobs
-from foedus.services.shell.authorisation import SYSTEM
 
 log = structlog.get_logger()
 
@@ -70,7 +68,7 @@ def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) ->
         ended = _ended(ports, execution, offer, now)
         if ended.phase is not Phase.SUCCEEDED:
             return ended.phase.value, ended.reason, ""
-        _check_payable(ports, execution)
+        check_payable(ports, execution)
         output = publish_results(ports, execution) if _publishes(execution) else ""
     except Unavailable:
         raise
@@ -92,18 +90,10 @@ def _ended(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> R
     if execution.is_over:
         raise Conflict("it was stopped before it began")
     if offer.release_policy == "onStart" and run.phase is not Phase.ERROR:
-        grant(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
-        _check_payable(ports, execution)  # granted too late, it is aborted
+        pay_on_start(ports, execution)
     while not run.is_over:
         run = ports.compute.wait(execution.execution, _LOOK_EVERY_S)
     return run
-
-
-def _check_payable(ports: Ports, execution: Execution) -> None:
-    """Raise WindowOver where the money can no longer become the receivers': what it would buy is not handed out."""
-    view = ports.ledger.get(id_of(execution.purchase.agreement), now=datetime.now(UTC))
-    if view.is_window_over:
-        raise WindowOver("it ended after the time in which it could be had")
 
 
 @contextmanager
