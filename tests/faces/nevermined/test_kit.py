@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-import venv
 
 import pytest
 from pytest_socket import enable_socket
 from tests.faces.nevermined.test_sessions import Conducted, load
+from tests.old_kit import install
 
 from foedus.core.market.leading import Phase
 
@@ -41,11 +41,7 @@ run_participant(Adds(int(sys.argv[2])), sys.argv[1], heartbeat_period=0.05)
 def kit(tmp_path_factory):
     """The Python that has the kit."""
     enable_socket()
-    folder = tmp_path_factory.mktemp("kit")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "xain-sdk==0.8.0"], check=True)
-    return python
+    return install(tmp_path_factory.mktemp("kit"))
 
 
 def test_two_real_participants_finish_a_session(market, kit, tmp_path):

@@ -50,6 +50,8 @@ class Participant(threading.Thread):
             self.take_part()
         except Exception as exc:  # noqa: BLE001 - the test asks for it
             self.error = exc
+        finally:
+            self.http.close()
 
     def take_part(self):
         self.reach()
@@ -227,6 +229,7 @@ class Conducted:
 
             states.append(conductor.run(is_stopped))
             thread.join()
+            http.close()
         lasting = [state for state in states if state.reason != "it was stopped"]
         return lasting[-1], given[0]
 

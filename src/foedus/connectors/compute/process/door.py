@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,24 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                     method, there, headers={**headers, "Host": url.netloc}, content=body(),
                     extensions={"sni_hostname": url.hostname},
                 )  # fmt: skip
-                try:
-                    return self.client.send(request, stream=True)
-                except (httpx.ConnectError, httpx.ConnectTimeout):
-                    if time.monotonic() > until:
-                        raise
+                answer = self._tried(request, last=time.monotonic() > until)
+                if answer is not None:
+                    return answer
             time.sleep(_AGAIN_S)
+
+    def _tried(self, request: httpx.Request, *, last: bool) -> httpx.Response | None:
+        """None where it is worth trying again: nothing got there, or what had no answer may be asked twice."""
+        asks = request.method == "GET"
+        try:
+            answer = self.client.send(request, stream=True)
+        except httpx.TransportError as exc:
+            if last or not (asks or isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)):
+                raise
+            return None
+        if asks and answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and not last:
+            answer.close()
+            return None
+        return answer
 
 
 class _Handler(BaseHTTPRequestHandler):
