@@ -250,7 +250,7 @@ class Execution(models.Model):
     did = models.CharField(max_length=64)
     document = models.TextField()
     consumer = models.CharField(max_length=42)
-    joins = models.TextField(blank=True)
+    joins = models.TextField(blank=True, db_default="")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True)
     output = models.CharField(max_length=64, blank=True)
