@@ -34,8 +34,8 @@ def call(node: httpx.Client, method: str, path: str, key: Key, **claims: str) ->
 def main(url: str, folder: Path) -> tuple[str, str]:
     """What the program found, and what the hospital has then."""
     hospital, scientist, now = Key(os.urandom(32)), Key(os.urandom(32)), datetime.now(UTC)
-    mint = ("market", "mint", scientist.address, "100", "--reference", "a gift")
-    subprocess.run([sys.executable, "-m", "foedus", *mint], check=True, stdout=subprocess.DEVNULL)
+    for words in (["trust", hospital.address], ["mint", scientist.address, "100", "--reference", "a gift"]):
+        subprocess.run([sys.executable, "-m", "foedus", "market", *words], check=True, stdout=subprocess.DEVNULL)
     with MarketClient(url, hospital) as seller, MarketClient(url, scientist) as buyer:
         files = seller.seal([(folder / "visits.csv").resolve().as_uri()])
         offer = NewOffer(name="Visits", node=url, shares=[(hospital.address, 10)], sealed_files=files)
@@ -48,9 +48,9 @@ def main(url: str, folder: Path) -> tuple[str, str]:
         agreement = buyer.post("/market/agreements", {"did": rows, "seed": os.urandom(32).hex()})["agreementId"]
         with httpx.Client(base_url=f"{url}/api/v1/node/services/", timeout=60) as node:
             run = call(node, "POST", f"execute/{agreement}", scientist, sub=agreement, did=plan).json()["workflowId"]
-            path = f"compute/status/{agreement}/{run}"
-            while not (said := call(node, "GET", path, scientist, sub=agreement).json())["finishedAt"]:
+            while buyer.get(f"/market/agreements/{agreement}")["outcome"] == "open":  # until its money is settled
                 time.sleep(0.2)
+            said = call(node, "GET", f"compute/status/{agreement}/{run}", scientist, sub=agreement).json()
             found = call(node, "GET", "download/0", scientist, did=said["did"]).text if said["did"] else said["reason"]
         return found, next(iter(seller.get("/market/statement")["balances"].values()))
 

@@ -12,6 +12,7 @@ from foedus import bootstrap
 from foedus.cli import market
 from foedus.cli.main import main
 from foedus.cli.market_client import MarketClient, read_key
+from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.limits import MARKET
 from foedus.records.market.models import Asset
@@ -72,7 +73,18 @@ def test_files_of_an_offer_are_for_the_node_alone(foedus, parties):
 
     document = document_of(Asset.objects.get(did=Did.parse(did).hex))
     assert address not in document.raw
-    assert [file.url for file in files_of(bootstrap.ports(), document)] == [address]
+    assert [file.url for file in files_of(bootstrap.ports(), document, parties[0])] == [address]
+
+
+def test_who_is_trusted_may_offer_files_of_the_machine(foedus, parties):
+    did = foedus("offer", "Visits", "--file", "file:///rows/visits.csv", "--key", "p.key").stdout.strip()
+    document = document_of(Asset.objects.get(did=Did.parse(did).hex))
+    with pytest.raises(Forbidden):
+        files_of(bootstrap.ports(), document, parties[0])
+
+    assert foedus("trust", parties[0]).stdout.strip() == parties[0]
+
+    assert len(files_of(bootstrap.ports(), document, parties[0])) == 1
 
 
 def test_money_is_not_made_where_no_server_is(tmp_path):

@@ -184,6 +184,21 @@ def mint(address: str, amount: int, reference: str, token: str, data: Path | Non
 
 
 @market.command()
+@click.argument("address")
+@_DATA
+def trust(address: str, data: Path | None) -> None:
+    """Make ADDRESS an administrator of the market, who may offer files of this machine; on the server's machine."""
+    _use(data)
+    _check_served()
+    from foedus.server import start
+
+    start.prepare()
+    from foedus.services.market.parties import make_administrator
+
+    click.echo(make_administrator(address, now=datetime.now(UTC)))
+
+
+@market.command()
 @click.argument("node")
 @_DATA
 def deploy(node: str, data: Path | None) -> None:
