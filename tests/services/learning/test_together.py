@@ -9,9 +9,10 @@ from tests.factories import Study
 from tests.services.learning.test_rounds import work
 
 from foedus.core.codecs import safetensors
-from foedus.core.errors import Invalid, Late, NotFound, Replayed
+from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
 from foedus.records.learning.models import Checkpoint, Round, Update
 from foedus.records.shell.models import Event
+from foedus.services.learning import updates
 from foedus.services.learning.projects import Rule, remove_participant
 from foedus.services.learning.submitting import HandIn, submit_updates
 from foedus.services.learning.updates import SubmitUpdate
@@ -51,6 +52,23 @@ def test_a_whole_round_at_once_is_the_mean_of_all(ports, clock):
     np.testing.assert_array_equal(safetensors.decode(result)["weight"], np.full((2, 3), 2.0, np.float32))
     events = Event.objects.filter(kind="update.accepted").order_by("seq")
     assert [e.data["participant"] for e in events] == list(NAMES)
+
+
+def test_what_is_refused_once_it_was_written_is_taken_back(ports, clock, monkeypatch):
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options={"buffer": 3}))
+    a, _ = study.join_all("a", "b")
+    study.next(a)
+
+    def fail(*_, **__):
+        raise Unavailable
+
+    with monkeypatch.context() as failing:
+        failing.setattr(updates, "advance", fail)
+        outcomes = submit_updates(ports, [hand_in(study, a, 1)], now=clock())
+
+    assert kinds(outcomes) == [Unavailable]
+    assert not Update.objects.exists()
+    assert kinds(submit_updates(ports, [hand_in(study, a, 1)], now=clock())) == [True]
 
 
 def test_each_has_its_own_answer_and_a_refused_one_concerns_nobody_else(ports, clock):

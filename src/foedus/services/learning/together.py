@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from django.db import transaction
+
 from foedus.core.errors import PlatformError, Replayed
 from foedus.core.rounds import Wait, next_step
 from foedus.ports import Ports
@@ -51,7 +53,7 @@ def record_updates(ports: Ports, project: Project, offered: Sequence[Offered], *
     for at, one in enumerate(offered):
         if at not in outcomes:
             count = partial(record_update, ports, project, one.membership, one.command, one.body, now=now)
-            outcomes[at] = _tried(count)
+            outcomes[at] = _tried(transaction.atomic(count))  # moving the round on may fail after it was written
     return [outcomes[at] for at in range(len(offered))]
 
 
@@ -62,7 +64,7 @@ def _is_simple(current: Round) -> bool:
 
 
 def _tried(count: Callable[[], tuple[Update, bool]]) -> Outcome:
-    """What is refused is so before anything is written, and does not concern the others."""
+    """What is refused leaves nothing written, and does not concern the others."""
     try:
         return count()
     except PlatformError as exc:
