@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pytest_socket import enable_socket
 from tests.markets import coordinator, metadata, offer
-from tests.node_market import CONSUMER, OWNER, balances
+from tests.node_market import CONSUMER, NODE, OWNER, balances
 
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import npy
@@ -168,6 +168,22 @@ def test_a_session_that_takes_too_long_costs_nothing(market):
 
     execution = Execution.objects.get()
     assert (execution.state, execution.reason) == ("Failed", "the session took longer than 0.3 s")
+    assert balances(market) == [1000, 0, 0]
+
+
+def test_a_session_that_is_stopped_has_failed_and_costs_nothing(market):
+    led = Led(market)
+    rules = Leader(session_of(Execution.objects.get()), 60.0, 1)
+    LedSession.objects.create(execution=Execution.objects.get(), state=rules.begin(time.time()).to_json())
+    Execution.objects.update(state="Running", started_at=market.now)
+    headers = market.token("compute", sub=led.agreement, execution_id=led.execution)
+
+    answer = market.client.delete(f"{NODE}/compute/stop/{led.execution}", headers=headers)
+    market.work()
+
+    execution = Execution.objects.get()
+    assert (answer.status_code, execution.state, execution.reason) == (200, "Failed", "it was stopped")
+    assert led.status()["coordinator"]["state"] == "failed"
     assert balances(market) == [1000, 0, 0]
 
 
