@@ -39,10 +39,10 @@ def weathered(make, folder, kills):
 
 @pytest.mark.timeout(600)
 def test_a_service_weathers_a_short_storm(tmp_path):
-    report = weathered(one_tree, tmp_path, 6).report(tmp_path / "reports", "one-tree")
+    report = weathered(one_tree, tmp_path, 3).report(tmp_path / "reports", "one-tree")
 
     assert report["findings"] == []
-    assert report["rounds"] > 6
+    assert report["rounds"] > 3
     assert (tmp_path / "reports" / "one-tree.md").read_text().startswith("# Chaos: one-tree")
 
 

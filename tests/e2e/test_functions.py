@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -260,11 +261,20 @@ def test_addresses_in_answers_lead_back_to_the_host_that_was_asked(cloud):
     assert root["models"] == "https://abc.execute-api.eu-west-1.amazonaws.com/api/v1/models/"
 
 
+def _logged(function, model):
+    """The lines about a model; a thread reads them, and may do so after the answer is here."""
+    until = time.monotonic() + 10
+    while not (found := [line for line in function.lines("event.done") if line["model"] == model]):
+        assert time.monotonic() < until, function.log[-5:]
+        time.sleep(0.02)
+    return found
+
+
 def test_the_log_has_one_line_an_event_and_no_secrets(cloud):
     model = cloud.model()
     cloud.tick(model)
 
-    (line,) = [line for line in cloud.aggregator.lines("event.done") if line["model"] == model]
+    (line,) = _logged(cloud.aggregator, model)
     assert (line["service"], line["kind"], line["status"]) == ("aggregator", "aggregate", 200)
     assert {"method", "path", "status", "seconds", "request"} <= cloud.api.lines("event.done")[-1].keys()
     written = "\n".join([*cloud.api.log, *cloud.aggregator.log])

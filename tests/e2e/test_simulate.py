@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FOEDUS = Path(sys.executable).with_name("foedus")
 APP = Path(__file__).parents[2] / "examples" / "simulation" / "app.py"
 
@@ -17,6 +19,7 @@ def simulate(*words, status=0, cwd=None):
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_processes_and_dask_train_the_same_model(tmp_path):
     words = (APP, "--participants", 6, "--rounds", 2, "--workers", 2)
 

@@ -20,7 +20,16 @@ for package in (foedus.ports, foedus.faces.native):
         importlib.import_module(module.name)
 
 
-OTHER_DIALECTS = ("foedus.services.fleet", "foedus.services.aggregation", "foedus.faces.flaas", "foedus.faces.fma")
+OTHER_DIALECTS = (
+    "foedus.services.fleet",
+    "foedus.services.aggregation",
+    "foedus.services.market",
+    "foedus.faces.flaas",
+    "foedus.faces.fma",
+    "foedus.faces.nevermined",
+    "foedus.faces.symetryml",
+    "foedus.faces.console",
+)
 
 
 def descendants(cls):
