@@ -1,15 +1,15 @@
-"""Writes docs/reference/settings.md from foedus.bootstrap.Settings: python dev/settings_page.py."""
+"""Writes docs/reference/settings.md from foedus.options.Settings: python dev/settings_page.py."""
 
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from foedus.bootstrap import Settings
+from foedus.options import Settings
 from foedus.ports.secrets import Secret
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "settings.md"
 
-HEAD = """<!-- written by dev/settings_page.py: change that, or foedus.bootstrap.Settings -->
+HEAD = """<!-- written by dev/settings_page.py: change that, or foedus.options.Settings -->
 
 # Settings
 

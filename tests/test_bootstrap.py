@@ -2,8 +2,9 @@
 
 import pytest
 
-from foedus.bootstrap import Settings, check_shared
+from foedus.bootstrap import check_shared
 from foedus.core.errors import Invalid
+from foedus.options import Settings
 
 
 def test_the_environment_that_flaas_documents_is_understood(tmp_path):

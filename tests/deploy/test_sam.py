@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from foedus.bootstrap import Settings
+from foedus.options import Settings
 from foedus.server.serverless.aggregator import model_id
 from foedus.server.serverless.api import _is_migration
 

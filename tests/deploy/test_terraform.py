@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from tests.deploy.configuration import FOLDER, file, policies, resources
 
-from foedus.bootstrap import Settings
+from foedus.options import Settings
 
 FILES = {"provider", "variables", "iam", "lambda", "storage", "database", "network", "balancer", "schedule", "outputs"}
 # What AWS lets nobody narrow down: see the comments in iam.tf.

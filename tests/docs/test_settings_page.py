@@ -3,7 +3,7 @@ from dataclasses import fields
 
 from tests.docs.pages import ROOT
 
-from foedus.bootstrap import Settings
+from foedus.options import Settings
 
 
 def script():

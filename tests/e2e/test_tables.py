@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.db import connections
 from tests.servers.postgresql import new_database
 
-from foedus.bootstrap import Settings, database
+from foedus.bootstrap import database
+from foedus.options import Settings
 from foedus.server.tables import make_tables
 
 QUESTIONS = {

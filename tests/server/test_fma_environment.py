@@ -2,8 +2,8 @@
 
 import pytest
 
-from foedus.bootstrap import Settings
 from foedus.core.errors import Invalid
+from foedus.options import Settings
 
 DATABASE = {"FMA_DATABASE_NAME": "fma", "FMA_DATABASE_HOST": "db.example.org"}
 

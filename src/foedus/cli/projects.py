@@ -11,6 +11,7 @@ from foedus import bootstrap
 from foedus.cli.showing import Picture, projects_picture, rounds_picture, status_picture
 from foedus.cli.watching import Read, watch
 from foedus.core.errors import Invalid
+from foedus.options import Settings
 from foedus.sdk import Operator
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,7 +106,7 @@ def operator_of(url: str | None, token: str | None) -> Operator:
     return Operator(*server_of(url, token, bootstrap.settings()))
 
 
-def server_of(url: str | None, token: str | None, options: bootstrap.Settings) -> tuple[str, str]:
+def server_of(url: str | None, token: str | None, options: Settings) -> tuple[str, str]:
     """Address and operator token: those given, or those of this machine's server. Raises Invalid without a token."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     return url or f"http://{host}:{options.port}", token or _token_file(options.data)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from foedus import bootstrap
+from foedus.options import Settings
 
 _DATA = click.option(
     "--data",
@@ -21,7 +22,7 @@ _HOST = click.option("--host", help="Address to listen on. [default: 127.0.0.1]"
 _PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. [default: 8080]")
 
 
-def _use(**flags: Any) -> bootstrap.Settings:
+def _use(**flags: Any) -> Settings:
     """Let flags win over the environment, for this process and its children."""
     for name, value in flags.items():
         if value is not None:

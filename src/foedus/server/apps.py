@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.utils.module_loading import autodiscover_modules
 
-from foedus.bootstrap import Settings
+from foedus.options import Settings
 
 
 class ServerConfig(AppConfig):

@@ -26,6 +26,7 @@ from foedus import bootstrap
 from foedus.core.errors import Invalid
 from foedus.core.options import construct
 from foedus.core.registry import load, names
+from foedus.options import Settings
 from foedus.ports.secrets import Secret
 
 AGG_CONNECTORS = "foedus.fma.agg_connectors"
@@ -157,7 +158,7 @@ def secrets_manager(settings: FmaSettings) -> SecretsManager:
     return manager
 
 
-def database(options: bootstrap.Settings) -> dict[str, Any]:
+def database(options: Settings) -> dict[str, Any]:
     """Django's default database; user and password are in the secret FMA_DB_SECRET_PATH, if that is set."""
     found = bootstrap.database(options)
     if not options.database_secret:

@@ -15,6 +15,7 @@ from django.db import close_old_connections
 
 from foedus import bootstrap
 from foedus.core.errors import Invalid
+from foedus.options import Settings
 from foedus.server.start import configure_logging
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 4)
 
 
-def _check(options: bootstrap.Settings) -> None:
+def _check(options: Settings) -> None:
     """Containers come and go: what only one of them has, such as a key in its folder, is as good as lost."""
     alone = [
         ("FOEDUS_DATABASE_URL or FMA_DATABASE_HOST", not options.uses_postgresql),
