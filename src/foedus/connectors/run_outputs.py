@@ -3,11 +3,12 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
-from foedus.core.errors import Invalid
+from foedus.connectors.guarded import opened
+from foedus.core.errors import Invalid, PlatformError
 from foedus.ports.compute import MAX_OUTPUTS, Output
 
 
@@ -28,22 +29,11 @@ def outputs_below(folder: Path) -> Iterator[Output]:
 
 @contextmanager
 def open_output(folder: Path, name: str) -> Iterator[BinaryIO]:
-    """Each step of the path is opened without following links: the program may have left any."""
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts:
-        raise Invalid("this is not among the outputs", field="name")
-    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in parts[:-1]:
-            there = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-            os.close(here)
-            here = there
-        opened = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
-    except OSError as exc:
-        raise Invalid("this is not among the outputs", field="name") from exc
-    finally:
-        os.close(here)
-    with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Invalid("this is not among the outputs", field="name")
-        yield file
+    """Raises Invalid for what is no regular file in there; links are not followed, wherever they lead."""
+    with ExitStack() as stack:
+        try:
+            handle = stack.enter_context(opened(folder, name))
+        except PlatformError as exc:
+            raise Invalid("this is not among the outputs", field="name") from exc
+        with os.fdopen(os.dup(handle), "rb") as file:
+            yield file
