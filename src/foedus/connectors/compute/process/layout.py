@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,44 +10,19 @@ from uuid import uuid4
 from foedus.ports.compute import Phase, Run
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
-    """The folder of one run. ``session`` holds a token, and only the owner of the folder may read it."""
+    """The folder of one run. ``session`` holds a token; ``lock`` is held by the keeper as long as it lives."""
 
-    root: Path
-
-    @property
-    def job(self) -> Path:
-        return self.root / "job.json"
-
-    @property
-    def state(self) -> Path:
-        return self.root / "run.json"
-
-    @property
-    def lock(self) -> Path:
-        """Locked by the keeper as long as it lives."""
-        return self.root / "lock"
-
-    @property
-    def session(self) -> Path:
-        return self.root / "session.json"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log"
-
-    @property
-    def inputs(self) -> Path:
-        return self.root / "inputs"
-
-    @property
-    def programs(self) -> Path:
-        return self.root / "transformations"
-
-    @property
-    def outputs(self) -> Path:
-        return self.root / "outputs"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.job = root / "job.json"
+        self.state = root / "run.json"
+        self.session = root / "session.json"
+        self.lock = root / "lock"
+        self.log = root / "log"
+        self.inputs = root / "inputs"
+        self.programs = root / "transformations"
+        self.outputs = root / "outputs"
 
     def read(self) -> tuple[Run, int] | None:
         """The state and the keeper's process; None before there is one."""
