@@ -111,7 +111,8 @@ def uv(arguments: Sequence[str]) -> bool:
 
 def uv_environment() -> dict[str, str]:
     given = {theirs: os.environ[ours] for ours, theirs in PIP_TO_UV.items() if os.environ.get(ours)}
-    return {**given, **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    # pip trusts what this machine trusts; a mirror behind a proxy often has no other certificate.
+    return {"UV_SYSTEM_CERTS": "true", **given, **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def succeeds(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
