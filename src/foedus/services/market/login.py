@@ -2,23 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-import jwt
 
 from foedus.core.errors import Unauthenticated
 from foedus.ports import Ports
 from foedus.records.market.models import Account
 from foedus.services.market.grants import read_grant
 from foedus.services.market.parties import actor_of, party_of
+from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
 
 KEY_NAME = "market-login-key"
 LIFE = timedelta(hours=24)
-MAX_CHARACTERS = 2_048
-_ALGORITHM = "HS256"
 _AUDIENCE = "foedus-market"
-_OPTIONS: Any = {"verify_exp": False, "require": ["exp", "iss"]}  # the clock is the caller's
 
 
 class BadLogin(Unauthenticated):
@@ -40,37 +35,22 @@ def log_in(ports: Ports, assertion: str, *, now: datetime) -> Login:
     actor = party_of(grant.issuer, now=now)
     account = Account.objects.get(pk=actor.id)
     expires_at = now + LIFE
-    claims: dict[str, Any] = {
+    claims = {
         "sub": account.user_id,
         "iss": account.address,
         "aud": _AUDIENCE,
         "iat": int(now.timestamp()),
         "exp": int(expires_at.timestamp()),
     }
-    return Login(jwt.encode(claims, _key(ports), _ALGORITHM), account.user_id, expires_at)
+    return Login(issue(ports, KEY_NAME, claims), account.user_id, expires_at)
 
 
 def logged_in(ports: Ports, token: str, *, now: datetime) -> Actor:
     """Whose login this is. Raises BadLogin unless it is one, and still good."""
-    if len(token) > MAX_CHARACTERS:
-        raise BadLogin
-    try:
-        claims = jwt.decode(
-            token,
-            _key(ports),
-            [_ALGORITHM],
-            audience=_AUDIENCE,
-            options={"verify_exp": False, "require": ["exp", "iss"]},
-        )
-    except jwt.InvalidTokenError as exc:
-        raise BadLogin from exc
-    if claims["exp"] < now.timestamp():
+    claims = believed(ports, KEY_NAME, token, now=now, otherwise=BadLogin)
+    if claims["aud"] != _AUDIENCE:
         raise BadLogin
     account = Account.objects.filter(address=claims["iss"]).first()
     if account is None:
         raise BadLogin
     return actor_of(account)
-
-
-def _key(ports: Ports) -> str:
-    return ports.secrets.get_or_create(KEY_NAME, 48).reveal()

@@ -7,9 +7,6 @@ at most. A ticket holds for one purpose, and for the agreement, asset and execut
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-import jwt
 
 from foedus.core.errors import Forbidden, Invalid, Unauthenticated
 from foedus.core.market.dids import Did
@@ -18,14 +15,12 @@ from foedus.services.market.bought import agreement_of
 from foedus.services.market.grants import BadGrant, read_grant
 from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
+from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
 
 KEY_NAME = "market-ticket-key"
 LIFE_S = 3600
-MAX_CHARACTERS = 4_096
 PREFIXES = ("/api/v1/gateway/services", "/api/v1/node/services")
-_ALGORITHM = "HS256"
-_OPTIONS: Any = {"verify_exp": False, "verify_aud": False, "require": ["exp", "aud", "client_id"]}
 _MAX_EXECUTION_CHARACTERS = 100
 
 
@@ -88,20 +83,12 @@ def exchange(ports: Ports, assertion: str, *, now: datetime) -> tuple[str, int]:
         "iat": int(now.timestamp()),
         "exp": ends,
     }
-    text = jwt.encode(claims, _key(ports), _ALGORITHM, headers={"typ": "at+JWT"})
-    return text, ends - int(now.timestamp())
+    return issue(ports, KEY_NAME, claims, kind="at+JWT"), ends - int(now.timestamp())
 
 
 def read_ticket(ports: Ports, token: str, *purposes: Purpose, now: datetime) -> Ticket:
     """What the ticket says. Raises BadTicket unless it is ours and holds; WrongTicket for another purpose."""
-    if len(token) > MAX_CHARACTERS:
-        raise BadTicket
-    try:
-        claims = jwt.decode(token, _key(ports), [_ALGORITHM], options=_OPTIONS)
-    except jwt.InvalidTokenError as exc:
-        raise BadTicket from exc
-    if claims["exp"] < now.timestamp():
-        raise BadTicket
+    claims = believed(ports, KEY_NAME, token, now=now, otherwise=BadTicket)
     purpose = Purpose(claims["aud"])
     if purpose not in purposes:
         raise WrongTicket(f"the token is to {purpose}, not to {' or '.join(purposes)}")
@@ -124,7 +111,3 @@ def _purpose(audience: str) -> Purpose:
                     return purpose
     known = ", ".join(f"{PREFIXES[1]}/{purpose}" for purpose in Purpose)
     raise BadGrant(f"the grant's aud is none of {known}")
-
-
-def _key(ports: Ports) -> str:
-    return ports.secrets.get_or_create(KEY_NAME, 48).reveal()
