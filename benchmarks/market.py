@@ -34,7 +34,7 @@ def agreements(count):
     from foedus.core.market.dids import Did
     from foedus.core.market.escrow import Terms, Window, Windows
     from foedus.ports.ledger import Order
-    from foedus.services.market.keys import address_named
+    from foedus.wallet.keys import address_named
 
     ledger, did = LocalLedger(), Did(b"\x01" * 32)
     owner, buyer = address_named("owner"), address_named("buyer")

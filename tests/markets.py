@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from foedus.core.market.documents import Document
-from foedus.services.market.keys import Key
-from foedus.services.market.proofs import prove
+from foedus.wallet.keys import Key
+from foedus.wallet.proofs import prove
 
 ADDRESS = "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"
 DID = "did:nv:" + "ab" * 32

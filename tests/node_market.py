@@ -12,9 +12,9 @@ from foedus.server.work import do_due
 from foedus.services.market import agreements, catalogue, money
 from foedus.services.market.agreements import OrderOffer
 from foedus.services.market.files import Location, sealed_list
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key, checked_address
 from foedus.services.market.parties import ANYBODY, actor_of, party_of
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key, checked_address
 
 OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))
 RECEIVERS = tuple(checked_address("0x" + digits * 20) for digits in ("aa", "bb"))  # of the builder's offer: 10 and 2

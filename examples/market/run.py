@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 
 from foedus.cli.market_client import MarketClient
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key
-from foedus.services.market.offering import NewOffer, write_asset, write_offer
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key
+from foedus.wallet.offering import NewOffer, write_asset, write_offer
 
 PROGRAM = 'cut -d, -f2 "$NEVERMINED_INPUTS_PATH/visits.csv" | sort | uniq -c > "$NEVERMINED_OUTPUTS_PATH/wards.txt"'
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -16,8 +16,8 @@ from tests.old_kit import install
 from foedus.cli.market_client import MarketClient
 from foedus.core.codecs import npy
 from foedus.faces.nevermined.views.node import GRANT_TYPES
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key
 
 pytestmark = pytest.mark.slow
 OWNER, CONSUMER = Key(b"\1" * 32), Key(b"\2" * 32)

@@ -63,7 +63,7 @@ def offer(
 ) -> None:  # fmt: skip
     """Offer computation under NAME, and print the offer's DID."""
     from foedus.cli.market_client import read_key
-    from foedus.services.market.offering import NewOffer, write_offer
+    from foedus.wallet.offering import NewOffer, write_offer
 
     owner, node = read_key(key_file), _url(url)
     wanted = NewOffer(

@@ -11,8 +11,8 @@ import httpx
 
 from foedus.core.errors import Invalid, PlatformError
 from foedus.core.market.documents import Document
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

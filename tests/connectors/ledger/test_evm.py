@@ -25,7 +25,7 @@ from foedus.connectors.secrets.memory import MemorySecrets
 from foedus.core.errors import Conflict
 from foedus.core.market.escrow import NATIVE, BadShares, Outcome
 from foedus.ports.ledger import LedgerUnavailable, NoFaucet, NoKey
-from foedus.services.market.keys import Key
+from foedus.wallet.keys import Key
 
 pytest.importorskip("eth", reason="eth-tester[py-evm] is not installed")
 pytest.importorskip("py_ecc")

@@ -9,7 +9,7 @@ from foedus.connectors.ledger.local.ledger import LocalLedger
 from foedus.core.errors import Invalid
 from foedus.core.market.escrow import NATIVE, NotTimedOut, Window, Windows
 from foedus.records.market.models import MoneyAccount, MoneyTransfer
-from foedus.services.market.keys import address_named
+from foedus.wallet.keys import address_named
 
 pytestmark = pytest.mark.django_db
 

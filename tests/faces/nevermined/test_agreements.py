@@ -10,9 +10,9 @@ from foedus.faces.nevermined.limits import MARKET
 from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
 from foedus.services.market import catalogue
 from foedus.services.market.catalogue import STRICT
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key
 from foedus.services.market.parties import ANYBODY
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key
 
 pytestmark = pytest.mark.django_db
 OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))

@@ -11,9 +11,9 @@ from foedus.faces.nevermined.limits import MARKET
 from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
 from foedus.records.market.models import Account
 from foedus.services.market.catalogue import STRICT
-from foedus.services.market.grants import write_grant
-from foedus.services.market.keys import Key
-from foedus.services.market.proofs import prove
+from foedus.wallet.grants import write_grant
+from foedus.wallet.keys import Key
+from foedus.wallet.proofs import prove
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/metadata/assets"

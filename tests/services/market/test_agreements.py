@@ -12,10 +12,10 @@ from foedus.records.market.models import Account, Asset, Purchase
 from foedus.server.work import Clockwork
 from foedus.services.market import agreements, catalogue, money, settling
 from foedus.services.market.agreements import OrderOffer
-from foedus.services.market.keys import Key, checked_address
 from foedus.services.market.node import KEY_NAME, node_key
 from foedus.services.market.parties import ANYBODY, actor_of, party_of
 from foedus.services.shell.authorisation import SYSTEM
+from foedus.wallet.keys import Key, checked_address
 
 pytestmark = pytest.mark.django_db
 OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))

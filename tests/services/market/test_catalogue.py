@@ -12,10 +12,10 @@ from foedus.records.market.models import Account, Asset
 from foedus.records.market.queries import get_asset
 from foedus.services.market import catalogue
 from foedus.services.market.catalogue import Rules
-from foedus.services.market.keys import Key
 from foedus.services.market.parties import ANYBODY, actor_of, party_of
-from foedus.services.market.proofs import prove
 from foedus.services.shell.authorisation import Verb, may
+from foedus.wallet.keys import Key
+from foedus.wallet.proofs import prove
 
 pytestmark = pytest.mark.django_db
 OWNER, OTHER = Key(bytes([1]) * 32), Key(bytes([2]) * 32)

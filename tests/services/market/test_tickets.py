@@ -4,9 +4,9 @@ import jwt
 import pytest
 
 from foedus.core.market.dids import Did
-from foedus.services.market.grants import BadGrant, write_grant
-from foedus.services.market.keys import Key
 from foedus.services.market.tickets import BadTicket, Purpose, WrongTicket, exchange, read_ticket
+from foedus.wallet.grants import BadGrant, write_grant
+from foedus.wallet.keys import Key
 
 pytestmark = pytest.mark.django_db
 CONSUMER, AGREEMENT, DID = Key(b"\1" * 32), "ab" * 32, "did:nv:" + "cd" * 32

@@ -13,9 +13,9 @@ from django.http import HttpResponse, JsonResponse, UnreadablePostError
 from foedus.core import errors
 from foedus.core.errors import PlatformError
 from foedus.services.market.executions import Unpaid, WindowOver
-from foedus.services.market.grants import BadGrant
 from foedus.services.market.login import BadLogin
 from foedus.services.market.tickets import BadTicket
+from foedus.wallet.grants import BadGrant
 
 log = structlog.get_logger()
 

@@ -21,11 +21,11 @@ from foedus.ports.ledger import DidUnregistered, Network, Order
 from foedus.records.market.models import Asset, AssetVersion, Purchase
 from foedus.records.market.queries import get_asset
 from foedus.services.market.bought import agreement_of
-from foedus.services.market.keys import checked_address
 from foedus.services.market.node import node_key
 from foedus.services.market.purchases import condition_ids
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import SYSTEM, Actor, Kind, Verb, require
+from foedus.wallet.keys import checked_address
 
 AGAIN = timedelta(seconds=60)
 

@@ -22,9 +22,9 @@ from foedus.core.market.search import Query, entries_of
 from foedus.records.market.models import Asset, AssetVersion, SealedFiles
 from foedus.records.market.queries import assets_on_offer, index, lock_asset, matching, ordered
 from foedus.services.market.files import sealed_of
-from foedus.services.market.proofs import Verification, verify
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.wallet.proofs import Verification, verify
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 MAX_PAGE = 1_000

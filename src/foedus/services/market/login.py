@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from foedus.core.errors import Unauthenticated
 from foedus.ports import Ports
 from foedus.records.market.models import Account
-from foedus.services.market.grants import read_grant
 from foedus.services.market.parties import actor_of, party_of
 from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
+from foedus.wallet.grants import read_grant
 
 KEY_NAME = "market-login-key"
 LIFE = timedelta(hours=24)

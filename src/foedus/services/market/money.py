@@ -6,9 +6,9 @@ from datetime import datetime
 from foedus.core.errors import Forbidden, Unauthenticated
 from foedus.ports import Ports
 from foedus.ports.ledger import Entry
-from foedus.services.market.keys import checked_address
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
+from foedus.wallet.keys import checked_address
 
 
 def balance(ports: Ports, actor: Actor, token: str = "", address: str = "") -> int:

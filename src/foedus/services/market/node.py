@@ -4,7 +4,7 @@ import hashlib
 import re
 
 from foedus.ports.secrets import Secrets
-from foedus.services.market.keys import Key
+from foedus.wallet.keys import Key
 
 KEY_NAME = "market-node-key"
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")

@@ -5,9 +5,9 @@ from datetime import datetime
 from django.db import transaction
 
 from foedus.records.market.models import Account
-from foedus.services.market.keys import checked_address
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import SYSTEM, Actor, Kind
+from foedus.wallet.keys import checked_address
 
 ANYBODY = Actor(Kind.PARTY, 0, "", None)
 

@@ -15,7 +15,7 @@ from foedus.services.market import catalogue
 from foedus.services.market.files import OWN, Location, sealed_list
 from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
-from foedus.services.market.proofs import signed_document
+from foedus.wallet.proofs import signed_document
 
 _HASHED_BYTES = 1 << 20
 

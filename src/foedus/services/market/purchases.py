@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from foedus.core.errors import Invalid
 from foedus.core.market.escrow import BadShares, ConditionIds, Contracts, Terms
 from foedus.ports.ledger import Order
-from foedus.services.market.abi import hash_of
-from foedus.services.market.keys import checked_address
+from foedus.wallet.abi import hash_of
+from foedus.wallet.keys import checked_address
 
 
 def agreement_id(seed: bytes, creator: str) -> bytes:

@@ -12,11 +12,11 @@ from foedus.core.errors import Forbidden, Invalid, Unauthenticated
 from foedus.core.market.dids import Did
 from foedus.ports import Ports
 from foedus.services.market.bought import agreement_of
-from foedus.services.market.grants import BadGrant, read_grant
 from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
 from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
+from foedus.wallet.grants import BadGrant, read_grant
 
 KEY_NAME = "market-ticket-key"
 LIFE_S = 3600

@@ -19,7 +19,7 @@ from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFou
 from foedus.core.errors import PlatformError
 from foedus.core.market import escrow as rules
 from foedus.ports import ledger as errors
-from foedus.services.market.keys import Key
+from foedus.wallet.keys import Key
 
 # What the contract says when it refuses, and what that is here; compared by their beginnings.
 _REFUSALS: Mapping[str, Callable[[], PlatformError]] = {

@@ -46,9 +46,9 @@ from foedus.ports.ledger import (
     check_mint,
 )
 from foedus.ports.secrets import Secrets
-from foedus.services.market.keys import Key, checked_address
 from foedus.services.market.node import node_key
 from foedus.services.market.purchases import agreement_id, check_order
+from foedus.wallet.keys import Key, checked_address
 
 _OPTIONS = ("contract", "token", "confirmations", "block_seconds", "since")
 

@@ -43,8 +43,8 @@ from foedus.ports.ledger import (
 )
 from foedus.ports.secrets import Secrets
 from foedus.records.market import models as rows
-from foedus.services.market.keys import address_named, checked_address
 from foedus.services.market.purchases import agreement_id, check_order, condition_ids
+from foedus.wallet.keys import address_named, checked_address
 
 _CONTRACTS = Contracts(
     lock=address_named("LockPaymentCondition"),

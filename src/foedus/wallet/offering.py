@@ -7,8 +7,8 @@ from typing import Any
 
 from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
 from foedus.core.market.documents import Document
-from foedus.services.market.keys import Key, checked_address
-from foedus.services.market.proofs import signed_document
+from foedus.wallet.keys import Key, checked_address
+from foedus.wallet.proofs import signed_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from foedus.core.market.checksums import Findings, checksum, compare, seed_did
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import mapping, text
-from foedus.services.market.abi import hash_of
-from foedus.services.market.keys import Key, checked_address, personal_digest, recover
+from foedus.wallet.abi import hash_of
+from foedus.wallet.keys import Key, checked_address, personal_digest, recover
 
 
 class DidRule(StrEnum):

@@ -3,8 +3,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 
-from foedus.services.market.grants import BadGrant, read_grant, write_grant
-from foedus.services.market.keys import Key
+from foedus.wallet.grants import BadGrant, read_grant, write_grant
+from foedus.wallet.keys import Key
 
 NOW = 1_800_000_000.0
 KEY = Key(bytes([1]) * 32)

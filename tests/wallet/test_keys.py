@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foedus.core.errors import Invalid
-from foedus.services.market.keys import Key, candidates, checked_address, personal_digest, recover
+from foedus.wallet.keys import Key, candidates, checked_address, personal_digest, recover
 
 KEY = Key(bytes([1]) * 32)
 ADDRESS = "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"

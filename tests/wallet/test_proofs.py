@@ -5,8 +5,8 @@ from foedus.core.errors import Invalid
 from foedus.core.market.checksums import checksum, seed_did
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
-from foedus.services.market.keys import Key
-from foedus.services.market.proofs import DidRule, SignatureForm, creator_did, digest_of, prove, verify
+from foedus.wallet.keys import Key
+from foedus.wallet.proofs import DidRule, SignatureForm, creator_did, digest_of, prove, verify
 
 KEY = Key(bytes([1]) * 32)
 D0 = Did.parse("did:nv:162ce52ed2edd31c5c1017d10f054dd89fe97dc3f38cfabd3678b0075b835814")

@@ -16,7 +16,7 @@ from typing import Any
 from foedus.core.codecs.strict_json import parse
 from foedus.core.errors import Invalid, Unauthenticated
 from foedus.core.market.fields import number, text
-from foedus.services.market.keys import Key, candidates, checked_address, personal_digest
+from foedus.wallet.keys import Key, candidates, checked_address, personal_digest
 
 MAX_CHARACTERS = 8_000
 MAX_LIFE_S = 24 * 3600.0
