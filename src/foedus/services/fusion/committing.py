@@ -17,6 +17,7 @@ from foedus.services.fusion.asking import Said
 from foedus.services.fusion.defining import remove_blobs
 from foedus.services.fusion.errors import CellsMoved
 from foedus.services.fusion.folding import Fold
+from foedus.services.shell.leftovers import remove_unnamed
 from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
 from foedus.services.statistics.plans import fields_of
 
@@ -68,8 +69,12 @@ def commit(
         else:
             _merge(ports, project, fold, value, keep, now)
     except BaseException:
-        remove_blobs(ports, blobs)
+        remove_unnamed(ports, blobs, _named)
         raise
+
+
+def _named(blobs: list[str]) -> set[str]:
+    return set(FusionCell.objects.filter(blob__in=blobs).values_list("blob", flat=True))
 
 
 def _merge(

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
@@ -22,9 +21,8 @@ from foedus.services.learning.rounds import end_task
 from foedus.services.learning.together import Offered, Outcome, record_updates
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same
 from foedus.services.shell.authorisation import Actor, Verb, membership_of, memberships_of
+from foedus.services.shell.leftovers import remove_unnamed
 from foedus.services.shell.staging import Held, Staged
-
-log = structlog.get_logger()
 
 MAX_HELD_BYTES = 32 << 10  # a body of so few bytes is a column of its row: no file, and one wait for the disk less
 
@@ -152,17 +150,10 @@ def _recorded(ports: Ports, offered: list[Offered], now: datetime) -> list[Outco
 
 
 def _forget_unless_counted(ports: Ports, one: Offered) -> None:
-    """A connection that broke may hide that the database did commit; while it does not answer, the blob stays."""
-    if not one.body.blob:
-        return
-    rows = Update.objects.filter(membership=one.membership, task_round=one.command.round, blob=one.body.blob)
-    try:
-        is_counted = rows.exists()
-    except DatabaseError as exc:
-        log.warning("update.blob_left", blob=one.body.blob, error=str(exc))
-        return
-    if not is_counted:
-        _forget(ports, one.body)
+    rows = Update.objects.filter(membership=one.membership, task_round=one.command.round)
+    remove_unnamed(
+        ports, [one.body.blob], lambda blobs: set(rows.filter(blob__in=blobs).values_list("blob", flat=True))
+    )
 
 
 def _forget(ports: Ports, body: Stored) -> None:

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from foedus.core.companions import Beside
 from foedus.core.companions import decode as decode_beside
@@ -25,6 +26,8 @@ from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
+from foedus.services.shell.events import wake
+from foedus.services.shell.leftovers import remove_unnamed
 from foedus.services.statistics.errors import Frozen, HasCells, ProjectMissing
 from foedus.services.statistics.plans import declared_of, plan_of
 
@@ -192,13 +195,14 @@ class Keeper:
                             each.change.also()
                     if project.on_change:
                         shell.enqueue(ports, project.on_change, str(project.pk), now, version=after.version)
+                        wake(ports, shell.LONG_SUBJECT)
                     # Once committed: what is at hand under a version must be what the database has under it.
                     transaction.on_commit(lambda: self._remember(project.key, after, len(data) + len(beside)))
         except BaseException:
-            _discard(ports, stored_at)
+            remove_unnamed(ports, stored_at, _named)
             raise
         if not stored:
-            _discard(ports, stored_at)
+            remove_unnamed(ports, stored_at, _named)
             return False
         if any(stored_at):
             transaction.on_commit(lambda: _sweep(ports, project.key, after.version), robust=True)
@@ -259,9 +263,9 @@ def _get(ports: Ports, blob: str, data: Any) -> bytes:
     return b"".join(ports.blobs.read(blob)) if blob else bytes(data or b"")
 
 
-def _discard(ports: Ports, blobs: list[str]) -> None:
-    for blob in filter(None, blobs):
-        ports.blobs.delete(blob)
+def _named(blobs: list[str]) -> set[str]:
+    either = Snapshot.objects.filter(Q(blob__in=blobs) | Q(beside_blob__in=blobs))
+    return {blob for both in either.values_list("blob", "beside_blob") for blob in both}
 
 
 def refuse_cells(project: StatisticsProject) -> None:
