@@ -104,9 +104,10 @@ SLOW = frozenset(
         RETAIN_JOB,
         evaluation.EVALUATE_JOB,
         statistics_jobs.RUN_JOB,
-        exchanging.CHANGED_JOB,
     }
 )
+# Statistics on their way to a federation: others wait for them.
+SENDING = frozenset({exchanging.CHANGED_JOB})
 
 # What waits for machines of others, for hours if need be: it has threads of its own.
 LONG = frozenset({statistics_jobs.RUN_LONG_JOB})

@@ -6,7 +6,7 @@ from tests.fleets import SMALL, Fleet, staff, weights
 
 from foedus.records.fleet.models import FleetProject
 from foedus.records.learning.models import Project
-from foedus.server.processes import do_due_jobs
+from foedus.server.lanes import do_due_jobs
 from foedus.services.fleet import objects
 
 pytestmark = pytest.mark.django_db(transaction=True)

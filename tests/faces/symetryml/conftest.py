@@ -17,7 +17,7 @@ from foedus.core.symetryml.dates import format_date
 from foedus.core.symetryml.signing import Message, content_md5, sign
 from foedus.faces.symetryml.limits import LIMITS
 from foedus.records.customers.models import Customer
-from foedus.server import processes
+from foedus.server import lanes
 from foedus.server.asgi import application
 from foedus.services.customers.accounts import AddCustomer, add_customer
 
@@ -83,7 +83,7 @@ class Symetry:
     def job(self, answer):
         """What a job led to, once a worker has done what is due."""
         assert answer.status_code == 202, answer.text
-        processes.do_due_jobs(bootstrap.ports())
+        lanes.do_due_jobs(bootstrap.ports())
         return self.get(f"jobs/{answer.headers['sym-job-id']}")
 
 

@@ -9,7 +9,7 @@ from tests.faces.symetryml.conftest import SECRET, Symetry, said, values
 from foedus import bootstrap
 from foedus.connectors.streams.memory import MemoryStreams
 from foedus.records.sources.models import Stream
-from foedus.server import processes
+from foedus.server import lanes
 from foedus.server.work import ENDLESS
 from foedus.services.customers.bodies import seal_legacy
 
@@ -34,7 +34,7 @@ def sealed(**fields):
 
 
 def turn():
-    assert processes._do_one(bootstrap.ports(), owner="", kind__in=ENDLESS)
+    assert lanes.do_one(bootstrap.ports(), owner="", kind__in=ENDLESS)
 
 
 def test_a_stream_is_made_started_measured_and_stopped(c1, memory):

@@ -9,7 +9,7 @@ from tests.services.statistics.conftest import Lab
 from foedus.core.errors import Unavailable
 from foedus.records.shell.models import Job
 from foedus.records.statistics.models import StatisticsJob
-from foedus.server import processes, work
+from foedus.server import lanes, work
 from foedus.services.shell import jobs
 from foedus.services.statistics import jobs as statistics_jobs
 from foedus.services.statistics import running
@@ -17,7 +17,7 @@ from foedus.services.statistics import running
 
 @pytest.fixture
 def lab(ports, clock, transactional_db, monkeypatch):
-    monkeypatch.setattr(processes, "_now", clock)
+    monkeypatch.setattr(lanes, "_now", clock)
     return Lab(ports, clock)
 
 
@@ -37,7 +37,7 @@ def test_a_job_is_given_up_with_its_reason_after_waits_that_grow(lab, clock, wai
     while (job := Job.objects.filter(state=Job.State.QUEUED).first()) is not None:
         waits.append((job.run_at - clock()).total_seconds())
         clock.now = max(clock(), job.run_at) + timedelta(milliseconds=1)
-        assert processes._do_one(lab.ports, owner="")
+        assert lanes.do_one(lab.ports, owner="")
         row = StatisticsJob.objects.get()
         assert row.error["text"] if row.state == "running" else "given up" in row.error["text"]
 
@@ -52,11 +52,11 @@ def test_a_job_is_given_up_with_its_reason_after_waits_that_grow(lab, clock, wai
 def test_one_that_is_answered_in_the_end_is_done_and_says_nothing_of_its_waits(lab, clock, waiting, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(running.RUNNERS, "vif", down)
-        processes._do_one(lab.ports, owner="")
+        lanes.do_one(lab.ports, owner="")
     monkeypatch.setitem(running.RUNNERS, "vif", running._nothing)
     clock.passes(60)
 
-    processes._do_one(lab.ports, owner="")
+    lanes.do_one(lab.ports, owner="")
 
     row = StatisticsJob.objects.get()
     assert (row.state, row.error, json.loads(row.result)) == ("done", None, {})

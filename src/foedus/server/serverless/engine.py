@@ -7,13 +7,13 @@ from typing import Self
 from django.db import transaction
 
 from foedus.connectors.metadata.django import DjangoMetadata
-from foedus.core.errors import Conflict, Invalid
+from foedus.core.errors import Invalid
 from foedus.ports import Ports
 from foedus.ports.blobs import Blobs
 from foedus.ports.metadata import FederatedModel, Metadata, Outcome
 from foedus.records.aggregation import models as rows
 from foedus.records.learning.queries import lock_project
-from foedus.server.processes import renewing
+from foedus.server.leases import renewing
 from foedus.services.aggregation.tree import latest_aggregate
 from foedus.services.learning.combining import combine
 from foedus.services.learning.rounds import COMBINE_JOB, advance
@@ -65,7 +65,7 @@ class DjangoAggConnector:
         try:
             with renewing(lambda: jobs.renew(job, now())):
                 combine(self._ports, job, now=now())
-        except Conflict:
+        except jobs.LeaseLost:
             return False  # it took too long, and somebody else does it by now
         except Exception as exc:
             jobs.postpone(job, repr(exc), now())

@@ -24,7 +24,7 @@ from foedus.core.rounds import Combine, Phase, Policy, RoundView, Wait
 from foedus.ports import Ports
 from foedus.ports.blobs import Blobs
 from foedus.ports.metadata import Claim, FederatedModel, Metadata, ModelUpdate, NotClaimable, Outcome
-from foedus.server.processes import renewing
+from foedus.server.leases import renewing
 from foedus.services.aggregation.incoming import json_bytes_in
 from foedus.services.aggregation.rules import policy_of
 from foedus.services.shell.staging import staged

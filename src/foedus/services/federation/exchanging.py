@@ -33,7 +33,6 @@ from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, tick
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
 from foedus.services.statistics.answering import ANSWERS
-from foedus.services.statistics.jobs import LONG_SUBJECT
 from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.plans import plan_of
 
@@ -60,14 +59,16 @@ class Watch:
 def promise_pulse(ports: Ports, pk: int, now: datetime, *, after_s: float = 0.0) -> None:
     """Have a worker stay with this node, in the caller's transaction."""
     shell.enqueue(ports, PULSE_JOB, str(pk), now, after_s=after_s)
-    wake(ports, LONG_SUBJECT)
+    wake(ports, shell.LONG_SUBJECT)
 
 
 def pulse_on(ports: Ports, job: Job, *, now: datetime) -> None:
     """Stay with a node for a while, and promise to go on as long as it pulses."""
     pk, watch = int(job.subject), Watch(now)
     seat = seat_at(ports, pk)
-    trouble = "" if seat is None or not seat.node.pulsing else _stay(ports, seat, watch)
+    trouble = ""
+    if seat is not None and seat.node.pulsing:
+        trouble = _stay(ports, seat, shell.turns_of(job, now, TURNS), watch)
     with transaction.atomic():
         row = Membership.objects.select_for_update().filter(pk=pk).first()
         shell.complete(job)
@@ -179,10 +180,10 @@ def _note(ports: Ports, pk: int, delivery: Delivery, why: str, now: datetime) ->
         seat.row.position = delivery.position
 
 
-def _stay(ports: Ports, seat: Seat, watch: Watch) -> str:
+def _stay(ports: Ports, seat: Seat, turns: int, watch: Watch) -> str:
     """Why it does not go on, if it does not."""
     with _noting(seat, watch) as noted, seat.exchange.attach(seat.member, seat.row.position) as link:
-        for _ in range(TURNS):
+        for _ in range(turns):
             if not turn(ports, seat.row.pk, link, watch):
                 break
     return noted[0]

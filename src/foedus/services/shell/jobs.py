@@ -20,12 +20,18 @@ from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.events import wake
 
 SUBJECT = "jobs"
+LONG_SUBJECT = "streams"  # on which those are woken who do what is long, or never ends
 LEASE = timedelta(seconds=6)  # renewed every third of it, so a dead worker's job moves on within seconds
+WAITED = timedelta(seconds=1)  # for a worker, after which a job counts as one of too many
 LONG_LEASE = "run-"  # begins the tokens of those who are no workers: their leases may be of any length
 MAX_BACKOFF_S = 60.0
 MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 PATIENCE = 10_000  # attempts of one that waits for something that does not answer: about a week
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
+
+
+class LeaseLost(Conflict):
+    """Another worker took this job over."""
 
 
 def enqueue(ports: Ports, kind: str, subject: str, now: datetime, *, after_s: float = 0.0, **payload: Any) -> None:
@@ -80,6 +86,11 @@ def _pending(without: frozenset[str], only: tuple[tuple[str, Any], ...]) -> Prep
     )
 
 
+def turns_of(job: Job, now: datetime, most: int) -> int:
+    """How often a job that never ends has its turn before it makes way: once, where it had to wait itself."""
+    return 1 if now - job.run_at > WAITED else most
+
+
 def owner_of(name: str) -> str:
     """What marks the leases of the worker called ``name``, of which at most one is alive at a time."""
     return hashlib.sha256(name.encode()).hexdigest()[:16] if name else ""
@@ -107,10 +118,10 @@ def renew(job: Job, now: datetime) -> bool:
 
 
 def complete(job: Job) -> None:
-    """Remove a job that is done, in the transaction that keeps its result; Conflict when the lease was lost."""
+    """Remove a job that is done, in the transaction that keeps its result; LeaseLost when another has it."""
     done, _ = Job.objects.filter(pk=job.pk, lease_token=job.lease_token).delete()
     if not done:
-        raise Conflict("another worker took this job over", job=job.pk)
+        raise LeaseLost(job=job.pk)
 
 
 def postpone(job: Job, error: str, now: datetime) -> None:
@@ -141,8 +152,7 @@ def retry(ports: Ports, actor: Actor, job: Job, *, now: datetime) -> None:
     wake(ports, SUBJECT)
 
 
-def give_up(job: Job, error: str) -> None:
-    """Keep a job that cannot be done, for people to see."""
-    Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
-        state=Job.State.FAILED, lease_until=None, latest_error=error[:2000]
-    )
+def give_up(job: Job, error: str) -> bool:
+    """Keep a job that cannot be done, for people to see; False when it is another worker's by now."""
+    mine = Job.objects.filter(pk=job.pk, lease_token=job.lease_token)
+    return mine.update(state=Job.State.FAILED, lease_until=None, latest_error=error[:2000]) == 1

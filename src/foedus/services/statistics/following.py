@@ -43,7 +43,7 @@ class _Following:
 def follow_stream(ports: Ports, job: Job, *, now: datetime) -> None:
     """Stay with a stream for a while, and promise to go on as long as it runs."""
     row = Stream.objects.select_related("project__customer").filter(pk=int(job.subject), running=True).first()
-    trouble = "" if row is None else _stay(ports, row, now)
+    trouble = "" if row is None else _stay(ports, row, shell.turns_of(job, now, TURNS), now)
     with transaction.atomic():
         current = Stream.objects.select_for_update().filter(pk=int(job.subject)).first()
         shell.complete(job)
@@ -55,13 +55,13 @@ def follow_stream(ports: Ports, job: Job, *, now: datetime) -> None:
             streams.follow_on(ports, current, now, after_s=PAUSE_S if trouble else 0.0)
 
 
-def _stay(ports: Ports, row: Stream, now: datetime) -> str:
+def _stay(ports: Ports, row: Stream, turns: int, now: datetime) -> str:
     """Learn what comes; why it does not go on, if it does not."""
     try:
         place = streams.place_of(ports, row)
         following = _Following(ports, row, ports.streams.decoder(place.info), now)
         with ports.streams.of(place.kind).follow(place.info, row.position) as follower:
-            for _ in range(TURNS):
+            for _ in range(turns):
                 messages = follower.take(timeout_s=WAIT_S)
                 if messages:
                     _take(following, messages)

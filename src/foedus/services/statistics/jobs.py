@@ -27,7 +27,6 @@ log = structlog.get_logger()
 RUN_JOB = "statistics"
 RUN_LONG_JOB = "statistics-long"  # may take hours, and wait for others all the while
 LONG_KINDS = frozenset({"learn_source", "forget_source", "encoder_source", "select_model", "auto_select"})
-LONG_SUBJECT = "streams"  # on which those who do long work are woken
 KEEP = timedelta(hours=24)
 MAX_UNDONE = 1_000  # of one customer
 PURPOSE = "bodies of jobs"
@@ -90,7 +89,7 @@ def submit(
         )
         shell.enqueue(ports, RUN_LONG_JOB if kind in LONG_KINDS else RUN_JOB, str(row.pk), now)
         if kind in LONG_KINDS:
-            wake(ports, LONG_SUBJECT)
+            wake(ports, shell.LONG_SUBJECT)
     return row
 
 

@@ -18,7 +18,6 @@ from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
 from foedus.services.shell.sealing import seal, unseal
 from foedus.services.statistics.errors import StreamMissing, StreamTaken
-from foedus.services.statistics.jobs import LONG_SUBJECT
 from foedus.services.statistics.projects import check_name
 from foedus.services.statistics.sources import PREVIEW_ROWS, Place
 
@@ -67,7 +66,7 @@ def start_stream(ports: Ports, project: StatisticsProject, name: str, *, now: da
 def follow_on(ports: Ports, row: Stream, now: datetime, *, after_s: float = 0.0) -> None:
     """Promise to follow it, in the caller's transaction, which holds the stream's lock."""
     shell.enqueue(ports, FOLLOW_JOB, str(row.pk), now, after_s=after_s)
-    wake(ports, LONG_SUBJECT)
+    wake(ports, shell.LONG_SUBJECT)
 
 
 def stop_stream(project: StatisticsProject, name: str) -> None:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from foedus.server.api import progress
 from foedus.server.api.command import FleetCommand, Options, add_json
-from foedus.server.processes import do_due_jobs
+from foedus.server.lanes import do_due_jobs
 from foedus.server.work import fleet_options
 from foedus.services.fleet.tick import tick
 from foedus.services.learning import clock

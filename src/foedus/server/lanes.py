@@ -1,0 +1,186 @@
+"""How a worker does jobs: in lanes, one for each sort, with as many threads as there is work for."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from foedus.core.errors import Conflict, Unavailable
+from foedus.ports import Ports
+from foedus.ports.compute import NoCompute
+from foedus.ports.ledger import NoLedger
+from foedus.records.shell.models import Job
+from foedus.server.leases import renewing
+from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, LONG, PATIENCE, RUNS, SENDING, SESSIONS, SLOW
+from foedus.services.shell import jobs
+
+log = structlog.get_logger()
+
+IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
+_WAITS = (Unavailable, OperationalError, InterfaceError)  # what may pass
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSpec:
+    """``claims``: which jobs, as ``jobs.claim`` takes it. ``least`` to ``most`` threads do them; ``subject`` wakes."""
+
+    name: str
+    claims: Mapping[str, Any]
+    least: int = 1
+    most: int = 1
+    subject: str = jobs.SUBJECT
+
+
+def lanes_of(ports: Ports) -> list[LaneSpec]:
+    """What rounds wait for, first; then what may take its time, and what never ends."""
+    others = SLOW | LONG | RUNS | SESSIONS | SENDING | ENDLESS
+    found = [
+        LaneSpec("quick", {"without": others}),
+        LaneSpec("slow", {"kind__in": SLOW}),
+        # These have a subject of their own: their threads need not look at every job that others are woken for.
+        LaneSpec("long", {"kind__in": LONG}, 2, 2, jobs.LONG_SUBJECT),
+        LaneSpec("sending", {"kind__in": SENDING}, 1, 4, jobs.LONG_SUBJECT),
+        LaneSpec("endless", {"kind__in": ENDLESS}, 1, 32, jobs.LONG_SUBJECT),
+    ]
+    if not isinstance(ports.compute, NoCompute):
+        found.append(LaneSpec("runs", {"kind__in": RUNS}, 4, 4))
+    if not isinstance(ports.ledger, NoLedger):
+        found.append(LaneSpec("sessions", {"kind__in": SESSIONS}, 8, 8))
+    return found
+
+
+@dataclass(slots=True)
+class Lane:
+    """The threads of one sort. One more begins when the last free one takes a job; those too many end when idle."""
+
+    ports: Ports
+    stop: threading.Event
+    owner: str
+    spec: LaneSpec
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _threads: int = 0
+    _free: int = 0
+
+    def start(self) -> None:
+        for _ in range(self.spec.least):
+            self._begin()
+
+    def run(self) -> None:
+        """Be one of its threads, until all are to stop."""
+        with self._guard:
+            self._threads, self._free = self._threads + 1, self._free + 1
+        self._work()
+
+    def _begin(self) -> None:
+        with self._guard:
+            self._threads, self._free = self._threads + 1, self._free + 1
+        threading.Thread(target=self._work, name=self.spec.name, daemon=True).start()
+
+    def _work(self) -> None:
+        subscription = self.ports.bus.subscribe(self.spec.subject)
+        idle_since = time.monotonic()
+        while not self.stop.is_set():
+            try:
+                while not self.stop.is_set() and do_one(self.ports, self.owner, taken=self._taken, **self.spec.claims):
+                    idle_since = time.monotonic()
+                if time.monotonic() - idle_since > IDLE_S and self._is_too_many():
+                    break
+                due = jobs.next_due_at(_now(), **self.spec.claims)
+                subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
+            except _WAITS as exc:
+                log.warning("worker.waits", error=str(exc))
+                close_old_connections()
+                self.stop.wait(1.0)
+            except Exception:  # whatever it was, the jobs behind it are to be done
+                log.exception("worker.stumbled", lane=self.spec.name)
+                self.stop.wait(1.0)
+        subscription.close()
+        close_old_connections()
+
+    @contextlib.contextmanager
+    def _taken(self) -> Iterator[None]:
+        """While one of its threads does a job."""
+        with self._guard:
+            self._free -= 1
+            more = not self._free and self._threads < self.spec.most
+        if more:
+            self._begin()
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._free += 1
+
+    def _is_too_many(self) -> bool:
+        with self._guard:
+            if self._free < 2 or self._threads <= self.spec.least:
+                return False
+            self._threads, self._free = self._threads - 1, self._free - 1
+            return True
+
+
+def do_due_jobs(ports: Ports) -> int:
+    """Do whatever is due, in this process; how many jobs that were."""
+    done = 0
+    while do_one(ports, owner="", without=ENDLESS):
+        done += 1
+    return done
+
+
+def do_one(
+    ports: Ports, owner: str, *, taken: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    **claims: Any,
+) -> bool:  # fmt: skip
+    """Do one job that is due, if there is one."""
+    job = jobs.claim(_now(), owner, **claims)
+    if job is None:
+        return False
+    started = time.monotonic()
+    with taken():
+        try:
+            with renewing(lambda: jobs.renew(job, _now())):
+                HANDLERS[job.kind](ports, job, now=_now())
+        except Exception as exc:  # noqa: BLE001 - a bug must neither stop the worker nor be tried for ever
+            _went_wrong(ports, job, exc)
+        else:
+            log.info("job.done", job=job.pk, kind=job.kind, seconds=round(time.monotonic() - started, 3))
+    return True
+
+
+def _went_wrong(ports: Ports, job: Job, exc: Exception) -> None:
+    """Try it again later, or no more. A conflict is no news where another worker holds the job by now."""
+    if isinstance(exc, Conflict) and not jobs.renew(job, _now()):
+        log.warning("job.lost", job=job.pk, kind=job.kind, error=str(exc))
+        return
+    if waits := isinstance(exc, _WAITS):
+        log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc), attempts=job.attempts)
+    else:
+        log.error("job.failed", job=job.pk, kind=job.kind, exc_info=exc)
+    patience = PATIENCE.get(job.kind, jobs.PATIENCE) if waits else jobs.MAX_ATTEMPTS
+    if job.attempts >= patience:
+        _abandon(ports, job, exc)
+    else:
+        jobs.postpone(job, str(exc) if waits else repr(exc), _now())
+
+
+def _abandon(ports: Ports, job: Job, exc: Exception) -> None:
+    """Keep a job that cannot be done for people to see, and let those who wait for it know."""
+    if not jobs.give_up(job, repr(exc)) or job.kind not in ABANDONED:
+        return
+    try:
+        ABANDONED[job.kind](ports, job, now=_now())
+    except _WAITS as later:  # nobody was told yet: it is tried once more, and then they are
+        log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(later), attempts=job.attempts)
+        jobs.postpone(job, repr(exc), _now())
+    except Exception:
+        log.exception("job.not_abandoned", job=job.pk, kind=job.kind)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,133 @@
+"""Jobs that go wrong in every way, and lanes that have as many threads as there is work for."""
+
+import threading
+from queue import Empty, SimpleQueue
+
+import pytest
+from tests.services.statistics.conftest import Lab
+
+from foedus.core.errors import Conflict, Unavailable
+from foedus.records.shell.models import Job
+from foedus.server import lanes
+from foedus.server.lanes import Lane, LaneSpec
+from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE
+from foedus.services.federation.exchanging import CHANGED_JOB, PULSE_JOB
+from foedus.services.shell import jobs
+
+KIND = "collect-garbage"
+
+
+@pytest.fixture
+def lab(ports, clock, transactional_db, monkeypatch):
+    monkeypatch.setattr(lanes, "_now", clock)
+    made = Lab(ports, clock)
+    jobs.enqueue(ports, KIND, "x", clock())
+    return made
+
+
+def fails(error):
+    def handler(_ports, _job, *, now):
+        raise error
+
+    return handler
+
+
+def until_given_up(lab):
+    for _ in range(12):
+        lab.clock.passes(61)
+        lanes.do_one(lab.ports, "")
+    return Job.objects.get()
+
+
+def test_a_conflict_of_the_work_itself_is_tried_again_and_given_up_for_people_to_see(lab, monkeypatch):
+    monkeypatch.setitem(HANDLERS, KIND, fails(Conflict("it cannot be")))
+
+    job = until_given_up(lab)
+
+    assert (job.state, job.attempts) == (Job.State.FAILED, jobs.MAX_ATTEMPTS)
+    assert "it cannot be" in job.latest_error
+
+
+def test_a_job_that_another_worker_took_over_is_left_to_it(lab, monkeypatch):
+    def taken_over(_ports, job, *, now):
+        Job.objects.filter(pk=job.pk).update(lease_token="another's")
+        jobs.complete(job)
+
+    monkeypatch.setitem(HANDLERS, KIND, taken_over)
+    assert lanes.do_one(lab.ports, "")
+
+    job = Job.objects.get()
+    assert (job.state, job.lease_token, job.latest_error) == (Job.State.RUNNING, "another's", "")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), Unavailable("the ledger does not answer")])
+def test_what_follows_a_job_that_is_given_up_may_fail_as_well(lab, monkeypatch, error):
+    """Nothing of it ends the worker, and what may pass is tried until it was done."""
+    monkeypatch.setitem(HANDLERS, KIND, fails(Unavailable("it does not answer")))
+    monkeypatch.setitem(PATIENCE, KIND, 2)
+    told = []
+    monkeypatch.setitem(ABANDONED, KIND, fails(error))
+    for _ in range(2):
+        lab.clock.passes(61)
+        assert lanes.do_one(lab.ports, "")
+    assert Job.objects.get().state == (Job.State.QUEUED if isinstance(error, Unavailable) else Job.State.FAILED)
+
+    monkeypatch.setitem(ABANDONED, KIND, lambda _ports, job, *, now: told.append((job.subject, now)))
+    job = until_given_up(lab)
+    assert job.state == Job.State.FAILED
+    assert len(told) == isinstance(error, Unavailable)
+
+
+class Blocking:
+    """Stands in for the table of jobs: each lasts until it is let go."""
+
+    def __init__(self, count):
+        self.waiting, self.running, self.let_go = SimpleQueue(), SimpleQueue(), threading.Event()
+        for number in range(count):
+            self.waiting.put(number)
+
+    def do_one(self, _ports, _owner, *, taken, **_claims):
+        try:
+            number = self.waiting.get_nowait()
+        except Empty:
+            return False
+        with taken():
+            self.running.put(number)
+            self.let_go.wait(10)
+        return True
+
+
+def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports, monkeypatch):
+    work, stop = Blocking(9), threading.Event()
+    monkeypatch.setattr(lanes, "do_one", work.do_one)
+    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+    lane = Lane(ports, stop, "", LaneSpec("endless", {"kind__in": ENDLESS}, 1, 8, jobs.LONG_SUBJECT))
+    lane.start()
+    assert {work.running.get(timeout=10) for _ in range(8)} == set(range(8))
+    with pytest.raises(Empty):
+        work.running.get(timeout=0.1)
+
+    work.let_go.set()
+    assert work.running.get(timeout=10) == 8
+    for _ in range(200):
+        if lane._threads == 1:
+            break
+        stop.wait(0.05)
+    assert lane._threads == lane._free == 1
+    stop.set()
+
+
+def test_what_never_ends_makes_way_where_it_had_to_wait(clock):
+    job = Job(run_at=clock())
+    assert jobs.turns_of(job, clock(), 20) == 20
+    clock.passes(2)
+    assert jobs.turns_of(job, clock(), 20) == 1
+
+
+def test_no_job_is_without_a_lane(ports):
+    specs = lanes.lanes_of(ports)
+    kinds = [set(spec.claims.get("kind__in", ())) for spec in specs]
+    assert sum(len(each) for each in kinds) == len(set().union(*kinds)), "no job is in two lanes"
+    assert specs[0].claims["without"] >= set().union(*kinds)
+    assert {CHANGED_JOB, PULSE_JOB} <= set().union(*kinds)
