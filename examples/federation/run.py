@@ -21,10 +21,10 @@ def main(shape: str, broker: str) -> dict[str, int]:
     """For each server that answers for others: how many rows its answers are about, once that changes no more."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        sites = [stack.enter_context(started(folder / str(n))) for n in range(SHAPES[shape])]
+        sites = stack.enter_context(started(folder, SHAPES[shape]))
         federated = {"decentralised": sites, "hybrid": sites[:3]}.get(shape, [])
         if federated:
-            federate(broker, federated)
+            federate({"nats_hosts": broker}, federated)
         for n, site in enumerate(sites):
             if site not in federated:
                 site.call("POST", "projects?pid=rows&enableHistogram=true", {})

@@ -1,25 +1,26 @@
 """foedus servers as processes of their own, each with one customer, and what makes them answer together."""
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 
 from foedus.sdk import Operator
+from foedus.sdk.federation import FederationNode, open_invitation
 from foedus.sdk.symetryml import Customer
-from foedus.services.customers.invitations import open_invitation
 
 CID = "site"
 PASSWORD = "told by other means"
 OPEN = {"fed_enforce_hipaa_compliance": "false"}  # these rows are about nobody
+REACH = {"FOEDUS_SOURCES_ALLOW": "127.0.0.1", "FOEDUS_CELLS_ALLOW": "127.0.0.1", "FOEDUS_FACES": "native,symetryml"}
+STARTS_WITHIN_S = 120
 
 
 class Server(Customer):
@@ -29,8 +30,9 @@ class Server(Customer):
         super().__init__(url, CID, self.secret)
 
     def learn(self, project: str, rows: np.ndarray) -> None:
+        names = ["x", "y", *(f"x{k:04}" for k in range(2, rows.shape[1]))]
         data = [[repr(value) for value in row] for row in rows.tolist()]
-        frame = {"attributeNames": ["x", "y"], "attributeTypes": ["C", "C"], "data": data}
+        frame = {"attributeNames": names, "attributeTypes": ["C"] * len(names), "data": data}
         self.call("POST", f"projects/{project}/learn?async=false", frame)
 
     def rows(self, project: str) -> int:
@@ -41,16 +43,16 @@ class Server(Customer):
         return {"host": self.url, "cid": CID, "sk": self.secret, "pid": project}
 
 
-def federate(broker: str, sites: list[Server]) -> None:
-    created = {"fed_name": "study", "sync_sched": "m1", "nats_hosts": broker, **OPEN}
-    sites[0].call("POST", "fedml/create?pid=rows", created, sealed=True)
+def federate(transport: dict[str, str], sites: list[Server]) -> list[FederationNode]:
+    """``transport``: ``{"nats_hosts": ...}``, or the keys of an account of AWS, which all sites share here."""
+    first = FederationNode.create(sites[0], "rows", {"fed_name": "study", "sync_sched": "m1", **transport, **OPEN})
+    nodes = [first]
     for site in sites[1:]:
-        asked = {"passwd": PASSWORD, "fed_rest_host": sites[0].url}
-        text = sites[0].call("POST", "fedml/rows/getInvitation", asked, sealed=True)["fedInfoEncrypted"]
-        joined = {**json.loads(open_invitation(PASSWORD, text)), **OPEN}
-        site.call("POST", "fedml/createJoin?pid=rows", joined, sealed=True)
-    for site in sites:
-        site.call("POST", "fedml/rows/startPulse")
+        invitation = open_invitation(PASSWORD, first.invite(PASSWORD, url=sites[0].url))
+        nodes.append(FederationNode.join(site, "rows", {**invitation, **transport}, **OPEN))
+    for node in nodes:
+        node.start()
+    return nodes
 
 
 def fuse(site: Server, cells: list[dict[str, str]]) -> None:
@@ -59,27 +61,37 @@ def fuse(site: Server, cells: list[dict[str, str]]) -> None:
 
 
 @contextmanager
-def started(data: Path) -> Iterator[Server]:
+def started(folder: Path, count: int) -> Iterator[list[Server]]:
+    """So many servers, all of which start at the same time."""
+    with ExitStack() as stack:
+        begun = [stack.enter_context(_process(folder / str(number))) for number in range(count)]
+        yield [stack.enter_context(_ready(*each)) for each in begun]
+
+
+@contextmanager
+def _process(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    reach = {"FOEDUS_SOURCES_ALLOW": "127.0.0.1", "FOEDUS_CELLS_ALLOW": "127.0.0.1", "FOEDUS_FACES": "native,symetryml"}
     command = [sys.executable, "-m", "foedus", "serve", "--port", str(port), "--data", str(data)]
-    process = subprocess.Popen(command, env={**os.environ, **reach}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env={**os.environ, **REACH}, stdout=subprocess.DEVNULL)
     try:
-        url = f"http://127.0.0.1:{port}"
-        while not _ready(url):
-            if process.poll() is not None:
-                raise RuntimeError(f"foedus serve ended with {process.returncode}")
-            time.sleep(0.1)
-        with Server(url, (data / "operator-token").read_text().strip()) as server:
-            yield server
+        yield process, f"http://127.0.0.1:{port}", data
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _ready(url: str) -> bool:
+def _ready(process: subprocess.Popen[bytes], url: str, data: Path) -> Server:
+    until = time.monotonic() + STARTS_WITHIN_S
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"foedus serve does not start at {url}; it ended with {process.returncode}")
+        time.sleep(0.1)
+    return Server(url, (data / "operator-token").read_text().strip())
+
+
+def _answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.HTTPError:
