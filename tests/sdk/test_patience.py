@@ -10,15 +10,20 @@ from foedus.sdk.stopping import Stop, Stopped
 
 
 class Watch(threading.Event):
-    """A stop that nobody sets, and that notes how long it was waited for."""
+    """A stop that nobody sets, and that notes how long it was waited for: ``clock`` goes on by as much."""
 
     def __init__(self):
         super().__init__()
         self.waits = []
+        self.now_s = 1000.0
 
     def wait(self, timeout=None):
         self.waits.append(timeout)
+        self.now_s += timeout
         return False
+
+    def clock(self):
+        return self.now_s
 
 
 class Failing:
@@ -33,14 +38,38 @@ class Failing:
 
 def test_waits_are_drawn_from_zero_to_a_ceiling_that_doubles_up_to_the_longest():
     stop = Watch()
-    patience = Patience(stop, random.Random(1), base_s=1.0, longest_s=8.0)
+    patience = Patience(stop, random.Random(1), base_s=1.0, longest_s=4.5, clock=stop.clock)
 
     patience.call("try", Failing(*[Unavailable()] * 400))
 
-    ceilings = [1.0, 2.0, 4.0] + [8.0] * 397
+    ceilings = [1.0, 2.0, 4.0] + [4.5] * 397
     assert all(0 <= wait <= ceiling for wait, ceiling in zip(stop.waits, ceilings, strict=True))
-    assert min(stop.waits[3:]) < 0.5
-    assert max(stop.waits[3:]) > 7.5
+    assert min(stop.waits[3:]) < 0.3
+    assert max(stop.waits[3:]) > 4.2
+
+
+def test_no_wait_is_long_beside_the_trouble_that_it_waits_for():
+    """Whoever restarts in a minute is found again within a quarter of one; whoever is away for a day, within one."""
+    stop = Watch()
+    patience = Patience(stop, random.Random(1), clock=stop.clock)
+
+    patience.call("try", Failing(*[Unavailable()] * 400))
+
+    troubles = [sum(stop.waits[:n]) for n in range(400)]
+    assert all(wait <= max(5.0, trouble / 4) for wait, trouble in zip(stop.waits, troubles, strict=True))
+    assert max(wait for wait, trouble in zip(stop.waits, troubles, strict=True) if trouble < 20) > 3
+    assert 55 < max(stop.waits) <= 60
+
+
+def test_the_next_trouble_begins_with_short_waits():
+    stop = Watch()
+    patience = Patience(stop, random.Random(1), clock=stop.clock)
+    patience.call("try", Failing(*[Unavailable()] * 100))
+    stop.now_s += 3600.0
+
+    patience.call("try", Failing(*[Unavailable()] * 7))
+
+    assert max(stop.waits[100:]) <= 5.0
 
 
 def test_a_server_is_never_asked_before_its_retry_after():
