@@ -40,8 +40,9 @@ coverage: dev ## the same suite, with branch coverage and its floor
 	@$(BIN)/pytest $(DEFAULT_SUITE) --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
 
 # What touches the database, once more on PostgreSQL: both are promised, and they lock and count differently.
-ON_POSTGRESQL := tests/records tests/services/learning/test_rounds.py tests/services/learning/test_retaining.py tests/services/learning/test_uploads.py tests/services/shell \
-	tests/services/customers tests/services/market tests/connectors/ledger/test_local.py tests/services/statistics \
+ON_POSTGRESQL := tests/records tests/services/learning/test_rounds.py tests/services/learning/test_together.py \
+	tests/services/learning/test_still_here.py tests/services/learning/test_retaining.py \
+	tests/services/learning/test_uploads.py tests/services/shell tests/services/customers tests/services/market tests/connectors/ledger/test_local.py tests/services/statistics \
 	tests/faces/native/test_contributions.py tests/faces/native/test_participants.py tests/faces/native/test_projects.py \
 	tests/faces/native/test_rounds.py
 test-postgresql: dev ## the tests of services and faces on a throw-away PostgreSQL

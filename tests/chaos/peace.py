@@ -12,9 +12,14 @@ from foedus.core.strategies.strategy import State
 
 def in_peace(rounds):
     """The digests of the checkpoints of an undisturbed run: by the strategy alone."""
-    base, digests = BODY, [sha256(BODY)]
+    return made_of(BODY, NAMES, rounds)
+
+
+def made_of(base, names, rounds):
+    """The same of any model and any participants, each of whom takes part in every round."""
+    digests = [sha256(base)]
     for number in range(1, rounds + 1):
-        bodies = [trained(base, name, number) for name in NAMES]
+        bodies = [trained(base, name, number) for name in names]
         parts = [Update(key=f"{sha256(b)}/{n}", weight=1.0, source=safetensors.decode(b)) for n, b in enumerate(bodies)]
         base = safetensors.encode(FedAvg().step(State(safetensors.decode(base)), parts).weights)
         digests.append(sha256(base))

@@ -49,16 +49,21 @@ class Gate:
         self._held = until(self._hold, what="a worker stands at the gate")
         self._fifo.unlink()
 
-    def is_held_by(self, pid):
-        """Whether this process stands at the gate."""
-        gate = os.fstat(self._held).st_ino
-        opened = (path.stat().st_ino for path in Path(f"/proc/{pid}/fd").iterdir() if path.exists())
-        return gate in opened
+    def worker_of(self, service):
+        """The number of the worker that stands at the gate: the one that has it open, or will in a moment."""
+        workers = [index for role, index in service.programs if role == "worker"]
+        (found,) = until(lambda: [n for n in workers if self._is_open_in(service.programs["worker", n].pid)])
+        return found
 
     def open(self):
         """Let the one who stands there pass, if it still lives."""
         os.close(self._held)
         self._held = None
+
+    def _is_open_in(self, pid):
+        gate = os.fstat(self._held).st_ino
+        opened = (path.stat().st_ino for path in Path(f"/proc/{pid}/fd").iterdir() if path.exists())
+        return gate in opened
 
     def _hold(self):
         try:

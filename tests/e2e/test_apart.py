@@ -28,16 +28,6 @@ def round_of(study, number, *, before_last=lambda: None, after_last=lambda: None
     return receipts
 
 
-def worker_at(gate, service):
-    """The number of the worker that stands at the gate: the one that has it open."""
-    (found,) = (
-        index
-        for (role, index), program in service.programs.items()
-        if role == "worker" and gate.is_held_by(program.pid)
-    )
-    return found
-
-
 def digests_without_a_kill(service):
     study = Study(service, "undisturbed", body=BODY, urls=service.urls, minimum=3, rounds=4)
     for name in NAMES:
@@ -89,7 +79,7 @@ def test_two_of_each_on_postgresql_go_on_when_one_of_each_is_killed(tmp_path, po
 
         def kill_the_worker_at_work():
             gate.wait_until_reached()
-            service.kill("worker", worker_at(gate, service))
+            service.kill("worker", gate.worker_of(service))
             gate.open()
 
         round_of(study, 1)
