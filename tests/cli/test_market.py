@@ -9,13 +9,13 @@ from django.core.wsgi import get_wsgi_application
 from tests.markets import ADDRESS
 
 from foedus import bootstrap
-from foedus.cli import market
 from foedus.cli.main import main
-from foedus.cli.market_client import MarketClient, read_key
+from foedus.cli.market import operating, running, trading
 from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.limits import MARKET
 from foedus.records.market.models import Asset
+from foedus.sdk.market import Market, read_key
 from foedus.server import start
 from foedus.services.market.catalogue import STRICT, document_of
 from foedus.services.market.files import files_of
@@ -29,12 +29,13 @@ def foedus(monkeypatch, tmp_path):
     MARKET.configure(0, STRICT)
     transport = httpx.WSGITransport(app=get_wsgi_application())
 
-    def client(url, key_file=None):
-        return MarketClient("http://testserver", read_key(key_file) if key_file else None, transport=transport)
+    def connected(url, key_file=None):
+        return Market("http://testserver", read_key(key_file) if key_file else None, transport=transport)
 
-    monkeypatch.setattr(market, "_client", client)
+    for commands in (running, trading):
+        monkeypatch.setattr(commands, "connected", connected)
     monkeypatch.setattr(start, "prepare", lambda: None)  # the tests' database is there already
-    monkeypatch.setattr(market, "_check_served", lambda: None)
+    monkeypatch.setattr(operating, "use", lambda data: None)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, ["market", *arguments])
 

@@ -51,7 +51,13 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except PlatformError as exc:
-            raise click.ClickException(str(exc)) from exc
+            raise click.ClickException(_said(exc)) from exc
+
+
+def _said(exc: PlatformError) -> str:
+    """Without what only programs that ask again want to know."""
+    kept = {name: value for name, value in exc.context.items() if name not in ("status", "retry_after_s")}
+    return str(type(exc)(exc.message, **kept)) if kept else exc.message
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -50,6 +50,7 @@ from foedus.sdk.operators import Operator
 from foedus.sdk.participant import run_participant
 from foedus.sdk.problems import BadAnswer, Redirected
 from foedus.sdk.runner import Outcome
+from foedus.sdk.sessions import take_part
 from foedus.sdk.site import Site
 from foedus.sdk.stopping import Stop
 from foedus.sdk.training import Context, Evaluation, Participant, Update
@@ -100,4 +101,5 @@ __all__ = [
     "proximal_term",
     "run_participant",
     "schema_of",
+    "take_part",
 ]

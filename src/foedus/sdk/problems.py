@@ -36,10 +36,12 @@ _BY_CODE: Mapping[str, type[PlatformError]] = {
 }
 _BY_STATUS: Mapping[int, type[PlatformError]] = {
     401: errors.Unauthenticated,
+    402: errors.Conflict,
     403: errors.Forbidden,
     404: errors.NotFound,
     408: errors.Unavailable,
     409: errors.Conflict,
+    410: errors.Conflict,
     413: errors.TooLarge,
     425: errors.Unavailable,
     429: errors.QuotaExceeded,
@@ -56,7 +58,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, now: date
             location=headers.get("location", "")[:200],
         )
     problem = _problem(headers, body)
-    kind = _BY_CODE.get(str(problem.get("code"))) or _BY_STATUS.get(status)
+    kind = _BY_CODE.get(str(problem.get("code") or problem.get("error"))) or _BY_STATUS.get(status)
     if kind is None:
         kind = errors.Unavailable if status >= 500 else errors.Invalid
     error = kind(_message(problem, status, headers))
@@ -94,7 +96,7 @@ def _problem(headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
 
 
 def _message(problem: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> str:
-    for name in ("detail", "title"):
+    for name in ("detail", "title", "error_description"):
         text = problem.get(name)
         if isinstance(text, str) and text:
             return text[:2000]

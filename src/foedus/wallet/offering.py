@@ -16,18 +16,27 @@ class NewOffer:
     """``shares`` are receivers and amounts; ``containers`` image, tag and digest; ``node`` the address of the server.
 
     ``kind`` is ``compute`` (next to data) or ``fl-coordinator`` (to lead a session). ``sealed_files`` is what the node
-    made of the addresses of the data's files (``/encrypt``), which nobody else can read.
+    made of the addresses of the data's files (``/encrypt``), which nobody else can read. A program gets ``cpu``,
+    ``memory`` and ``disk`` (``2``, ``4gb``) for ``max_seconds``; empty is what the node gives anybody. Sessions are
+    reached at ``public_host`` and one of the ``ports``, as the node says where these are left out.
     """
 
     name: str
-    node: str
     shares: Sequence[tuple[str, int]]
+    node: str = ""
     kind: str = "compute"
+    description: str = ""
     containers: Sequence[tuple[str, str, str]] = ()
     timeout_s: int = 86_400
     token: str = ""
     release_policy: str = "onSuccess"
+    executions: int = 1
+    cpu: str = ""
+    memory: str = ""
+    disk: str = ""
     max_seconds: int = 3_600
+    public_host: str = ""
+    ports: tuple[int, int] | None = None
     sealed_files: str = ""
 
 
@@ -39,15 +48,18 @@ def write_offer(offer: NewOffer, key: Key, *, now: datetime) -> Document:
         "name": offer.name, "type": "dataset" if offer.kind == "compute" else "compute", "dateCreated": created,
         "author": key.address, "license": "No License Specified", "price": price, "files": [],
     }  # fmt: skip
-    services = [_about(about, offer.node, offer.sealed_files), _service(offer, key, created, price)]
+    metadata = _about(about, offer.node, offer.sealed_files)
+    if offer.description:
+        metadata["attributes"]["additionalInformation"] = {"description": offer.description}
+    services = [metadata, _service(offer, key, created, price)]
     return signed_document(services, key, created=created)
 
 
-def write_asset(main: Mapping[str, Any], key: Key, *, node: str, now: datetime) -> Document:
+def write_asset(main: Mapping[str, Any], key: Key, *, node: str, now: datetime, sealed_files: str = "") -> Document:
     """What is not for sale, signed likewise: a program, or a workflow. ``main`` says what it is and is called."""
     created = _text_of(now)
     about = {"dateCreated": created, "author": key.address, "license": "No License Specified", "price": "0", **main}
-    return signed_document([_about(about, node, "")], key, created=created)
+    return signed_document([_about(about, node, sealed_files)], key, created=created)
 
 
 def _text_of(now: datetime) -> str:
@@ -70,15 +82,21 @@ def _service(offer: NewOffer, key: Key, created: str, price: str) -> dict[str, A
         "_receivers": [receiver for receiver, _ in shares],
         "_tokenAddress": offer.token,
     }
-    environment = {
+    server = {"serverId": "1", "price": price, "maxExecutionTime": offer.max_seconds}
+    sizes = {"cpu": offer.cpu, "memory": offer.memory, "disk": offer.disk}
+    environment: dict[str, Any] = {
         "supportedContainers": [
             {"image": image, "tag": tag, "checksum": digest} for image, tag, digest in offer.containers
         ],
-        "supportedServers": [{"serverId": "1", "price": price, "maxExecutionTime": offer.max_seconds}],
+        "supportedServers": [server | {name: size for name, size in sizes.items() if size}],
     }
+    if offer.public_host:
+        environment["publicHost"] = offer.public_host
+    if offer.ports:
+        environment["incomingPorts"] = list(offer.ports)
     main = {
         "name": offer.name, "creator": key.address, "datePublished": created, "price": price,
-        "timeout": offer.timeout_s, "releasePolicy": offer.release_policy,
+        "timeout": offer.timeout_s, "releasePolicy": offer.release_policy, "executions": offer.executions,
         "provider": {"type": "foedus", "description": "", "environment": environment},
     }  # fmt: skip
     conditions = [

@@ -1,0 +1,59 @@
+"""Commands for whoever runs a server of the market, on its machine."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from foedus import bootstrap
+from foedus.cli.market.options import on_its_machine, use
+
+
+@click.command()
+@click.argument("address")
+@click.argument("amount", type=click.IntRange(min=1))
+@click.option("--reference", required=True, help="Why, in up to 100 characters; the same again makes no more.")
+@click.option("--token", default="", help="Address of the token. [default: the market's own]")
+@on_its_machine
+def mint(address: str, amount: int, reference: str, token: str, data: Path | None) -> None:
+    """Make money for ADDRESS, on the machine of the server; print what it has then."""
+    use(data)
+    from foedus.server import start
+
+    start.prepare()
+    from foedus.services.market import money
+    from foedus.services.shell.authorisation import SYSTEM
+
+    now = datetime.now(UTC)
+    click.echo(money.mint(bootstrap.ports(), SYSTEM, address, amount, token=token, reference=reference, now=now))
+
+
+@click.command()
+@click.argument("address")
+@on_its_machine
+def trust(address: str, data: Path | None) -> None:
+    """Make ADDRESS an administrator of the market, who may offer files of this machine; on the server's machine."""
+    use(data)
+    from foedus.server import start
+
+    start.prepare()
+    from foedus.services.market.parties import make_administrator
+
+    click.echo(make_administrator(address, now=datetime.now(UTC)))
+
+
+@click.command()
+@click.argument("node")
+@on_its_machine
+def deploy(node: str, data: Path | None) -> None:
+    """Put the contracts on the chain of NODE (http://...), signed with the server's own key; print FOEDUS_LEDGER."""
+    if data is not None:
+        os.environ["FOEDUS_DATA"] = str(data)  # whose key signs; no server need have run there yet
+    from foedus.connectors.ledger.evm.ledger import deploy_at
+    from foedus.services.market.node import node_key
+
+    click.echo(deploy_at(node, node_key(bootstrap.secrets())))
+
+
+COMMANDS = (mint, trust, deploy)
