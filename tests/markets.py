@@ -92,7 +92,7 @@ def offer(kind: str = "fl-coordinator", *, agreed: list[Any] | None = None, **ma
         "index": 15,
         "type": kind,
         "serviceEndpoint": "http://node.example/api/v1/node/services/execute",
-        "templateId": "0x" + "44" * 20,
+        "templateId": "804932804923850985093485039850349850439583409583404534231321131a",
         "attributes": {
             "main": {"creator": ADDRESS, "datePublished": "2026-01-02T03:04:05Z", "provider": provider, **main},
             "serviceAgreementTemplate": {"conditions": conditions() if agreed is None else agreed},

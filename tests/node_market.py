@@ -4,8 +4,9 @@ import json
 
 from django.test import Client
 from django.utils import timezone
-from tests.markets import metadata, offer, participant, signed
+from tests.markets import condition, metadata, offer, participant, signed
 
+from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
 from foedus.faces.nevermined.views.node import GRANT_TYPES
 from foedus.records.market.models import Account, Asset
 from foedus.server.work import do_due
@@ -19,6 +20,7 @@ from foedus.wallet.keys import Key, checked_address
 OWNER, CONSUMER, OTHER = (Key(bytes([i]) * 32) for i in (1, 2, 3))
 RECEIVERS = tuple(checked_address("0x" + digits * 20) for digits in ("aa", "bb"))  # of the builder's offer: 10 and 2
 NODE = "/api/v1/node/services"
+PRICE = {"_amounts": ["10", "2"], "_receivers": list(RECEIVERS)}
 SCRIPT = 'wc -l < "$NEVERMINED_INPUTS_PATH/rows.csv" > "$NEVERMINED_OUTPUTS_PATH/count.txt"; echo counted'
 
 
@@ -58,8 +60,8 @@ class Market:
         about["attributes"]["main"]["name"] = f"workflow {Asset.objects.count()}"
         return self.publish(CONSUMER, about)
 
-    def order(self, seed=1, did=None):
-        command = OrderOffer(did=did or self.data, seed=bytes([seed]) * 32)
+    def order(self, seed=1, did=None, index=""):
+        command = OrderOffer(did=did or self.data, seed=bytes([seed]) * 32, index=index)
         return agreements.order(self.ports, self.consumer, command, now=self.now).purchase.agreement
 
     def token(self, purpose, key=CONSUMER, prefix=NODE, **claims):
@@ -68,6 +70,11 @@ class Market:
         answer = self.client.post(f"{prefix}/oauth/token", form)
         assert answer.status_code in (200, 201), answer.content
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def login(self, key=CONSUMER):
+        grant = write_grant(key, {}, now=self.now.timestamp())
+        form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": grant}
+        return {"Authorization": f"Bearer {self.client.post('/api/v1/auth/login', form).json()['access_token']}"}
 
     def execute(self, agreement, workflow, key=CONSUMER, path=None, body=None):
         headers = self.token("execute", key, sub=agreement, did=str(workflow))
@@ -88,6 +95,13 @@ class Market:
 
     def download(self, did, key=CONSUMER):
         return self.client.get(f"{NODE}/download/0", headers=self.token("download", key, did=str(did)))
+
+    def priced(self):
+        """A data set of one file to which access is sold."""
+        terms = [condition("lockPayment", **PRICE), condition("access"), condition("escrowPayment", **PRICE)]
+        sold = {**offer("access", agreed=terms), "index": 3}
+        about = metadata("dataset", name=f"Files {Asset.objects.count()}")
+        return self.publish(OWNER, sold, about, files=("rows.csv", "rows"))
 
     def work(self):
         return do_due(self.ports, self.now)

@@ -28,9 +28,13 @@ class ServerConfig(AppConfig):
     def _configure_market(self, options: Settings) -> None:
         from foedus.faces.nevermined.limits import MARKET
         from foedus.services.market.catalogue import Rules
+        from foedus.services.market.uploads import Uploads
 
         rules = Rules(lenient=options.market_lenient, free_only=options.market_free_only)
-        MARKET.configure(options.requests_per_second, rules)
+        uploads = Uploads(
+            options.market_uploads, each=options.market_upload_bytes, total=options.market_uploads_total_bytes
+        )
+        MARKET.configure(options.requests_per_second, rules, uploads)
 
 
 class AdminConfig(DjangoAdminConfig):

@@ -7,15 +7,16 @@ from django.urls.resolvers import URLPattern, URLResolver
 from foedus import bootstrap
 
 # Imported only where they are on: a face may bring libraries that others do without.
-_FACES = {
-    "native": ("foedus/v1/", "foedus.faces.native.urls"),
-    "flaas": ("api/", "foedus.faces.flaas.urls"),
-    "nevermined": ("api/v1/", "foedus.faces.nevermined.urls"),
-    "console": ("console/", "foedus.faces.console.urls"),
-    "fma": ("", "foedus.faces.fma.urls"),
-}
+_FACES = (
+    ("native", "foedus/v1/", "foedus.faces.native.urls"),
+    ("flaas", "api/", "foedus.faces.flaas.urls"),
+    ("nevermined", "api/v1/", "foedus.faces.nevermined.urls"),
+    ("nevermined", "", "foedus.faces.nevermined.roots"),
+    ("console", "console/", "foedus.faces.console.urls"),
+    ("fma", "", "foedus.faces.fma.urls"),
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
-    *(path(prefix, include(module)) for face, (prefix, module) in _FACES.items() if face in bootstrap.settings().faces),
+    *(path(prefix, include(module)) for face, prefix, module in _FACES if face in bootstrap.settings().faces),
 ]

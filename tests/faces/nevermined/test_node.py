@@ -43,7 +43,7 @@ def test_who_paid_computes_and_gets_the_result(market, prefix):
     assert [line["content"] for line in lines] == ["counted"]
     file = market.get("/download/0", "download", prefix=prefix, did=after["did"])
     assert b"".join(file.streaming_content) == b"3\n"
-    assert file["Content-Disposition"] == 'attachment; filename="count.txt"'
+    assert file["Content-Disposition"] == "attachment;filename=count.txt"
     assert balances(market) == [988, 10, 2]
     result = Asset.objects.get(did=Did.parse(after["did"]).hex)
     assert result.owner == CONSUMER.address

@@ -4,8 +4,8 @@ import jwt
 import pytest
 
 from foedus.core.market.dids import Did
-from foedus.services.market.tickets import BadTicket, Purpose, WrongTicket, exchange, read_ticket
-from foedus.wallet.grants import BadGrant, write_grant
+from foedus.services.market.tickets import BadTicket, IncompleteGrant, Purpose, WrongTicket, exchange, read_ticket
+from foedus.wallet.grants import write_grant
 from foedus.wallet.keys import Key
 
 pytestmark = pytest.mark.django_db
@@ -44,13 +44,13 @@ def test_a_ticket_says_what_its_grant_said(ports, clock, ticket, before, prefix,
         {"aud": "/api/v1/node/services/execute/more"},
         {"sub": ""},
         {"sub": "0x12"},
-        {"did": ""},
+        {"did": "", "aud": "/api/v1/node/services/download"},
         {"did": "no did"},
         {"execution_id": "x" * 101},
     ],
 )
 def test_a_grant_for_nothing_in_particular_gets_none(ticket, claims):
-    with pytest.raises(BadGrant):
+    with pytest.raises(IncompleteGrant):
         ticket(**claims)
 
 

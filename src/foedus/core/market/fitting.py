@@ -16,6 +16,11 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MINIMA = {"cpu": "cpu", "gpu": "gpu", "memory": "memory", "disk": "disk"}
 
 
+def leads_sessions(offer: Offer, asset: str) -> bool:
+    """Whether it is an offer to lead sessions: by its own type, or on an ``asset`` of type compute, without data."""
+    return offer.type == "fl-coordinator" or (offer.type == "compute" and asset == "compute")
+
+
 def stage_of(workflow: Workflow, offer: Offer, bought: Did) -> Stage:
     """The one stage that is to run. Raises Invalid for more, and for data that was not bought."""
     if len(workflow.stages) != 1:

@@ -1,5 +1,6 @@
-"""What a provider sells: the right to compute at its place, on which terms, in which containers, on which servers."""
+"""What a provider sells: the right to compute at its place, or to files; on which terms, in which containers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,10 @@ from foedus.core.market.documents import Service
 from foedus.core.market.fields import MAX_ITEMS, mapping, objects, refuse, text, whole
 
 COMPUTE_TYPES = ("compute", "fl-coordinator")
+ACCESS_TYPES = ("access",)
+OFFER_TYPES = (*COMPUTE_TYPES, *ACCESS_TYPES)
 _ZERO = "0x" + 40 * "0"
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_AMOUNT_DIGITS = 78  # of 2**256
 
 
@@ -58,7 +62,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """``timeout_s``: within how many seconds the bought computation has to be done; 0 where the offer does not say."""
+    """``timeout_s``: within how many seconds the bought computation has to be done; 0 where the offer does not say.
+
+    ``template`` is the contract that makes its agreements; empty where the offer names none, or none that is one.
+    """
 
     type: str
     creator: str
@@ -73,12 +80,13 @@ class Offer:
     public_host: str
     incoming_ports: tuple[int, int] | None
     warnings: tuple[str, ...]
+    template: str = ""
 
 
 def read_offer(service: Service) -> Offer:
-    """The offer of a service of type compute or fl-coordinator. Raises Invalid naming what is wrong in it."""
-    if service.type not in COMPUTE_TYPES:
-        raise Invalid(f"a service of type {service.type!r} offers no computation", field="service.type")
+    """The offer of a service of type compute, fl-coordinator or access. Raises Invalid naming what is wrong in it."""
+    if service.type not in OFFER_TYPES:
+        raise Invalid(f"a service of type {service.type!r} offers nothing", field="service.type")
     main = service.main
     conditions = {c.name: c for c in map(_condition, _conditions(service))}
     environment = mapping(mapping(main, "provider", "main"), "environment", "main.provider")
@@ -95,6 +103,7 @@ def read_offer(service: Service) -> Offer:
         conditions=conditions,
         containers=_containers(environment),
         servers=tuple(_server(i, s) for i, s in enumerate(objects(environment, "supportedServers", "environment"))),
+        template=service.template_id if _ADDRESS.fullmatch(service.template_id) else "",
         timeout_s=whole(main, "timeout", "main", least=0, default=0),
         executions=whole(main, "executions", "main", least=1, default=1),
         release_policy=policy,
@@ -142,6 +151,9 @@ def _price(main: Mapping[str, Any], conditions: Mapping[str, Condition]) -> Pric
             break
     amounts = tuple(_amount(value) for value in _listed(stated.get("_amounts")))
     receivers = tuple(_listed(stated.get("_receivers")))
+    if not amounts and not receivers and (price := _amount(str(main.get("price") or "0"))):
+        # Nobody is named who gets it: what it costs is then its creator's. It is not free.
+        amounts, receivers = (price,), (text(main, "creator", "main"),)
     if len(amounts) != len(receivers):
         raise Invalid(
             f"_amounts and _receivers belong together, and there are {len(amounts)} and {len(receivers)}",

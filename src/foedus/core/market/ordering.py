@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
+from foedus.core.market.aliases import ACCESS, COMPUTE, ESCROW, LOCK
 from foedus.core.market.escrow import MAX_BLOCKS, Agreement, Condition, State, Window, Windows
-from foedus.core.market.offers import Offer
+from foedus.core.market.offers import ACCESS_TYPES, Offer
 
 DEFAULT_COMPUTE_S = 86_400.0
 
@@ -27,8 +27,8 @@ def windows_of(offer: Offer, block_s: float) -> Windows:
     Where it leaves the computation's open, that one closes after the offer's ``timeout``, or after a day: what can
     never time out could never be refunded. The escrow's timeout is left out, since it would trap the money.
     """
-    stated = {name: _window(offer, name) for name in (LOCK, COMPUTE, ESCROW)}
-    compute = stated[COMPUTE]
+    stated = {name: _window(offer, name) for name in (LOCK, COMPUTE, ACCESS, ESCROW)}
+    compute = stated[ACCESS if offer.type in ACCESS_TYPES else COMPUTE]
     if not compute.timeout:
         blocks = ceil((offer.timeout_s or DEFAULT_COMPUTE_S) / (block_s or 1.0))
         compute = Window(compute.timelock, min(max(blocks, compute.timelock + 1), MAX_BLOCKS - 1))

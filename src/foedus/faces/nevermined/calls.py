@@ -50,6 +50,18 @@ class Call:
             raise Invalid("the body is not a JSON object")
         return value
 
+    def optional_fields(self) -> Mapping[str, Any]:
+        """The body as an object, where one was sent; else nothing."""
+        has_body = self.request.headers.get("Content-Length", "0").strip("0")
+        return self.fields() if self.request.content_type == "application/json" and has_body else {}
+
+    def form(self) -> Mapping[str, Any]:
+        """Fields of the address and of the body, whether that is a form or JSON; what the body says counts."""
+        named = self.request.GET.dict()
+        if self.request.content_type == "application/json":
+            return {**named, **self.fields()}
+        return {**named, **self.request.POST.dict()}
+
 
 def endpoint(*, bearer: bool = True, **methods: View) -> View:
     """A Django view of one function a method; ``bearer``: whether a token that is shown is that of a login."""
@@ -65,6 +77,7 @@ def endpoint(*, bearer: bool = True, **methods: View) -> View:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    view.methods = methods  # type: ignore[attr-defined] # for the description of this API
     return view
 
 

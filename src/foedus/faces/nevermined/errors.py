@@ -12,9 +12,11 @@ from django.http import HttpResponse, JsonResponse, UnreadablePostError
 
 from foedus.core import errors
 from foedus.core.errors import PlatformError
-from foedus.services.market.executions import Unpaid, WindowOver
 from foedus.services.market.login import BadLogin
+from foedus.services.market.rights import Unpaid, WindowOver
+from foedus.services.market.signatures import BadSignature
 from foedus.services.market.tickets import BadTicket
+from foedus.services.market.uploads import UploadsOff
 from foedus.wallet.grants import BadGrant
 
 log = structlog.get_logger()
@@ -42,11 +44,13 @@ STATUS: Mapping[type[PlatformError], int] = {
     MethodNotAllowed: 405,
     Unpaid: 402,
     WindowOver: 410,
+    UploadsOff: 501,
 }
 _CODES: Mapping[type[PlatformError], str] = {
     BadGrant: "invalid_client",
     BadLogin: "invalid_token",
     BadTicket: "invalid_token",
+    BadSignature: "invalid_client",
 }
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[PlatformError], str], ...] = (
     ((RequestDataTooBig,), errors.TooLarge, "the body is larger than this call reads"),

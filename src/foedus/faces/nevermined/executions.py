@@ -26,7 +26,7 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
         "startedAt": started,
         "finishedAt": finished,
     }
-    led = {"coordinator": coordinator(session)} if session else {}
+    led = {"coordinator": coordinator(session, execution.execution)} if session else {}
     return {
         **led,
         "status": execution.state,
@@ -38,9 +38,10 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
     }
 
 
-def coordinator(session: Led) -> dict[str, Any]:
+def coordinator(session: Led, name: str) -> dict[str, Any]:
     """``tokens``: by agreement, what lets its participant in."""
     return {
+        "id": name,
         "url": session.url,
         "aggregatorUrl": session.url,
         "protocol": PROTOCOL,

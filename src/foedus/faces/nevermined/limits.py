@@ -2,8 +2,10 @@
 
 from foedus.core.buckets import TokenBuckets
 from foedus.services.market.catalogue import STRICT, Rules
+from foedus.services.market.uploads import Uploads
 
 DEFAULT_PER_SECOND = 200.0
+NO_UPLOADS = Uploads()
 
 
 class Market:
@@ -12,10 +14,11 @@ class Market:
     def __init__(self) -> None:
         self.configure(DEFAULT_PER_SECOND, STRICT)
 
-    def configure(self, per_second: float, rules: Rules) -> None:
+    def configure(self, per_second: float, rules: Rules, uploads: Uploads = NO_UPLOADS) -> None:
         """Begin anew with this many requests a second; 0: any number."""
         self.callers = TokenBuckets(per_second)
         self.rules = rules
+        self.uploads = uploads
 
 
 MARKET = Market()

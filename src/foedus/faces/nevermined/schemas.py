@@ -1,6 +1,7 @@
 """This dialect's words for pages, orders and versions."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +12,17 @@ from django.http import QueryDict
 
 from foedus.core.errors import Invalid
 from foedus.core.market.dids import Did
+from foedus.core.market.fields import text
 from foedus.core.market.search import MAX_PATH_CHARACTERS, Query, read_query
+from foedus.faces.nevermined.calls import Call
 from foedus.records.market.models import Asset
+from foedus.services.market.bought import agreement_of
 from foedus.services.market.catalogue import MAX_PAGE
+from foedus.services.market.parties import party_of
+from foedus.services.market.signatures import check_signed
+from foedus.services.shell.authorisation import Actor
 
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`|~-]{1,200}")
 DEFAULT_SIZE = 100
 MAX_ORDERS = 5
 
@@ -61,6 +69,34 @@ class Search:
     @property
     def window(self) -> slice:
         return slice((self.page - 1) * self.size, self.page * self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """What clients sent before there were tokens: an agreement, and its consumer's signature of its id."""
+
+    agreement: str
+    stated: str
+    consumer: str
+    signature: str
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        fields = call.form()
+        stated, consumer, signature = (
+            text(fields, key, "query") for key in ("serviceAgreementId", "consumerAddress", "signature")
+        )
+        return cls(agreement_of(stated), stated, consumer, signature)
+
+    def party(self, call: Call) -> Actor:
+        """Who asks. Raises BadSignature."""
+        texts = dict.fromkeys((self.stated, self.agreement, f"0x{self.agreement}"))
+        return party_of(check_signed(self.consumer, self.signature, texts, now=call.now), now=call.now)
+
+
+def filename_as_it_is(name: str) -> bool:
+    """Whether a header can carry the name without quotes."""
+    return bool(_TOKEN.fullmatch(name))
 
 
 def status_of(asset: Asset, url: str) -> dict[str, Any]:

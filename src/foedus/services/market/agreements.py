@@ -1,4 +1,4 @@
-"""Buying the right to compute: orders, and what is known of them.
+"""Buying the right to compute, or to files: orders, and what is known of them.
 
 Money is in the ledger alone. A ``Purchase`` remembers which offer an agreement is about. Steps on the ledger are taken
 outside of transactions and in such an order that, wherever a process dies, whoever comes next goes on from there.
@@ -14,7 +14,7 @@ from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthent
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, Service
 from foedus.core.market.escrow import Agreement, Outcome, State, Terms
-from foedus.core.market.offers import COMPUTE_TYPES, Offer, read_offer
+from foedus.core.market.offers import COMPUTE_TYPES, OFFER_TYPES, Offer, read_offer
 from foedus.core.market.ordering import Step, closes_at, timeline, waits_for, windows_of
 from foedus.ports import Ports
 from foedus.ports.ledger import DidUnregistered, Network, Order
@@ -32,7 +32,7 @@ AGAIN = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderOffer:
-    """Buy the offer of the asset ``did``: of its service ``index``, or of its only one that offers computation.
+    """Buy an offer of the asset ``did``: of its service ``index``, or of its only one that offers computation.
 
     ``seed`` (32 random bytes, kept by the consumer) makes the order one: sent again, it is the same order.
     """
@@ -77,8 +77,10 @@ def order(ports: Ports, actor: Actor, command: OrderOffer, *, now: datetime) -> 
         raise Unauthenticated("log in with your key to order something")
     asset = get_asset(command.did)
     service = _service(_document(asset), command.index)
-    terms = terms_of(read_offer(service), command.did, actor.name, actor.name, ports.ledger.network())
-    windows = windows_of(read_offer(service), ports.ledger.network().block_s)
+    offer, network = read_offer(service), ports.ledger.network()
+    _check_template(offer, network)
+    terms = terms_of(offer, command.did, actor.name, actor.name, network)
+    windows = windows_of(offer, network.block_s)
     wanted = Order(seed=command.seed, creator=actor.name, terms=terms, windows=windows)
     try:
         made = ports.ledger.create(wanted, now=now)
@@ -132,6 +134,14 @@ def terms_of(offer: Offer, did: Did, consumer: str, return_address: str, network
         token=checked_address(offer.price.token) if offer.price.token else network.token,
         return_address=return_address,
     )
+
+
+def _check_template(offer: Offer, network: Network) -> None:
+    """Raise Conflict where the offer wants agreements made by a contract that is not this ledger's."""
+    if offer.template and checked_address(offer.template) != network.template:
+        raise Conflict(
+            f"Template not Approved: the offer names {offer.template}, and agreements are made by {network.template}"
+        )
 
 
 def check_terms(agreement: Agreement, offer: Offer, network: Network) -> None:
@@ -221,8 +231,10 @@ def shown(ports: Ports, purchase: Purchase, view: Agreement) -> Bought:
 
 
 def _service(document: Document, index: str) -> Service:
-    """The service of that index; the only one that offers computation, where none is named."""
-    offered = [each for each in document.services if each.type in COMPUTE_TYPES and index in ("", each.index)]
+    """The service of that index; where none is named, the only one that offers computation, or else the only offer."""
+    offered = [each for each in document.services if each.type in OFFER_TYPES and index in ("", each.index)]
+    if not index:
+        offered = [each for each in offered if each.type in COMPUTE_TYPES] or offered
     if not offered:
         raise NotFound(f"{document.did} has no offer{f' with the index {index[:10]}' if index else ''}")
     if len(offered) > 1:

@@ -17,7 +17,7 @@ from foedus.core.market.checksums import checksum
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, check_complete
 from foedus.core.market.fields import mapping, objects, text
-from foedus.core.market.offers import COMPUTE_TYPES, read_offer
+from foedus.core.market.offers import OFFER_TYPES, read_offer
 from foedus.core.market.search import Query, entries_of
 from foedus.records.market.models import Asset, AssetVersion, SealedFiles
 from foedus.records.market.queries import assets_on_offer, index, lock_asset, matching, ordered
@@ -136,7 +136,7 @@ def _check(document: Document, rules: Rules) -> None:
         raise Invalid('main.price must be "0": only free assets are published here', field="main.price")
     read_asset(document)
     for service in document.services:
-        if service.type in COMPUTE_TYPES:
+        if service.type in OFFER_TYPES:
             read_offer(service)
 
 

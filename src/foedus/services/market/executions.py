@@ -1,6 +1,6 @@
 """Executions: runs of a workflow under an agreement, from the checks before one to what became of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,27 +9,23 @@ from secrets import token_hex
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound
+from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.market.assets import Coordinator, Workflow, read_asset
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
 from foedus.core.market.escrow import Agreement, State
-from foedus.core.market.fitting import container_of, led_stage_of, server_of, stage_of
-from foedus.core.market.offers import Offer
+from foedus.core.market.fitting import container_of, leads_sessions, led_stage_of, server_of, stage_of
+from foedus.core.market.offers import COMPUTE_TYPES, Offer
 from foedus.ports import Ports
-from foedus.ports.compute import Session
-from foedus.ports.ledger import AgreementMissing
-from foedus.records.market.models import Asset, Execution, Purchase
+from foedus.records.market.models import Execution, Purchase
 from foedus.records.market.queries import get_asset
-from foedus.services.market.agreements import check_terms, get_bought, id_of, take_up
 from foedus.services.market.bought import agreement_of
 from foedus.services.market.catalogue import document_of
-from foedus.services.market.joining import sealed_session
-from foedus.services.market.node import node_key
+from foedus.services.market.joining import Joined, sealed_session
 from foedus.services.market.promises import LEAD_JOB, RUN_JOB
-from foedus.services.market.tickets import Ticket
+from foedus.services.market.rights import bought_by
 from foedus.services.shell import audit, jobs
-from foedus.services.shell.authorisation import SYSTEM, Actor, Verb, require
+from foedus.services.shell.authorisation import Actor, Verb, require
 
 PREFIX = "nevermined-compute-"
 MAX_LINES = 10_000
@@ -42,12 +38,17 @@ _HAD = {
 }
 
 
-class Unpaid(Conflict):
-    """The agreement is not paid: its price is not in escrow."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRun:
+    """Run a workflow under an agreement: the asset of that DID, or the document as it is.
 
+    ``party`` is who asks, by whatever was believed; ``joins``, the session in which the workflow takes part.
+    """
 
-class WindowOver(Conflict):
-    """The time in which this computation could be had is over."""
+    party: Actor
+    agreement: str
+    workflow: Did | Document | None
+    joins: Joined | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,14 @@ class Wanted:
     """What is to run under which agreement, all checks passed; ``leads``: whether it is a session to lead."""
 
     purchase: Purchase
+    offer: Offer
     document: Document
     leads: bool
 
 
-def start(ports: Ports, ticket: Ticket, joins: Session | None = None, *, now: datetime) -> Execution:
-    """Start what the ticket is for, as a participant of the session that it ``joins``.
-
-    The checks come in the order in which the market states them; the first that fails decides the answer: NotFound,
-    Forbidden, Unpaid, WindowOver, Conflict, Invalid.
-    """
-    wanted = _checked(ports, ticket, joins, now)
+def start(ports: Ports, command: StartRun, *, now: datetime) -> Execution:
+    """Start a run, once all checks of ``check`` have passed. Raises as that does."""
+    wanted = check(ports, command, now=now)
     try:
         with transaction.atomic():
             execution = Execution.objects.create(
@@ -73,13 +71,13 @@ def start(ports: Ports, ticket: Ticket, joins: Session | None = None, *, now: da
                 purchase=wanted.purchase,
                 did=wanted.document.did.hex,
                 document=wanted.document.raw,
-                consumer=ticket.party.name,
-                joins=sealed_session(ports, joins) if joins else "",
+                consumer=command.party.name,
+                joins=sealed_session(ports, command.joins) if command.joins else "",
                 created_at=now,
             )
             jobs.enqueue(ports, LEAD_JOB if wanted.leads else RUN_JOB, execution.execution, now)
             audit.record(
-                ticket.party, "execution.started", execution.execution, organisation_id=None, now=now,
+                command.party, "execution.started", execution.execution, organisation_id=None, now=now,
                 agreement=wanted.purchase.agreement,
             )  # fmt: skip
     except IntegrityError as exc:
@@ -150,42 +148,19 @@ def stop(ports: Ports, actor: Actor, execution: str, *, now: datetime) -> Execut
     return found
 
 
-def _checked(ports: Ports, ticket: Ticket, joins: Session | None, now: datetime) -> Wanted:
-    view = _agreement(ports, ticket, now)
-    purchase, offer = _purchase(ports, ticket, view, now)
-    if not view.is_provided_by(node_key(ports.secrets).address):
-        raise Forbidden("this node is not a provider of the asset that was bought")
-    check_terms(view, offer, ports.ledger.network())
-    if not view.is_locked:
-        raise Unpaid
-    if view.is_window_over:
-        raise WindowOver
+def check(ports: Ports, command: StartRun, *, now: datetime) -> Wanted:
+    """What a run needs, in the order in which the market states it; the first check that fails decides the answer.
+
+    Raises NotFound, Forbidden, Unpaid, WindowOver, Conflict, Invalid.
+    """
+    purchase, offer, view = bought_by(ports, command.party, command.agreement, COMPUTE_TYPES, now=now)
     # The money may stay in escrow long after it was granted: what counts is the grant.
     if view.compute.state is State.FULFILLED and not _may_run_again(purchase, offer, view):
         raise Conflict("what was bought has been had: the price of this agreement was granted to its receivers")
-    document, leads = _workflow(ticket, offer, view.terms.did, joins)
+    document, leads = _workflow(command, purchase, offer)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
-    return Wanted(purchase, document, leads)
-
-
-def _agreement(ports: Ports, ticket: Ticket, now: datetime) -> Agreement:
-    try:
-        view = ports.ledger.get(id_of(ticket.agreement), now=now)
-    except AgreementMissing as exc:
-        raise NotFound("there is no such agreement") from exc
-    if view.terms.consumer != ticket.party.name:
-        raise Forbidden("this agreement is somebody else's")
-    return view
-
-
-def _purchase(ports: Ports, ticket: Ticket, view: Agreement, now: datetime) -> tuple[Purchase, Offer]:
-    """The purchase, also where the consumer made the agreement on the ledger without us."""
-    if not Purchase.objects.filter(agreement=view.id.hex()).exists():
-        bought = take_up(ports, ticket.party, view.id.hex(), now=now)
-    else:
-        bought = get_bought(ports, SYSTEM, view.id.hex(), now=now)
-    return bought.purchase, bought.offer
+    return Wanted(purchase, offer, document, leads)
 
 
 def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
@@ -194,22 +169,19 @@ def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
     return had < offer.executions and not view.compute.is_timed_out(view.block)
 
 
-def _workflow(ticket: Ticket, offer: Offer, bought: Did, joins: Session | None) -> tuple[Document, bool]:
+def _workflow(command: StartRun, purchase: Purchase, offer: Offer) -> tuple[Document, bool]:
     """What shall run, and whether that is a session to lead."""
-    if ticket.did is None:
-        raise Invalid("the token names no workflow", field="did")
-    wanted = ticket.did
-    document = document_of(_resolved(lambda: get_asset(wanted)))
+    document = _document(command.workflow)
     asset = read_asset(document)
     if isinstance(asset, Coordinator):
-        if offer.type != "fl-coordinator":
-            raise Invalid("an fl-coordinator runs under an offer of type fl-coordinator alone", field="main.type")
+        if not leads_sessions(offer, purchase.asset.type):
+            raise Invalid("an fl-coordinator runs under an offer to lead sessions alone", field="main.type")
         stage = led_stage_of(asset.workflow)
     elif isinstance(asset, Workflow):
-        stage = stage_of(asset, offer, bought)
+        stage = stage_of(asset, offer, Did(bytes.fromhex(purchase.asset.did)))
     else:
         raise Invalid("only a workflow or an fl-coordinator can be executed", field="main.type")
-    if joins and (not stage.is_participant or offer.egress != "coordinator"):
+    if command.joins and (not stage.is_participant or offer.egress != "coordinator"):
         raise Invalid(
             "only a stage of type Participant reaches a session, and only where the offer's egress is coordinator"
         )
@@ -218,9 +190,13 @@ def _workflow(ticket: Ticket, offer: Offer, bought: Did, joins: Session | None) 
     return document, isinstance(asset, Coordinator)
 
 
-def _resolved(ask: Callable[[], Asset]) -> Asset:
+def _document(workflow: Did | Document | None) -> Document:
+    if isinstance(workflow, Document):
+        return workflow
+    if workflow is None:
+        raise Invalid("the token names no workflow", field="did")
     try:
-        return ask()
+        return document_of(get_asset(workflow))
     except NotFound as exc:
         raise Invalid(f"the workflow does not resolve: {exc.message}", field="did") from exc
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +26,7 @@ from foedus.core.market.fields import MAX_ITEMS, text
 from foedus.ports import Ports
 from foedus.ports.files import Fetched
 from foedus.records.market.models import Account
+from foedus.services.market import uploads
 from foedus.services.market.node import node_key
 from foedus.services.shell.staging import on_disk
 
@@ -98,8 +100,10 @@ def files_of(ports: Ports, document: Document, owner: str) -> tuple[Location, ..
 def fetch(ports: Ports, location: Location) -> Iterator[Fetched]:
     """Raises as ``Files.fetch`` does, and NotFound for a file of ours that is gone."""
     if location.url.startswith(OWN):
-        key = location.url.removeprefix(OWN)
-        yield Fetched(location.name, ports.blobs.read(key), ports.blobs.stat(key).size_bytes)
+        yield _kept(ports, location.name, location.url.removeprefix(OWN))
+        return
+    if location.url.startswith(uploads.SCHEME):
+        yield _kept(ports, location.name, uploads.blob_of(location.url))
         return
     with ports.files.fetch(location.url) as fetched:
         yield fetched
@@ -129,8 +133,12 @@ def location_at(ports: Ports, document: Document, owner: str, index: int) -> Loc
 def _location(place: int, source: dict[str, object]) -> Location:
     url = text(source, "url", f"files[{place}]")
     path = url.removeprefix(OWN) if url.startswith(OWN) else url.partition("?")[0]
-    name = text(source, "name", f"files[{place}]", default="") or PurePosixPath(path).name or f"file-{place}"
+    name = text(source, "name", f"files[{place}]", default="") or unquote(PurePosixPath(path).name) or f"file-{place}"
     return Location(name, url)
+
+
+def _kept(ports: Ports, name: str, key: str) -> Fetched:
+    return Fetched(name, ports.blobs.read(key), ports.blobs.stat(key).size_bytes)
 
 
 def _is_trusted(ports: Ports, owner: str) -> bool:

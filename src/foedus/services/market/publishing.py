@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from foedus.core.errors import Conflict
@@ -32,13 +32,17 @@ def publish_files(
     """The same for files that the node keeps already; ``about`` goes to the document's additional information."""
     more = {**about, "wasDerivedFrom": [str(did) for did in derived_from]}
     document = _document(ports, execution, files, more)
-    if not Asset.objects.filter(did=document.did.hex).exists():
-        node = party_of(node_key(ports.secrets).address, now=execution.created_at)
-        with suppress(Conflict):  # another worker was quicker
-            catalogue.publish(node, document, now=execution.created_at)
-    # The node's key has signed for what it made; whose it is, is who paid for it.
-    Asset.objects.filter(did=document.did.hex).update(owner=execution.consumer)
+    publish_for(ports, document, execution.consumer, now=execution.created_at)
     return document.did.hex
+
+
+def publish_for(ports: Ports, document: Document, owner: str, *, now: datetime) -> None:
+    """Publish what the node's own key has signed, for whoever paid for it; once, however often it is asked for."""
+    if not Asset.objects.filter(did=document.did.hex).exists():
+        node = party_of(node_key(ports.secrets).address, now=now)
+        with suppress(Conflict):  # another worker was quicker
+            catalogue.publish(node, document, now=now)
+    Asset.objects.filter(did=document.did.hex).update(owner=owner)
 
 
 def _kept(ports: Ports, execution: Execution, name: str) -> Location:

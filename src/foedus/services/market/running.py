@@ -106,15 +106,19 @@ def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
         inputs.mkdir()
         programs.mkdir()
         data = [get_asset(each.did) for each in stage.inputs if each.did]
+        joined = session_joined(ports, execution)
         yield Job(
             id=execution.execution,
             script=algorithm.entrypoint or "exit 0",
             image=Image(container.image, container.checksum) if container and container.checksum else None,
             inputs=_saved(ports, data, inputs),
             programs=_saved(ports, [program], programs),
-            environment={"EXECUTION_ID": execution.execution},
+            environment={
+                "EXECUTION_ID": execution.execution,
+                **({"NEVERMINED_SESSION_ID": joined.id} if joined else {}),
+            },
             limits=_limits(server),
-            session=session_joined(ports, execution),
+            session=joined.session if joined else None,
         )
 
 

@@ -16,7 +16,8 @@ from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
 from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
-from foedus.wallet.grants import BadGrant, read_grant
+from foedus.wallet.grants import read_grant
+from foedus.wallet.keys import checked_address
 
 KEY_NAME = "market-ticket-key"
 LIFE_S = 3600
@@ -33,6 +34,10 @@ class Purpose(StrEnum):
 
 class BadTicket(Unauthenticated):
     """The token has expired or is not valid; ask for another one with a new grant."""
+
+
+class IncompleteGrant(Invalid):
+    """The grant does not say for what a token is wanted."""
 
 
 class WrongTicket(Forbidden):
@@ -56,22 +61,38 @@ class Ticket:
         if self.execution and execution and self.execution != execution:
             raise WrongTicket("the token is for another execution")
 
+    def check_consumer(self, address: str) -> None:
+        """Raise WrongTicket unless this is whose grant it was."""
+        if checked_address(address) != self.party.name:
+            raise WrongTicket("the token is somebody else's than the consumer's")
+
+    def workflow(self, named: str = "") -> Did | None:
+        """The asset it is about, which the call may name as well, or alone. Raises WrongTicket for two that differ."""
+        did = Did.parse(named) if named else self.did
+        if self.did is not None and did != self.did:
+            raise WrongTicket("the token is for another workflow")
+        return did
+
 
 def exchange(ports: Ports, assertion: str, *, now: datetime) -> tuple[str, int]:
-    """A ticket's text for a grant, and for how many seconds it holds. Raises BadGrant naming what is wrong."""
+    """A ticket's text for a grant, and for how many seconds it holds.
+
+    Raises BadGrant for one that nobody has to believe, IncompleteGrant naming what it fails to say. What a grant to
+    execute names no ``did`` for, its call has to say.
+    """
     grant = read_grant(assertion, now=now.timestamp())
     purpose = _purpose(grant.audience)
     try:
         agreement = agreement_of(grant.subject) if grant.subject else ""
         did = str(Did.parse(grant.did)) if grant.did else ""
     except Invalid as exc:
-        raise BadGrant(exc.message) from exc
+        raise IncompleteGrant(exc.message) from exc
     if not agreement and purpose is not Purpose.DOWNLOAD:
-        raise BadGrant(f"a grant to {purpose} names its agreement as sub")
-    if not did and purpose in (Purpose.EXECUTE, Purpose.DOWNLOAD):
-        raise BadGrant(f"a grant to {purpose} names a did")
+        raise IncompleteGrant(f"a grant to {purpose} names its agreement as sub", field="sub")
+    if not did and purpose is Purpose.DOWNLOAD:
+        raise IncompleteGrant(f"a grant to {purpose} names a did", field="did")
     if len(grant.execution) > _MAX_EXECUTION_CHARACTERS:
-        raise BadGrant("no execution has so long a name")
+        raise IncompleteGrant("no execution has so long a name", field="execution_id")
     ends = min(int(now.timestamp()) + LIFE_S, int(grant.expires_at))
     claims = {
         "iss": node_key(ports.secrets).address,
@@ -110,4 +131,4 @@ def _purpose(audience: str) -> Purpose:
                 if rest.strip("/") == purpose:
                     return purpose
     known = ", ".join(f"{PREFIXES[1]}/{purpose}" for purpose in Purpose)
-    raise BadGrant(f"the grant's aud is none of {known}")
+    raise IncompleteGrant(f"the grant's aud is none of {known}", field="aud")

@@ -11,8 +11,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 def login(call: Call) -> HttpResponse:
     """A form with a signed assertion, answered with a token; JSON with the same fields is read as well."""
-    is_json = call.request.content_type == "application/json"
-    fields = call.fields() if is_json else call.request.POST
+    fields = call.form()
     if fields.get("client_assertion_type") != ASSERTION_TYPE:
         raise Invalid(f"client_assertion_type must be {ASSERTION_TYPE}", field="client_assertion_type")
     assertion = fields.get("client_assertion")

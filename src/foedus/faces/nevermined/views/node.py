@@ -1,129 +1,124 @@
-"""The node: tokens for grants, executions, files. Every address stands below two prefixes, of two generations."""
+"""The node: tokens for grants, and executions. Every address stands below two prefixes, of two generations."""
 
 from dataclasses import replace
-from typing import Any
 
-from django.http import HttpResponse, StreamingHttpResponse
-from django.utils.http import content_disposition_header
+from django.http import HttpResponse
 
 from foedus.core.errors import Invalid
+from foedus.core.market.dids import Did
+from foedus.core.market.fields import text
 from foedus.faces.nevermined.calls import Call, answer
 from foedus.faces.nevermined.executions import logs, status
-from foedus.ports.compute import Session
-from foedus.ports.secrets import Secret
+from foedus.faces.nevermined.schemas import Old
+from foedus.faces.nevermined.tickets import shown_ticket
 from foedus.records.market.models import Execution
-from foedus.services.market import executions, leading, results
+from foedus.services.market import executions, leading, ordering_sessions
 from foedus.services.market.bought import agreement_of
-from foedus.services.market.files import seal
+from foedus.services.market.executions import StartRun
+from foedus.services.market.joining import Joined
 from foedus.services.market.leading import Led
-from foedus.services.market.node import node_key
-from foedus.services.market.tickets import BadTicket, Purpose, Ticket, exchange, read_ticket
+from foedus.services.market.tickets import Purpose, exchange
 
 GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 )
 MAX_PARTICIPANTS = 1_000
-METHODS = ("PSK-RSA", "PSK-ECDSA", "SecretStore")
 
 
 def token(call: Call, generation: str) -> HttpResponse:
-    """A form with a signed grant, under either name; JSON with the same fields is read as well."""
-    is_json = call.request.content_type == "application/json"
-    fields = call.fields() if is_json else call.request.POST
+    """A token for a grant that a consumer signed: a form, under either name of its fields, or JSON."""
+    fields = call.form()
     kind = fields.get("grant_type") or fields.get("client_assertion_type")
     if kind not in GRANT_TYPES:
         raise Invalid(f"grant_type must be {GRANT_TYPES[0]}", field="grant_type")
     assertion = fields.get("assertion") or fields.get("client_assertion")
     if not isinstance(assertion, str):
         raise Invalid("assertion is missing: a JWT that your key signed", field="assertion")
-    text, seconds = exchange(call.ports, assertion, now=call.now)
-    given = {"access_token": text, "token_type": "Bearer", "expires_in": seconds}
-    return answer(given, 200 if generation == "gateway" else 201)
+    given, seconds = exchange(call.ports, assertion, now=call.now)
+    said = {"access_token": given, "token_type": "Bearer", "expires_in": seconds}
+    return answer(said, 200 if generation == "gateway" else 201)
 
 
 def execute(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
-    """A participant's body names the session it takes part in: ``{"coordinator": {"url", "token"}}``."""
-    ticket = _ticket(call, Purpose.EXECUTE)
-    ticket.check_for(agreement)
-    started = executions.start(call.ports, ticket, _joined(call), now=call.now)
-    return answer({"workflowId": started.execution})
+    """Run a workflow. A participant's body names its session: ``{"coordinator": {"url", "token", "id"}}``.
+
+    The workflow is the token's, or the body's ``workflowDid``; a ``consumer`` that is named must be the token's.
+    """
+    wanted = agreement_of(agreement)
+    ticket = shown_ticket(call, Purpose.EXECUTE)
+    ticket.check_for(wanted)
+    body = call.optional_fields()
+    if body.get("consumer"):
+        ticket.check_consumer(text(body, "consumer", "body"))
+    workflow = ticket.workflow(text(body, "workflowDid", "body", default=""))
+    command = StartRun(party=ticket.party, agreement=wanted, workflow=workflow, joins=_joined(body.get("coordinator")))
+    return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
 
 
-def _joined(call: Call) -> Session | None:
-    if call.request.content_type != "application/json" or not call.request.headers.get("Content-Length", "0").strip(
-        "0"
-    ):
-        return None
-    named = call.fields().get("coordinator")
-    if named is None:
-        return None
-    url, token = (named.get(key) if isinstance(named, dict) else None for key in ("url", "token"))
-    if not isinstance(url, str) or not isinstance(token, str):
-        raise Invalid("coordinator has url and token, both texts", field="coordinator")
-    return Session(url, Secret(token))
+def execute_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+    """Run a workflow, as older clients ask for it: with a signature of the agreement's id."""
+    asked = Old.of(call)
+    command = StartRun(
+        party=asked.party(call), agreement=asked.agreement, workflow=Did.parse(call.form().get("workflowDID"))
+    )
+    return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
+
+
+def lead(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+    """Lead a session of which only the parameters are given; the workflow is made and published of a template."""
+    wanted = agreement_of(agreement)
+    ticket = shown_ticket(call, Purpose.EXECUTE)
+    ticket.check_for(wanted)
+    body = call.fields()
+    parameters = body.get("parameters", body)
+    if not isinstance(parameters, dict):
+        raise Invalid('parameters is an object such as {"rounds": 3, ...}', field="parameters")
+    started = ordering_sessions.lead(call.ports, ticket.party, wanted, parameters, now=call.now)
+    return answer({"workflowDid": str(Did(bytes.fromhex(started.did))), "workflowId": started.execution})
 
 
 def get_status(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
-    """Of a session also where it is, with tokens for its consumer to hand on: ``?participant=AGREEMENT``."""
+    """How an execution stands; of a session also where it is, with tokens to hand on: ``?participant=AGREEMENT``."""
     found = _execution(call, execution, agreement)
     said = status(found, _session(call, found))
     return answer(said if agreement else {"workflowStatus": said})
 
 
 def get_logs(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+    """What an execution wrote, a line each."""
     found = _execution(call, execution, agreement)
     lines = logs(found, executions.log_of(call.ports, found))
     return answer(lines if agreement else {"logs": lines})
 
 
 def stop(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+    """End an execution, which has failed then."""
     _execution(call, execution, agreement)
-    ticket = _ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
+    ticket = shown_ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
     found = executions.stop(call.ports, ticket.party, execution, now=call.now)
     return answer({"status": "ok", "text": f"{found} has ended, or is about to"})
 
 
 def list_all(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
-    """Those of whoever asks: what others run is nobody's business."""
-    ticket = _ticket(call, *Purpose)
+    """Executions of whoever asks: what others run is nobody's business."""
+    ticket = shown_ticket(call, *Purpose)
     return answer({"workflows": [str(each) for each in executions.list_executions(ticket.party)]})
 
 
-def download(call: Call, generation: str, index: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
-    ticket = _ticket(call, Purpose.DOWNLOAD)
-    if ticket.did is None:
-        raise Invalid("the token names no asset", field="did")
-    name, size, chunks = results.opened(call.ports, ticket.party, ticket.did, int(index))
-    headers = {"Content-Disposition": str(content_disposition_header(as_attachment=True, filename=name))}
-    if size is not None:
-        headers["Content-Length"] = str(size)
-    return StreamingHttpResponse(chunks, content_type="application/octet-stream", headers=headers)  # type: ignore[return-value]
-
-
-def encrypt(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
-    """Files' addresses, as only this node can read them; whoever publishes an asset puts the result into it."""
-    is_json = call.request.content_type == "application/json"
-    fields: Any = call.fields() if is_json else call.request.POST
-    message, method = fields.get("message"), fields.get("method")
-    if not isinstance(message, str):
-        raise Invalid("message is missing: the text to encrypt", field="message")
-    if method not in METHODS:
-        raise Invalid(f"method must be {', '.join(METHODS)}", field="method")
-    public = "0x04" + node_key(call.ports.secrets).public_bytes.hex()
-    return answer({"public-key": public, "hash": seal(call.ports, message), "method": method})
-
-
-def _ticket(call: Call, *purposes: Purpose) -> Ticket:
-    scheme, _, text = call.request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text:
-        raise BadTicket("show a token of this node as: Authorization: Bearer TOKEN")
-    return read_ticket(call.ports, text.strip(), *purposes, now=call.now)
+def _joined(named: object) -> Joined | None:
+    if named is None:
+        return None
+    given = named if isinstance(named, dict) else {}
+    url, shown, name = (given.get(key) for key in ("url", "token", "id"))
+    if not isinstance(url, str) or not isinstance(shown, str) or not isinstance(name, str | None):
+        raise Invalid("coordinator has url and token, both texts, and may have its id", field="coordinator")
+    return Joined.of(url, shown, name or "")
 
 
 def _session(call: Call, execution: Execution) -> Led | None:
     """Only who bought the session says who takes part: the provider sees how it stands."""
-    ticket = _ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
+    ticket = shown_ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
     asked = call.request.GET.getlist("participant")[:MAX_PARTICIPANTS]
     session = leading.shown(call.ports, execution, [agreement_of(each) for each in asked])
     if session is not None and ticket.party.name != execution.consumer:
@@ -132,9 +127,10 @@ def _session(call: Call, execution: Execution) -> Led | None:
 
 
 def _execution(call: Call, execution: str, agreement: str) -> Execution:
-    ticket = _ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
+    wanted = agreement_of(agreement) if agreement else ""
+    ticket = shown_ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
     found = executions.get_execution(ticket.party, execution)
-    ticket.check_for(agreement or found.purchase.agreement, execution)
-    if agreement:
-        executions.check_agreement(found, agreement)
+    ticket.check_for(wanted or found.purchase.agreement, execution)
+    if wanted:
+        executions.check_agreement(found, wanted)
     return found

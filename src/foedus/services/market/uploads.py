@@ -1,0 +1,85 @@
+"""Files that are handed to this node, to be sold later: whoever has the address that it gives may list them.
+
+An address is a secret, like the key of a lock: it cannot be guessed, and is sealed before anything is published.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from secrets import token_bytes, token_hex
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+from foedus.core.errors import Invalid, Unavailable
+from foedus.ports import Ports
+from foedus.services.shell.staging import staged
+
+SCHEME = "foedus-upload:"
+_FOLDER = "market-uploads/"
+_URL = re.compile(rf"{SCHEME}([0-9a-f]{{32}})/.*")
+_MAX_FILES = 10_000
+_KEY_BYTES, _NONCE_BYTES = 32, 12
+
+
+class UploadsOff(Invalid):
+    """This node takes no uploads under that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """``names`` under which uploads are taken; none: not at all. ``each`` and ``total`` are bytes."""
+
+    names: tuple[str, ...] = ()
+    each: int = 64 << 20
+    total: int = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``password`` is the key by which the file was encrypted (AES-256, base64url); empty where it was not."""
+
+    url: str
+    password: str
+
+
+def check_open(rules: Uploads, name: str) -> None:
+    """Raises UploadsOff."""
+    if name not in rules.names:
+        known = f"it knows {', '.join(rules.names)}" if rules.names else "it takes none at all"
+        raise UploadsOff(f"this node takes no uploads to {name[:40]!r}; {known}")
+
+
+def keep(ports: Ports, rules: Uploads, name: str, content: Iterable[bytes], *, encrypt: bool) -> Kept:
+    """Raises TooLarge for the file, Unavailable where there is no room for more."""
+    found = [blob.size_bytes for blob in ports.blobs.list(_FOLDER)]
+    if sum(found) + rules.each > rules.total or len(found) >= _MAX_FILES:
+        raise Unavailable("this node has no room for more uploads")
+    key = token_bytes(_KEY_BYTES) if encrypt else b""
+    token = token_hex(16)
+    with staged(ports.scratch, _encrypted(key, content) if encrypt else content, rules.each) as whole:
+        ports.blobs.put_file(_FOLDER + token, whole.path)
+    called = quote(PurePosixPath(name.replace("\\", "/")).name[:100] or "file", safe="")
+    return Kept(f"{SCHEME}{token}/{called}", urlsafe_b64encode(key).decode())
+
+
+def blob_of(url: str) -> str:
+    """The blob that an address stands for. Raises Invalid."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise Invalid("this is no address of an upload", field="url")
+    return _FOLDER + found[1]
+
+
+def _encrypted(key: bytes, content: Iterable[bytes]) -> Iterator[bytes]:
+    """AES-256-GCM: 12 bytes of nonce, the content, 16 bytes of tag."""
+    nonce = token_bytes(_NONCE_BYTES)
+    encryptor = Cipher(AES(key), GCM(nonce)).encryptor()
+    yield nonce
+    for chunk in content:
+        yield encryptor.update(chunk)
+    yield encryptor.finalize() + encryptor.tag
