@@ -27,6 +27,12 @@ def outputs_below(folder: Path) -> Iterator[Output]:
     return iter(sorted(found, key=lambda output: output.name))
 
 
+def more_than(bought_bytes: int, folder: Path) -> str:
+    """What is wrong where a run left more than was bought; else nothing."""
+    left = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+    return f"it left {left} bytes, and {bought_bytes} were bought" if left > bought_bytes else ""
+
+
 @contextmanager
 def open_output(folder: Path, name: str) -> Iterator[BinaryIO]:
     """Raises Invalid for what is no regular file in there; links are not followed, wherever they lead."""

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.contracts.compute import LIMITS, SOON_S, ComputeContract
+from tests.contracts.compute import LIMITS, POST, SOON_S, ComputeContract
 from tests.stub_session import serving
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.compute.process import sandbox
-from foedus.connectors.compute.process.layout import Layout
 from foedus.connectors.compute.process.runner import ProcessCompute
 from foedus.connectors.internet import Private
+from foedus.connectors.run_layout import NOBODY, Layout
 from foedus.core.errors import Invalid
 from foedus.ports.compute import Image, InputFile, Job, Limits, Phase, RunMissing, Session
 from foedus.ports.secrets import Secret
@@ -44,13 +44,6 @@ class TestProcessCompute(ComputeContract):
 def session():
     with serving() as (url, asked):
         yield url, asked
-
-
-POST = """import os, urllib.request
-url = os.environ["NEVERMINED_COORDINATOR_URL"]
-print(urllib.request.urlopen(url + "/some/path?a=1", data=b"update").read().decode())
-print([v for v in os.environ.values() if "token" in v])
-"""
 
 
 def python(tmp_path, text):
@@ -170,7 +163,7 @@ def test_without_bubblewrap_it_runs_with_what_is_open_said(compute):
 
     assert "the network of this machine" in run.open_to
     with compute.open("a-run", "user") as user:
-        assert int(user.read()) == (sandbox.NOBODY if os.geteuid() == 0 else os.geteuid())
+        assert int(user.read()) == (NOBODY if os.geteuid() == 0 else os.geteuid())
 
 
 STARTER = """

@@ -4,6 +4,4 @@ runner      the port: stages files, starts keepers, reads what they wrote down
 keeper      one a run, a process that outlives the server: limits, log, end
 sandbox     the command that the program is shut in with
 inside      the first process in there: limits, and a door to the session
-door        the keeper's half of that door: adds the token, knows one address
-layout      where the files of a run are
 """

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from foedus.connectors.compute.process import sandbox
-from foedus.connectors.compute.process.layout import Layout
-from foedus.connectors.run_outputs import open_output, outputs_below
+from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, places_in
+from foedus.connectors.run_outputs import more_than, open_output, outputs_below
+from foedus.connectors.run_sessions import session_in
 from foedus.core.errors import Invalid
-from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run, Session
-from foedus.ports.secrets import Secret
+from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run
 
 _LAST_WORDS_S = 5.0  # for the end of the log, once the program has ended
 
@@ -87,23 +87,21 @@ class _Keeping:
     def _place(self) -> sandbox.Place:
         door = self._door()
         if program := sandbox.bubblewrap():
-            return sandbox.shut_in(program, self._layout, door, self._job["shown"], self._environment(sandbox.VOLUME))
+            return sandbox.shut_in(program, self._layout, door, self._job["shown"], self._environment(VOLUME))
         return sandbox.left_open(self._layout, self._folder(), door)
 
     def _door(self) -> Path | None:
         if not self._layout.session.exists():
             return None
-        from foedus.connectors.compute.process.door import open_door  # costs as much time as all the rest
-        from foedus.connectors.compute.process.guarding import guard_of
+        from foedus.connectors.session_door import open_door  # costs as much time as all the rest
 
-        given = json.loads(self._layout.session.read_bytes())
+        session, guard = session_in(json.loads(self._layout.session.read_bytes()))
         folder = self._folder()
         door = folder / "door"
-        session = Session(given["url"], Secret(given["token"]))
-        self._stack.enter_context(open_door(session, door, guard_of(given["allow"])))
+        self._stack.enter_context(open_door(session, door, guard))
         if os.geteuid() == 0 and not sandbox.bubblewrap():
             for path in (door, folder):  # for the program's user alone: whoever gets in takes part as this run
-                os.chown(path, sandbox.NOBODY, sandbox.NOBODY)
+                os.chown(path, NOBODY, NOBODY)
         return door
 
     def _folder(self) -> Path:
@@ -115,12 +113,7 @@ class _Keeping:
     def _environment(self, volume: str) -> dict[str, str]:
         return {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": f"{volume}/outputs",
-            "LANG": "C.UTF-8",
-            "VOLUME": volume,
-            "NEVERMINED_INPUTS_PATH": f"{volume}/inputs",
-            "NEVERMINED_OUTPUTS_PATH": f"{volume}/outputs",
-            "NEVERMINED_TRANSFORMATIONS_PATH": f"{volume}/transformations",
+            **places_in(volume),
             **self._job["environment"],
         }
 
@@ -148,7 +141,7 @@ class _Keeping:
         code = program.wait()
         _kill(program)  # whoever is left of its group
         writing.join(_LAST_WORDS_S)
-        if place.volume != sandbox.VOLUME:
+        if place.volume != VOLUME:
             _bring(Path(place.volume, "outputs"), self._layout.outputs)
         return self._judged(code, limits["disk_bytes"])
 
@@ -161,9 +154,8 @@ class _Keeping:
         code = code if code >= 0 else 128 - code
         if self._why:
             return Phase.FAILED, code, self._why
-        left = sum(p.lstat().st_size for p in self._layout.outputs.rglob("*") if p.is_file() and not p.is_symlink())
-        if left > disk_bytes:
-            return Phase.FAILED, code, f"it left {left} bytes, and {disk_bytes} were bought"
+        if too_much := more_than(disk_bytes, self._layout.outputs):
+            return Phase.FAILED, code, too_much
         if code:
             return Phase.FAILED, code, f"the program ended with status {code}"
         return Phase.SUCCEEDED, 0, ""

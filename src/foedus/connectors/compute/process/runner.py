@@ -1,7 +1,6 @@
 """Programs as processes of this machine: ``process:?programs=/opt/tools``."""
 
 import fcntl
-import json
 import os
 import select
 import shutil
@@ -10,35 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 from foedus.connectors.addresses import BadAddress, split_address
-from foedus.connectors.compute.process.guarding import guard_of
-from foedus.connectors.compute.process.layout import Layout, write_whole
-from foedus.connectors.internet import HostUnknown
+from foedus.connectors.run_layout import Layout, lines_of, stage, told_of
 from foedus.connectors.run_outputs import open_output, outputs_below
-from foedus.core.errors import Invalid
-from foedus.ports.compute import (
-    MAX_LINE_CHARACTERS,
-    ComputeUnavailable,
-    InputFile,
-    Job,
-    Phase,
-    Run,
-    RunExists,
-    RunMissing,
-    Session,
-    check_run,
-)
+from foedus.connectors.run_sessions import check_session, session_file
+from foedus.ports.compute import ComputeUnavailable, Job, Phase, Run, RunMissing, check_run
 
 _BEGIN_S = 30.0
-_READ_ONLY = 0o444
 _KEEPER = "foedus.connectors.compute.process.keeper"
 
 
@@ -67,12 +50,9 @@ class ProcessCompute:
 
     def start(self, job: Job) -> Run:
         layout = self._layout(job.id)
-        told = self._told(job)
         if not layout.root.exists():
-            self._check(job.session)
-            self._stage(layout, job, told)
-        elif json.loads(layout.job.read_bytes()) != told:
-            raise RunExists(run=job.id)
+            check_session(job.session, self._allow)
+        stage(layout, job, {**told_of(job), "shown": list(self._shown)}, session_file(job.session, self._allow))
         if layout.read() is None:
             self._begin(layout)
         if layout.read() is None:
@@ -96,7 +76,7 @@ class ProcessCompute:
             text = self._existing(run).log.read_text(errors="replace")
         except FileNotFoundError:
             return ()
-        return tuple(line[:MAX_LINE_CHARACTERS] for line in text.splitlines()[after : after + limit])
+        return lines_of(text, after, limit)
 
     def stop(self, run: str) -> Run:
         found, keeper = self._state(self._existing(run))
@@ -130,51 +110,6 @@ class ProcessCompute:
             raise RunMissing(run=run)
         return layout
 
-    def _check(self, session: Session | None) -> None:
-        """Refuse at once what the door would refuse; a name without an address may have one by then."""
-        if session is not None:
-            url = urlsplit(session.url)
-            with suppress(HostUnknown):
-                guard_of(self._allow).checked(url.hostname or "", url.port or 443)
-
-    def _told(self, job: Job) -> dict[str, Any]:
-        """What the keeper is told, and what makes two jobs the same. Tokens are not part of it."""
-        return {
-            "id": job.id,
-            "script": job.script,
-            "image": job.image and [job.image.name, job.image.digest],
-            "inputs": [file.name for file in job.inputs],
-            "programs": [file.name for file in job.programs],
-            "environment": dict(job.environment),
-            "limits": {name: getattr(job.limits, name) for name in ("cpus", "memory_bytes", "disk_bytes", "seconds")},
-            "session": job.session and job.session.url,
-            "shown": list(self._shown),
-        }
-
-    def _stage(self, layout: Layout, job: Job, told: dict[str, Any]) -> None:
-        """Put the files in their place; until the last rename there is no run."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        staged = Layout(self._root / f".{uuid4().hex}.part")
-        try:
-            for folder in (staged.root, staged.inputs, staged.programs, staged.outputs):
-                folder.mkdir(mode=0o755)
-            _copy(job.inputs, staged.inputs)
-            _copy(job.programs, staged.programs)
-            if job.session:
-                session = {"url": job.session.url, "token": job.session.token.reveal(), "allow": self._allow}
-                write_whole(staged.session, json.dumps(session).encode())
-            write_whole(staged.job, json.dumps(told).encode())
-            staged.root.rename(layout.root)
-        except FileExistsError:  # somebody else was quicker
-            if json.loads(layout.job.read_bytes()) != told:
-                raise RunExists(run=job.id) from None
-        except OSError as exc:
-            if layout.job.exists():
-                return  # likewise: a folder that is not empty is not renamed over
-            raise ComputeUnavailable(f"the files of a run cannot be placed: {exc.strerror}", run=job.id) from exc
-        finally:
-            shutil.rmtree(staged.root, ignore_errors=True)
-
     def _begin(self, layout: Layout) -> None:
         command = [sys.executable, "-m", _KEEPER, str(layout.root)]
         try:
@@ -202,15 +137,6 @@ class ProcessCompute:
             layout.session.unlink(missing_ok=True)
             layout.write(lost, keeper)
             return lost, keeper
-
-
-def _copy(files: Sequence[InputFile], folder: Path) -> None:
-    for file in files:
-        try:
-            shutil.copyfile(file.path, folder / file.name)
-        except FileNotFoundError as exc:
-            raise Invalid(f"the input {file.name!r} is not there", field="inputs") from exc
-        (folder / file.name).chmod(_READ_ONLY)
 
 
 def _await_end(process: int, timeout_s: float) -> None:

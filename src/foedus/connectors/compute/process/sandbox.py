@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from foedus.connectors.compute.process.layout import Layout
+from foedus.connectors.run_layout import NOBODY, VOLUME, Layout
 
-VOLUME = "/data"
 _SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache",
     "/etc/ssl/certs", "/etc/ssl/openssl.cnf",  # not the machine's private keys beside them
 )  # fmt: skip
 _INSIDE = Path(__file__).with_name("inside.py")
 _DOOR = "/run/session"
-NOBODY = 65534
 _SCRATCH = "/tmp"  # noqa: S108 - a new one, in memory, in every sandbox
 
 

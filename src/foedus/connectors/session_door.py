@@ -1,11 +1,17 @@
-"""The keeper's half of the door between a program and its session: a small HTTP proxy on a Unix socket.
+"""The door between a program and its session: a small HTTP proxy, outside of what the program is shut in.
 
 It knows one address. What a program sends goes there, whatever host it names, with the session's token added; the
 program itself never holds the token, and reaches nothing else. Who bought the run names that address, so the
 operator's guard is asked before every connection. Programs around old kits try nothing twice: the door does.
+
+Beside a container it is a container of its own: ``python -m foedus.connectors.session_door FILE HOST PORT``, where
+FILE is the session as ``run_sessions`` writes it down. It says so in a line once it is open.
 """
 
+import json
+import signal
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +25,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from foedus.connectors.internet import Guard, literal
+from foedus.connectors.run_sessions import address_of, session_in
 from foedus.core.errors import PlatformError
 from foedus.ports.compute import DOOR_HEADER, Session
 
@@ -26,13 +33,13 @@ _MAX_BODY_BYTES = 16 << 30
 _CHUNK_BYTES = 1 << 18
 _AWAIT_S = 30.0
 _AGAIN_S = 0.25
-_PORTS = {"http": 80, "https": 443}
+OPEN = "the door is open"
 _PATIENCE = httpx.Timeout(60.0, connect=10.0)
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection", "host"}
 _OURS = {DOOR_HEADER.lower(), "authorization", "proxy-authorization", "cookie", "content-length", "expect"}
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     daemon_threads = True
     client: httpx.Client
     session: Session
@@ -45,14 +52,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
         Nothing of the body is read before there is a connection. Raises what httpx does, and the guard.
         """
-        url = urlsplit(self.session.url)
+        url, (host, port) = urlsplit(self.session.url), address_of(self.session)
         until = time.monotonic() + _AWAIT_S
         while True:
-            for address in self.guard.checked(url.hostname or "", url.port or _PORTS[url.scheme]):
-                there = url._replace(netloc=f"{literal(address)}:{url.port or _PORTS[url.scheme]}", path=path).geturl()
+            for address in self.guard.checked(host, port):
+                there = url._replace(netloc=f"{literal(address)}:{port}", path=path).geturl()
                 request = self.client.build_request(
                     method, there, headers={**headers, "Host": url.netloc}, content=body(),
-                    extensions={"sni_hostname": url.hostname},
+                    extensions={"sni_hostname": host},
                 )  # fmt: skip
                 answer = self._tried(request, last=time.monotonic() > until)
                 if answer is not None:
@@ -72,6 +79,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             answer.close()
             return None
         return answer
+
+
+class _UnixServer(_Server, socketserver.UnixStreamServer):
+    """Where files reach further than networks."""
+
+
+class _TcpServer(_Server, socketserver.TCPServer):
+    allow_reuse_address = True
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -147,13 +162,31 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def open_door(session: Session, path: Path, guard: Guard) -> Iterator[None]:
     """Serve the door at the Unix socket ``path`` as long as the context lasts."""
-    with (
-        httpx.Client(timeout=_PATIENCE, follow_redirects=False, trust_env=False) as client,
-        _Server(str(path), _Handler) as server,
-    ):
+    with _serving(_UnixServer(str(path), _Handler), session, guard):
+        yield
+
+
+@contextmanager
+def _serving(server: _Server, session: Session, guard: Guard) -> Iterator[None]:
+    with httpx.Client(timeout=_PATIENCE, follow_redirects=False, trust_env=False) as client, server:
         server.client, server.session, server.guard = client, session, guard
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield
         finally:
             server.shutdown()
+
+
+def main(file: Path, host: str, port: int) -> None:
+    """Serve until SIGTERM."""
+    session, guard = session_in(json.loads(file.read_bytes()))
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with _serving(_TcpServer((host, port), _Handler), session, guard):
+        sys.stdout.write(f"{OPEN}\n")
+        sys.stdout.flush()
+        ended.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
