@@ -11,8 +11,8 @@ import time
 from itertools import pairwise
 from statistics import median
 
-import httpx
 import psutil
+from benchmarks.light import Connection
 from benchmarks.machine import described
 from benchmarks.service import Caller, headers_of, model, serving
 
@@ -62,31 +62,27 @@ def _processor_s(server):
 async def _fleet(server, tokens):
     """When each update of each round was acknowledged and how long that took; and when rounds began."""
     body = model(MODEL_BYTES, seed=1)
+    headers = headers_of(body)
     updates, began = {}, {}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=f"{server.url}/foedus/v1", timeout=120, limits=limits) as client:
 
-        async def participant(token):
-            headers = {"Authorization": f"Bearer {token}"}
-            while True:
-                task = (await client.get("/projects/fleet/next?wait=60", headers=headers)).json()
-                if task["task"] == "finished":
-                    return
-                if task["task"] != "train":
-                    continue
-                number = task["round"]
-                began.setdefault(number, time.perf_counter())
-                await client.get(task["checkpoint"]["href"].removeprefix("/foedus/v1"), headers=headers)
-                asked = time.perf_counter()
-                answer = await client.put(
-                    f"/projects/fleet/rounds/{number}/update?examples=1",
-                    content=body, headers={**headers, **headers_of(body)},
-                )  # fmt: skip
-                answer.raise_for_status()
-                now = time.perf_counter()
-                updates.setdefault(number, []).append((now, now - asked))
+    async def participant(token):
+        line = await Connection.to(server.url, token)
+        asking = line.written("GET", "/projects/fleet/next?wait=60")
+        while (task := await line.json(asking))["task"] != "finished":
+            if task["task"] != "train":
+                continue
+            number = task["round"]
+            began.setdefault(number, time.perf_counter())
+            await line.ask(line.written("GET", task["checkpoint"]["href"].removeprefix("/foedus/v1")))
+            path = f"/projects/fleet/rounds/{number}/update?examples=1"
+            handing_in = line.written("PUT", path, body, **headers)
+            asked = time.perf_counter()
+            await line.ask(handing_in)
+            now = time.perf_counter()
+            updates.setdefault(number, []).append((now, now - asked))
+        line.close()
 
-        await asyncio.gather(*(participant(token) for token in tokens))
+    await asyncio.gather(*(participant(token) for token in tokens))
     return updates, [began[number] for number in sorted(began)]
 
 

@@ -129,6 +129,8 @@ class Layout:
 
         Their order is free: some writers of safetensors sort them.
         """
+        if other.tensors == self.tensors:
+            return
         ours = {t.name: t for t in self.tensors}
         for found in other.tensors:
             wanted = ours.pop(found.name, None)

@@ -85,15 +85,20 @@ def application(plane: str = "both") -> Starlette:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     from foedus import bootstrap
+    from foedus.faces.native.streaming.batches import known
+    from foedus.faces.native.streaming.downloads import models
     from foedus.faces.native.streaming.hub import Hub
     from foedus.faces.native.streaming.models import hand_ins
-    from foedus.faces.native.streaming.tasks import woken
+    from foedus.faces.native.streaming.tasks import signs, tasks
 
     anyio.to_thread.current_default_thread_limiter().total_tokens = bootstrap.settings().threads
     app.state.ports = bootstrap.ports()
     app.state.hub = Hub(app.state.ports.bus)
+    app.state.tasks = tasks(app.state.ports, app.state.hub)
+    app.state.signs = signs()
+    app.state.known = known()
+    app.state.models = models(app.state.ports)
     app.state.hand_ins = hand_ins(app.state.ports)
-    app.state.woken = woken(app.state.ports)
     app.state.let_go = app.state.hub.close
     yield
     app.state.hub.close()

@@ -5,7 +5,7 @@ from tests.factories import Study
 
 from foedus.core.errors import NotFound
 from foedus.services.learning.projects import ChangeProject, Rule, change_project, remove_participant
-from foedus.services.learning.tasks import Idle, Train, Waiting, next_task, next_tasks
+from foedus.services.learning.tasks import Asking, Idle, Train, next_task, next_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ def woken(study, clock):
     for person in people[:3]:
         answer = next_task(study.ports, person, study.key, evaluates=False, explain=False, now=clock())
         assert isinstance(answer.task, Idle)
-        waiting.append(Waiting(person, study.key, False, answer))
+        waiting.append(Asking(person, study.key, evaluates=False, explain=False))
     study.next(people[3])
     return waiting
 
@@ -61,3 +61,15 @@ def test_nobody_works_for_a_project_that_was_paused(study, clock, woken):
     change_project(study.ports, study.operator, study.key, ChangeProject(state="paused"), now=clock())
 
     assert {type(answer.task) for answer in next_tasks(study.ports, woken, now=clock())} == {Idle}
+
+
+def test_those_who_come_back_together_cost_as_much_as_one_and_begin_the_round(
+    study, clock, django_assert_max_num_queries
+):
+    people = study.join_all("a", "b", "c", "d")
+    asking = [Asking(person, study.key, evaluates=False, explain=False) for person in people]
+
+    with django_assert_max_num_queries(50):  # one look at the project and the beginning of its first round
+        answers = next_tasks(study.ports, asking * 15, now=clock())
+
+    assert all(isinstance(answer.task, Train) for answer in answers)

@@ -32,7 +32,7 @@ def test_who_says_so_every_heartbeat_stays_connected(study, clock, django_assert
     for _ in range(5):
         clock.passes(answer.heartbeat_s)
         with django_assert_num_queries(STATEMENTS):
-            assert still_here(answer, now=clock())
+            assert still_here([answer], now=clock()) == [True]
 
     study.next(late)
 
@@ -43,15 +43,15 @@ def test_who_was_away_for_long_has_to_ask_anew(study, clock):
     answer = waiting(study, study.join(), clock)
     seen_at = Membership.objects.get().seen_at
 
-    assert not still_here(answer, now=clock.passes(TIMEOUT_S))
+    assert still_here([answer], now=clock.passes(TIMEOUT_S)) == [False]
 
     assert Membership.objects.get().seen_at == seen_at
 
 
-def test_who_was_removed_has_to_ask_anew(study, ports, clock):
-    participant = study.join()
+def test_who_was_removed_has_to_ask_anew_and_the_others_need_not(study, ports, clock):
+    participant = study.join("gone")
     answer = waiting(study, participant, clock)
-
     remove_participant(ports, study.operator, study.key, participant.id, now=clock())
+    other = waiting(study, study.join("there"), clock)
 
-    assert not still_here(answer, now=clock.passes(1))
+    assert still_here([other, answer, other], now=clock.passes(1)) == [True, False, True]

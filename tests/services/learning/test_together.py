@@ -106,12 +106,11 @@ def test_what_comes_after_the_round_has_enough_is_late_in_the_same_transaction_t
 
 
 def test_more_at_once_cost_two_statements_each(ports, clock):
-    study, people = begun(ports, clock)
-    submit_updates(ports, [hand_in(study, people[0], 0)], now=clock())
+    study, people = begun(ports, clock, minimum=7, names=(*NAMES, "f", "g"))
 
-    with CaptureQueriesContext(connection) as alone:
-        submit_updates(ports, [hand_in(study, people[1], 1)], now=clock())
-    with CaptureQueriesContext(connection) as three:
-        submit_updates(ports, [hand_in(study, p, 2) for p in people[2:4]], now=clock())
+    with CaptureQueriesContext(connection) as two:
+        submit_updates(ports, [hand_in(study, p, 1) for p in people[:2]], now=clock())
+    with CaptureQueriesContext(connection) as four:
+        submit_updates(ports, [hand_in(study, p, 2) for p in people[2:6]], now=clock())
 
-    assert len(three) <= len(alone) + 2
+    assert len(four) <= len(two) + 4

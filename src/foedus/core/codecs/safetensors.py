@@ -8,7 +8,9 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ MEDIA_TYPE = "application/vnd.safetensors"
 CHUNK_BYTES = 1 << 20
 MAX_METADATA_BYTES = 1 << 16  # what ``size_bytes`` grants to a file's metadata and padding
 _PREFIX = struct.Struct("<Q")
+_CACHED_BYTES = 1 << 16  # a longer header is parsed anew each time
 _HEADER_DEPTH = 4  # header, tensor, shape; one spare for a text that says more than "too deep"
 _METADATA = "__metadata__"
 _DTYPES = {
@@ -94,8 +97,13 @@ def read_header(first: Data, size_bytes: int, *, limits: Limits = DEFAULT) -> He
     if len(first) < values_at:
         raise Invalid(f"the header needs the first {values_at} bytes, here are {len(first)}")
     text = bytes(first[_PREFIX.size : values_at])
+    return (_parsed if len(text) > _CACHED_BYTES else _known)(text, size_bytes, limits)
+
+
+def _parsed(text: bytes, size_bytes: int, limits: Limits) -> Header:
     if not text.startswith(b"{"):
         raise Invalid("this is not a safetensors file: the header starts with '{'")
+    values_at = _PREFIX.size + len(text)
     entries = strict_json.parse(text, max_depth=_HEADER_DEPTH)
     metadata = _metadata(entries.pop(_METADATA, {}))
     limits.check_tensors(len(entries))
@@ -108,7 +116,12 @@ def read_header(first: Data, size_bytes: int, *, limits: Limits = DEFAULT) -> He
         end = stop
     if values_at + end != size_bytes:
         raise Invalid(f"the header speaks of {values_at + end} bytes, the file has {size_bytes}")
-    return Header(layout, {spec.name: values_at + begin for spec, begin, _ in tensors}, metadata, size_bytes)
+    offsets = {spec.name: values_at + begin for spec, begin, _ in tensors}
+    return Header(layout, MappingProxyType(offsets), MappingProxyType(metadata), size_bytes)
+
+
+# All updates of a round have the same header, and to parse it costs more than all else that is done with a small one.
+_known = lru_cache(maxsize=64)(_parsed)
 
 
 def size_bytes(layout: Layout) -> int:

@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
+from foedus.records.learning.queries import still_active
 from foedus.records.prepared import Many, PreparedInsert, PreparedUpdate, Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
 _next_check = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"next_check_at": Slot("at")}))
 _seen = PreparedUpdate(lambda: (Membership.objects.filter(pk=Slot("pk")), {"seen_at": Slot("at")}))
-_alive = PreparedUpdate(
-    lambda: (
-        Membership.objects.filter(pk=Slot("pk"), state=Membership.State.ACTIVE),
-        {"seen_at": Slot("at")},
+_alive = Many(
+    lambda keys: PreparedUpdate(
+        lambda: (Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE), {"seen_at": Slot("at")})
     )
 )
 _reported = PreparedUpdate(
@@ -68,10 +68,19 @@ def note_seen(membership: Membership, at: datetime) -> None:
     membership.seen_at = at
 
 
-def note_alive(membership: Membership, at: datetime) -> bool:
-    """The same of one that may have been removed meanwhile; whether it was not."""
-    membership.seen_at = at
-    return _alive(pk=membership.pk, at=at) == 1
+def note_alive(memberships: Sequence[Membership], at: datetime) -> set[int]:
+    """The same of several that may have been removed meanwhile; the primary keys of those that were not."""
+    keys = list({membership.pk for membership in memberships})
+    changed = sum(change(at=at, **named) for change, named in _alive.calls(keys))
+    for membership in memberships:
+        membership.seen_at = at
+    return set(keys) if changed == len(keys) else still_active(keys)
+
+
+def note_evaluates(membership: Membership, *, evaluates: bool) -> None:
+    """Whether the member can evaluate, too."""
+    Membership.objects.filter(pk=membership.pk).update(evaluates=evaluates)
+    membership.evaluates = evaluates
 
 
 def note_reported(invitation: Invitation, at: datetime) -> None:

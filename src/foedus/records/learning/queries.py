@@ -66,15 +66,12 @@ _update_of_content = Prepared(
         membership=Slot("membership"), task_round=Slot("number"), digest=Slot("digest")
     ).order_by("pk")[:1]
 )
-_memberships_by_key = Many(
+_active_memberships = Many(
     lambda keys: Prepared(
         lambda: Membership.objects.filter(
-            project__key=Slot("key"), participant__pk__in=keys, state=Membership.State.ACTIVE
-        ).select_related("participant", "project")
+            project=Slot("project"), participant__pk__in=keys, state=Membership.State.ACTIVE
+        ).select_related("participant")
     )
-)
-_active_of_project = Many(
-    lambda keys: Prepared(lambda: Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE))
 )
 _tasks_of = Many(
     lambda keys: PreparedRows(
@@ -169,23 +166,26 @@ def find_membership(key: str, participant_id: int) -> Membership | None:
 
 
 def find_memberships(key: str, participants: Sequence[int]) -> dict[int, Membership]:
-    """The active memberships of these participants, by participant, as ``find_membership`` gives one."""
-    calls = _memberships_by_key.calls(participants)
-    return {row.participant_id: row for question, named in calls for row in question.all(key=key, **named)}
-
-
-def find_active(project: Project, memberships: Sequence[int]) -> dict[int, Membership]:
-    """Those of these memberships of the project that are active now, by primary key."""
-    found: dict[int, Membership] = {}
-    for question, named in _active_of_project.calls(memberships):
-        for row in question.all(**named):
+    """The active memberships of these participants, by participant, all with the same project."""
+    if len(participants) == 1:  # one question instead of two
+        found = find_membership(key, participants[0])
+        return {} if found is None else {participants[0]: found}
+    project = find_project(key) if participants else None
+    if project is None:
+        return {}
+    members = {}
+    for question, named in _active_memberships.calls(participants):
+        for row in question.all(project=project.pk, **named):
             row.project = project
-            found[row.pk] = row
-    return found
+            members[row.participant_id] = row
+    return members
 
 
 def rounds_of_tasks(memberships: Sequence[int]) -> dict[int, Round]:
     """The round of the task of each of these members that has one, by the membership's primary key."""
+    if len(memberships) == 1:  # one question instead of two
+        task = _open_invitation.first(membership=memberships[0])
+        return {} if task is None else {memberships[0]: task.round}
     tasks = {pk: number for question, named in _tasks_of.calls(memberships) for pk, number in question(**named)}
     rounds = {pk: find_round(pk) for pk in set(tasks.values())}
     return {member: found for member, pk in tasks.items() if (found := rounds[pk]) is not None}
@@ -219,11 +219,6 @@ def contents_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
 
 def active_memberships(project: Project) -> QuerySet[Membership]:
     return Membership.objects.filter(project=project, state=Membership.State.ACTIVE)
-
-
-def find_open_invitation(membership: Membership) -> Invitation | None:
-    """The task that the member has now, if any."""
-    return _open_invitation.first(membership=membership.pk)
 
 
 def find_invitation(membership: Membership, number: int) -> Invitation | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,7 +10,7 @@ from django.db import transaction
 
 from foedus.core.errors import Forbidden, NotFound, Unauthenticated
 from foedus.records.accounts.models import Credential, Organisation, Participant, User
-from foedus.records.accounts.queries import find_credential
+from foedus.records.accounts.queries import Owner, find_owners
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
 from foedus.services.shell.pages import Page, Window, page_of
@@ -42,16 +43,28 @@ def hashed(token: str) -> str:
 
 def authenticate(token: str, *, now: datetime) -> Actor:
     """Who the token belongs to. Raises Unauthenticated, never telling which part was wrong."""
-    if len(token) > MAX_TOKEN_CHARACTERS:
-        raise Unauthenticated
-    credential = find_credential(hashed(token), now)
-    if credential is None:
-        raise Unauthenticated("this token is unknown, expired or revoked")
-    if credential.user is not None:
-        return actor_of_user(credential.user)
-    participant = credential.participant
-    assert participant is not None, "the database keeps credentials without owners out"  # noqa: S101
-    return Actor(Kind.PARTICIPANT, participant.pk, participant.name, participant.organisation_id)
+    (found,) = authenticate_all([token], now=now)
+    if isinstance(found, Unauthenticated):
+        raise found
+    return found
+
+
+def authenticate_all(tokens: Sequence[str], *, now: datetime) -> list[Actor | Unauthenticated]:
+    """The same for several tokens, in one question; what would be raised is in its token's place."""
+    hashes = [hashed(token) if len(token) <= MAX_TOKEN_CHARACTERS else None for token in tokens]
+    owners = find_owners([each for each in hashes if each is not None], now)
+    return [_actor_of(owners.get(each)) if each is not None else Unauthenticated() for each in hashes]
+
+
+def _actor_of(owner: Owner | None) -> Actor | Unauthenticated:
+    if owner is None:
+        return Unauthenticated("this token is unknown, expired or revoked")
+    if owner.participant is not None:
+        name, organisation = owner.participant_name, owner.participant_organisation
+        return Actor(Kind.PARTICIPANT, owner.participant, name, organisation)
+    if not owner.is_active:
+        return Unauthenticated("this account is not active")
+    return Actor(Kind.OPERATOR, owner.user, owner.username, owner.user_organisation, superuser=owner.is_superuser)
 
 
 def actor_of_user(user: User) -> Actor:

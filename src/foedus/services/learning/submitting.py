@@ -9,7 +9,6 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 
 from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
-from foedus.core.strategies.strategy import Needs
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import lock_project, still_active
@@ -21,6 +20,7 @@ from foedus.services.learning.rounds import end_task
 from foedus.services.learning.together import Offered, Outcome, record_updates
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same
 from foedus.services.shell.authorisation import Actor, Verb, membership_of, memberships_of
+from foedus.services.shell.groups import in_groups
 from foedus.services.shell.leftovers import remove_unnamed
 from foedus.services.shell.staging import Held, Staged
 
@@ -81,25 +81,21 @@ def submit_update(
 
 def submit_updates(ports: Ports, handed_in: Sequence[HandIn], *, now: datetime) -> list[Outcome]:
     """The same for several, those of a project in one transaction. What would be raised is in its update's place."""
-    outcomes: dict[int, Outcome] = {}
-    for key in {one.command.project for one in handed_in}:
-        places = [at for at, one in enumerate(handed_in) if one.command.project == key]
-        outcomes.update(zip(places, _submitted(ports, key, [handed_in[at] for at in places], now), strict=True))
-    return [outcomes[at] for at in range(len(handed_in))]
+    return in_groups(handed_in, lambda one: one.command.project, lambda key, some: _submitted(ports, key, some, now))
 
 
-def _submitted(ports: Ports, key: str, handed_in: list[HandIn], now: datetime) -> list[Outcome]:
+def _submitted(ports: Ports, key: str, handed_in: Sequence[HandIn], now: datetime) -> list[Outcome]:
     """Those of one project. An error that nobody foresaw may be due to one of them: then each is tried alone."""
     members = memberships_of([one.actor for one in handed_in], Verb.WORK, key)
     offered: dict[int, Offered] = {}
     outcomes: dict[int, Outcome] = {}
-    needs: Needs | None = None
+    door: _Door | None = None
     for at, (one, member) in enumerate(zip(handed_in, members, strict=True)):
         try:
             if isinstance(member, PlatformError):
                 raise member
-            needs = needs or needs_now(member.project)
-            offered[at] = Offered(member, one.command, _kept(ports, member.project, needs, one))
+            door = door or _Door(ports, member.project)
+            offered[at] = Offered(member, one.command, door.take(one))
         except PlatformError as exc:
             outcomes[at] = exc
     if offered:
@@ -113,19 +109,28 @@ def _submitted(ports: Ports, key: str, handed_in: list[HandIn], now: datetime) -
     return [outcomes[at] for at in range(len(handed_in))]
 
 
-def _kept(ports: Ports, project: Project, needs: Needs, one: HandIn) -> Stored:
-    """The body, checked, and stored unless it is small enough for its row. Raises Invalid, TooLarge."""
-    needs.check_metrics(one.command.metrics)
-    wanted = wanted_under(layout_of(project), project, needs)
-    body = one.body
-    if body.size_bytes > wanted.size_bytes:
-        text = f"the body has {body.size_bytes} bytes; at most {wanted.size_bytes} are allowed here"
-        raise TooLarge(text, limit_bytes=wanted.size_bytes)
-    check_update(body, wanted)
-    if isinstance(body, Staged) and body.size_bytes > MAX_HELD_BYTES:
-        return Stored(store(ports, f"projects/{project.pk}/updates", body), body.digest, body.size_bytes)
-    content = body.path.read_bytes() if isinstance(body, Staged) else body.data
-    return Stored("", body.digest, body.size_bytes, content)
+class _Door:
+    """What a project's updates are checked by before they are kept; the same for all that arrive together."""
+
+    def __init__(self, ports: Ports, project: Project) -> None:
+        self._ports, self._project = ports, project
+        self._needs = needs_now(project)
+        self._wanted = wanted_under(layout_of(project), project, self._needs)
+        self._limit_bytes = self._wanted.size_bytes
+
+    def take(self, one: HandIn) -> Stored:
+        """The body, checked, and stored unless it is small enough for its row. Raises Invalid, TooLarge."""
+        self._needs.check_metrics(one.command.metrics)
+        body = one.body
+        if body.size_bytes > self._limit_bytes:
+            text = f"the body has {body.size_bytes} bytes; at most {self._limit_bytes} are allowed here"
+            raise TooLarge(text, limit_bytes=self._limit_bytes)
+        check_update(body, self._wanted)
+        if isinstance(body, Staged) and body.size_bytes > MAX_HELD_BYTES:
+            blob = store(self._ports, f"projects/{self._project.pk}/updates", body)
+            return Stored(blob, body.digest, body.size_bytes)
+        content = body.path.read_bytes() if isinstance(body, Staged) else body.data
+        return Stored("", body.digest, body.size_bytes, content)
 
 
 def _accepted(ports: Ports, offered: list[Offered], now: datetime) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db import transaction
 
@@ -10,14 +11,11 @@ from foedus.core.errors import Conflict, Late, NotFound, PlatformError, Unavaila
 from foedus.core.rounds import Phase, Reason
 from foedus.ports import Ports
 from foedus.records.durability import unsynced
-from foedus.records.learning.changes import note_alive, note_seen
+from foedus.records.learning.changes import note_alive, note_all_seen, note_evaluates
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import (
-    find_active,
     find_latest_checkpoint,
-    find_open_invitation,
     find_open_round,
-    find_project,
     get_membership,
     get_project,
     has_scored,
@@ -31,7 +29,8 @@ from foedus.services.learning.measuring import find_model
 from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reasons_of
-from foedus.services.shell.authorisation import Actor, Verb, membership_of, require
+from foedus.services.shell.authorisation import Actor, Verb, membership_of, memberships_of, require
+from foedus.services.shell.groups import in_groups
 
 # A sign of life is written when the last one is older than this share of the time-out: often enough to be believed,
 # seldom enough that waiting participants cost next to nothing.
@@ -76,96 +75,72 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """One who asked, was told to wait by ``answer``, and waits."""
+class Asking:
+    """Who asks for work in a project. Without ``explain``, ``Idle`` has no reasons: that costs more than the rest."""
 
     actor: Actor
     key: str
     evaluates: bool
-    answer: Answer
+    explain: bool = True
 
 
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
-    """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound.
+    """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound."""
+    (answer,) = next_tasks(ports, [Asking(actor, key, evaluates, explain)], now=now)
+    if isinstance(answer, PlatformError):
+        raise answer
+    return answer
 
-    Without ``explain``, ``Idle`` has no reasons: to count what a project waits for costs more than all the rest.
+
+def next_tasks(ports: Ports, asking: Sequence[Asking], *, now: datetime) -> list[Answer | PlatformError]:
+    """The same for many at once: when a round begins, all its participants ask, and what they share is read once."""
+    return in_groups(asking, lambda one: one.key, lambda key, some: _next_of_project(ports, key, some, now))
+
+
+def _next_of_project(
+    ports: Ports, key: str, asking: Sequence[Asking], now: datetime
+) -> Iterator[Answer | PlatformError]:
+    members = memberships_of([one.actor for one in asking], Verb.WORK, key)
+    known = [member for member in members if isinstance(member, Membership)]
+    if not known:
+        return (member for member in members if isinstance(member, PlatformError))
+    project = known[0].project
+    for one, member in zip(asking, members, strict=True):
+        if isinstance(member, Membership) and member.evaluates != one.evaluates:
+            note_evaluates(member, evaluates=one.evaluates)
+    _sign(ports, project, known, now)
+    board = _Board(ports, project, now)
+    rounds = rounds_of_tasks([member.pk for member in known]) if project.state == Project.State.RUNNING else {}
+    return (
+        board.answer(member, rounds.get(member.pk), explain=one.explain) if isinstance(member, Membership) else member
+        for one, member in zip(asking, members, strict=True)
+    )
+
+
+def still_here(answers: Sequence[Answer], *, now: datetime) -> list[bool]:
+    """Signs of life of those who wait for something else than their answers, at the least cost.
+
+    False where the answer may be another one by now: the participant was removed, or away for so long that it counts
+    as absent.
     """
-    membership = membership_of(actor, Verb.WORK, key)
-    project = membership.project
-    timeout_s = policy_of(project).absent_after_s
-    if membership.evaluates != evaluates:
-        Membership.objects.filter(pk=membership.pk).update(evaluates=evaluates)
-        membership.evaluates = evaluates
-    if _sign(ports, project, membership, timeout_s, now):
-        project.refresh_from_db()
-    task = _task(project, membership, now, explain=explain)
-    equipment = equipment_of(ports, task.round) if isinstance(task, Train) else None
-    return Answer(project, task, _heartbeat_s(timeout_s), membership, equipment)
-
-
-def next_tasks(ports: Ports, waiting: Sequence[Waiting], *, now: datetime) -> list[Answer | Exception]:
-    """What those who waited for something to happen should do now: ``next_task`` without reasons, for many at once.
-
-    When a round begins, all its participants ask: so what they share is read once. Errors are in their asker's place.
-    """
-    answers: dict[int, Answer | Exception] = {}
-    for key in {one.key for one in waiting}:
-        places = [at for at, one in enumerate(waiting) if one.key == key]
-        answers.update(zip(places, _next_of_project(ports, key, [waiting[at] for at in places], now), strict=True))
-    return [answers[at] for at in range(len(waiting))]
-
-
-def _next_of_project(ports: Ports, key: str, waiting: list[Waiting], now: datetime) -> Iterator[Answer | Exception]:
-    """Those who have a task in a round under way are told so; whatever else there is, each has to ask for."""
-    project = find_project(key)
-    keys = [one.answer.membership.pk for one in waiting]
-    members = find_active(project, keys) if project is not None else {}
-    rounds = rounds_of_tasks(keys) if project is not None and project.state == Project.State.RUNNING else {}
-    equipment = {pk: equipment_of(ports, found) for pk, found in {r.pk: r for r in rounds.values()}.items()}
-    for one in waiting:
-        member = members.get(one.answer.membership.pk)
-        task = rounds.get(one.answer.membership.pk)
-        if member is None or task is None or not _still_wanted(task) or not _is_fresh(member, one, now):
-            yield _asked(ports, one, now)
-        else:
-            due = evaluation_due(member.project, member, task.base)
-            train = Train(round=task, checkpoint=task.base, evaluate=due)
-            yield Answer(member.project, train, one.answer.heartbeat_s, member, equipment[task.pk])
-
-
-def _is_fresh(member: Membership, one: Waiting, now: datetime) -> bool:
-    """Whether there is nothing to be written of a member: it gave a sign of life, and can do what it could."""
-    quiet = timedelta(seconds=one.answer.heartbeat_s)
-    return member.evaluates == one.evaluates and member.seen_at is not None and abs(now - member.seen_at) < quiet
-
-
-def _asked(ports: Ports, one: Waiting, now: datetime) -> Answer | Exception:
-    try:
-        return next_task(ports, one.actor, one.key, evaluates=one.evaluates, explain=False, now=now)
-    except Exception as exc:  # noqa: BLE001 - its asker is told, and the others go on
-        return exc
-
-
-def still_here(answer: Answer, *, now: datetime) -> bool:
-    """A sign of life of one who waits for something else than ``answer``, at the least cost.
-
-    False when the answer may be another one by now: the participant was removed, or away for so long that it counts as
-    absent.
-    """
-    membership = answer.membership
-    if membership.seen_at is None or now - membership.seen_at >= timedelta(
-        seconds=answer.heartbeat_s * _SIGNS_PER_TIMEOUT
-    ):
-        return False
+    there = [each.membership for each in answers if _is_present(each, now)]
+    if not there:
+        return [False] * len(answers)
     with unsynced():
-        return note_alive(membership, now)
+        active = note_alive(there, now)
+    return [each.membership.pk in active for each in answers]
+
+
+def _is_present(answer: Answer, now: datetime) -> bool:
+    seen_at = answer.membership.seen_at
+    return seen_at is not None and now - seen_at < timedelta(seconds=answer.heartbeat_s * _SIGNS_PER_TIMEOUT)
 
 
 def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *, now: datetime) -> bool:
     """A sign of life while training; whether an update of that task would still be counted."""
     membership = membership_of(actor, Verb.WORK, key)
     project = membership.project
-    _sign(ports, project, membership, policy_of(project).absent_after_s, now)
+    _sign(ports, project, [membership], now)
     if round_number is None:
         return False
     if Invitation.objects.filter(
@@ -208,6 +183,91 @@ def decline(ports: Ports, actor: Actor, key: str, round_number: int, reason: str
             advance(ports, project, now)
 
 
+def _sign(ports: Ports, project: Project, members: Sequence[Membership], now: datetime) -> None:
+    """Note signs of life. Who had been absent can be invited again, which may move the project."""
+    timeout = timedelta(seconds=policy_of(project).absent_after_s)
+    quiet = [
+        (member, silence) for member in members if (silence := _silence(member, now)) >= timeout / _SIGNS_PER_TIMEOUT
+    ]
+    if not quiet:
+        return
+    if all(silence < timeout for _, silence in quiet):
+        with unsynced():
+            note_all_seen([member for member, _ in quiet], now)
+        return
+    with transaction.atomic():
+        locked = lock_project(project.pk)
+        note_all_seen([member for member, _ in quiet], now)
+        advance(ports, locked, now)
+    project.refresh_from_db()
+
+
+def _silence(member: Membership, now: datetime) -> timedelta:
+    """Since the last sign of life. One from the future was written before the clock was set back."""
+    return timedelta.max if member.seen_at is None else abs(now - member.seen_at)
+
+
+class _Board:
+    """Where those of a project who ask at the same time find their tasks; what they share is read when first needed."""
+
+    def __init__(self, ports: Ports, project: Project, now: datetime) -> None:
+        self._ports, self._project, self._now = ports, project, now
+        self._is_running = project.state == Project.State.RUNNING
+        self._is_finished = project.state == Project.State.FINISHED
+        self._policy = policy_of(project)
+        self._heartbeat_s = self._policy.absent_after_s / _SIGNS_PER_TIMEOUT
+        self._equipment: dict[int, Equipment] = {}
+
+    def answer(self, member: Membership, invited_to: Round | None, *, explain: bool) -> Answer:
+        """What a member that was invited to this round, or to none, should do."""
+        task = self._task(member, invited_to, explain=explain)
+        equipment = self._equipment_of(task.round) if isinstance(task, Train) else None
+        return Answer(self._project, task, self._heartbeat_s, member, equipment)
+
+    def _task(self, member: Membership, invited_to: Round | None, *, explain: bool) -> Task:
+        current = invited_to if invited_to is not None and _still_wanted(invited_to) else self._round_for_all(member)
+        if current is not None:
+            due = evaluation_due(self._project, member, current.base)
+            return Train(round=current, checkpoint=current.base, evaluate=due)
+        if self._latest is not None and evaluation_due(self._project, member, self._latest):
+            return Evaluate(checkpoint=self._latest)
+        if self._is_finished:
+            return Finished(checkpoint=self._model, reasons=self._reasons)
+        if not explain:
+            return Idle(reasons=())
+        if member.obstacle:
+            return Idle(reasons=(Reason("not_ready", f"You are not ready: {member.obstacle}."), *self._reasons))
+        return Idle(reasons=self._reasons)
+
+    def _round_for_all(self, member: Membership) -> Round | None:
+        """The open round, where members train without being invited, until this one has handed in its update."""
+        current = self._round_without_invitations
+        return None if current is None or current.updates.filter(membership=member).exists() else current
+
+    def _equipment_of(self, current: Round) -> Equipment:
+        if current.pk not in self._equipment:
+            self._equipment[current.pk] = equipment_of(self._ports, current)
+        return self._equipment[current.pk]
+
+    @cached_property
+    def _round_without_invitations(self) -> Round | None:
+        current = None if not self._is_running or self._policy.invites else find_open_round(self._project)
+        return None if current is None or current.state is Phase.COMBINING else current
+
+    @cached_property
+    def _latest(self) -> Checkpoint | None:
+        """The latest checkpoint, where scores of it may be wanted."""
+        return find_latest_checkpoint(self._project) if self._project.evaluate_every or self._is_finished else None
+
+    @cached_property
+    def _model(self) -> Checkpoint | None:
+        return find_model(self._project)
+
+    @cached_property
+    def _reasons(self) -> tuple[Reason, ...]:
+        return reasons_of(self._project, self._now, named=False)  # a participant asks
+
+
 def evaluation_due(project: Project, membership: Membership, checkpoint: Checkpoint | None) -> bool:
     """Whether the project wants this member's score of the checkpoint and does not have it."""
     if checkpoint is None or not project.evaluate_every or not membership.evaluates:
@@ -216,60 +276,6 @@ def evaluation_due(project: Project, membership: Membership, checkpoint: Checkpo
     return wanted and not has_scored(checkpoint, membership)
 
 
-def _task(project: Project, membership: Membership, now: datetime, *, explain: bool) -> Task:
-    invitation = find_open_invitation(membership) if project.state == Project.State.RUNNING else None
-    if invitation is not None and _still_wanted(invitation.round):
-        base = invitation.round.base
-        return Train(round=invitation.round, checkpoint=base, evaluate=evaluation_due(project, membership, base))
-    if (current := _round_for_all(project, membership)) is not None:
-        return Train(round=current, checkpoint=current.base, evaluate=evaluation_due(project, membership, current.base))
-    latest = (
-        find_latest_checkpoint(project) if project.evaluate_every or project.state == Project.State.FINISHED else None
-    )
-    if latest is not None and evaluation_due(project, membership, latest):
-        return Evaluate(checkpoint=latest)
-    if not explain and project.state != Project.State.FINISHED:
-        return Idle(reasons=())
-    reasons = reasons_of(project, now, named=False)  # a participant asks
-    if project.state == Project.State.FINISHED:
-        return Finished(checkpoint=find_model(project), reasons=reasons)
-    if membership.obstacle:
-        reasons = (Reason("not_ready", f"You are not ready: {membership.obstacle}."), *reasons)
-    return Idle(reasons=reasons)
-
-
-def _round_for_all(project: Project, membership: Membership) -> Round | None:
-    """The open round, where members train without being invited, until this one has handed in its update."""
-    if project.state != Project.State.RUNNING or policy_of(project).invites:
-        return None
-    current = find_open_round(project)
-    if current is None or current.state is Phase.COMBINING:
-        return None
-    return None if current.updates.filter(membership=membership).exists() else current
-
-
 def _still_wanted(task: Round) -> bool:
     """Whether an update for this round would count; open-ended policies count late ones towards a later round."""
     return task.state is Phase.COLLECTING or policy_of(task).open_ended
-
-
-def _sign(ports: Ports, project: Project, membership: Membership, timeout_s: float, now: datetime) -> bool:
-    """Note a sign of life; True when it moved the project, because the participant had been absent."""
-    last = membership.seen_at
-    silence = None if last is None else abs(now - last)  # a sign of the future: the clock was set back
-    if silence is not None and silence < timedelta(seconds=_heartbeat_s(timeout_s)):
-        return False
-    absent = silence is None or silence >= timedelta(seconds=timeout_s)
-    if not absent:
-        with unsynced():
-            note_seen(membership, now)
-        return False
-    with transaction.atomic():
-        locked = lock_project(project.pk)
-        note_seen(membership, now)
-        advance(ports, locked, now)
-    return True
-
-
-def _heartbeat_s(timeout_s: float) -> float:
-    return timeout_s / _SIGNS_PER_TIMEOUT

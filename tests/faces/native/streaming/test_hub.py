@@ -47,7 +47,7 @@ def test_an_event_wakes_who_waits_for_its_project(bus):
     waiting(bus, test)
 
 
-@pytest.mark.parametrize("kind", ["update-accepted", "participant-joined", "score-reported"])
+@pytest.mark.parametrize("kind", ["update-accepted", "participant-joined", "round-combining", "score-reported"])
 def test_what_makes_no_work_wakes_nobody_who_waits_for_work(bus, kind):
     async def test(hub):
         mark = hub.mark()

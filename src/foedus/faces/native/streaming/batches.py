@@ -3,12 +3,27 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from starlette.requests import Request
+
+from foedus.core.errors import PlatformError
+from foedus.faces.native.auth import Caller, authenticated_all
+from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.threads import in_thread
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Q]):
+    """A question, and who asks it: as the request says, or as was found out before."""
+
+    who: Caller | Actor
+    question: Q
 
 
 class Batches(Generic[Q, A]):
@@ -52,3 +67,48 @@ class Batches(Generic[Q, A]):
                 answered.set_exception(answer)
             else:
                 answered.set_result(answer)
+
+
+Known = Batches[Asked[None], Actor]
+KNOWN_AT_ONCE = 64
+
+
+def known() -> Known:
+    """Where it is found out who asks, for those who send more than a question."""
+    return Batches(of_actors(lambda let_in: [actor for actor, _ in let_in]), at_once=KNOWN_AT_ONCE)
+
+
+async def actor_of(request: Request) -> Actor:
+    """Who sent the request. Raises Unauthenticated, QuotaExceeded."""
+    known: Known = request.app.state.known
+    request.state.actor = actor = await known.ask(Asked(caller_of(request), None))
+    return actor
+
+
+async def asked(request: Request, read: Callable[[Request], Q]) -> Asked[Q]:
+    """The question in a request. Raises what is wrong with it, to those who may come in."""
+    try:
+        return Asked(caller_of(request), read(request))
+    except PlatformError:
+        await actor_of(request)
+        raise
+
+
+def caller_of(request: Request) -> Caller:
+    return Caller(request.headers.get("authorization"), request.client.host if request.client else "")
+
+
+def of_actors(
+    answer: Callable[[Sequence[tuple[Actor, Q]]], Sequence[A | Exception]],
+) -> Callable[[Sequence[Asked[Q]]], list[A | Exception]]:
+    """Finds out who asks, of all in one question, and has only those answered who may come in."""
+
+    def answered(asked: Sequence[Asked[Q]]) -> list[A | Exception]:
+        unknown = [one.who for one in asked if isinstance(one.who, Caller)]
+        found = iter(authenticated_all(unknown, now=datetime.now(UTC)) if unknown else ())
+        actors = [next(found) if isinstance(one.who, Caller) else one.who for one in asked]
+        let_in = [(who, one.question) for who, one in zip(actors, asked, strict=True) if isinstance(who, Actor)]
+        answers = iter(answer(let_in))
+        return [next(answers) if isinstance(who, Actor) else who for who in actors]
+
+    return answered

@@ -18,6 +18,7 @@ from foedus.services.shell.staging import Held, Staged, Staging, held
 from foedus.services.shell.threads import in_thread
 
 T = TypeVar("T")
+SAFETENSORS = "application/vnd.safetensors"
 PIECE_BYTES = 1 << 20  # handed to a thread at once
 IDLE_S = 20.0  # without a byte
 MAX_IN_FLIGHT = 32  # bodies of one actor in this process: more than repetitions in good faith, less than a disk

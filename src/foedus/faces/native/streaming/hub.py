@@ -16,7 +16,14 @@ _RETRY_S = 1.0
 MAX_STREAMS = 4096  # whose latest event is remembered
 # What changes nobody's task. Without this, each of n updates would have all who wait look for work: n squared looks.
 _NO_WORK = frozenset(
-    {"participant-declined", "participant-joined", "participant-lost", "score-reported", "update-accepted"}
+    {
+        "participant-declined",
+        "participant-joined",
+        "participant-lost",
+        "round-combining",
+        "score-reported",
+        "update-accepted",
+    }
 )
 
 
@@ -37,7 +44,7 @@ class Hub:
         self._count = 0
         self._latest: OrderedDict[str, int] = OrderedDict()
         self._forgotten = 0  # what was forgotten happened no later than this
-        self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._waiters: defaultdict[str, set[asyncio.Future[bool]]] = defaultdict(set)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="hub", daemon=True)
         self._thread.start()
@@ -54,18 +61,17 @@ class Hub:
             return True
         if self.is_closed():
             return False
-        woken = self._loop.create_future()
+        woken: asyncio.Future[bool] = self._loop.create_future()
         self._waiters[stream].add(woken)
+        expiry = self._loop.call_later(timeout_s, _settle, woken, False)
         try:
-            await asyncio.wait_for(woken, timeout_s)
-        except TimeoutError:
-            return False
+            return await woken
         finally:
+            expiry.cancel()
             waiting = self._waiters[stream]
             waiting.discard(woken)
             if not waiting:
                 del self._waiters[stream]
-        return True
 
     def is_closed(self) -> bool:
         return self._stopped.is_set()
@@ -107,8 +113,12 @@ class Hub:
             self._latest[name] = self._count
             self._latest.move_to_end(name)
             for woken in self._waiters.get(name, ()):
-                if not woken.done():
-                    woken.set_result(None)
+                _settle(woken, True)
         while len(self._latest) > MAX_STREAMS:
             # Whoever asks for it with an older mark is told to look again: once too often, never once too few.
             _, self._forgotten = self._latest.popitem(last=False)
+
+
+def _settle(woken: "asyncio.Future[bool]", is_news: bool) -> None:  # noqa: FBT001 - the loop hands it on
+    if not woken.done():
+        woken.set_result(is_news)

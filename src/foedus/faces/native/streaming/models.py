@@ -1,18 +1,16 @@
-"""Models and updates on their way in and out."""
+"""Models and updates on their way in."""
 
-import re
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
-from foedus.core.errors import Invalid, NotFound
+from foedus.core.errors import Invalid
 from foedus.faces.native.answers.base import Out
 from foedus.faces.native.answers.contributions import ReceiptOut, UploadOut
 from foedus.faces.native.answers.projects import CheckpointOut
-from foedus.faces.native.errors import RangeNotSatisfiable
-from foedus.faces.native.streaming.batches import Batches
-from foedus.faces.native.streaming.bodies import Body, digest_in, is_small
+from foedus.faces.native.streaming.batches import Batches, actor_of
+from foedus.faces.native.streaming.bodies import SAFETENSORS, Body, digest_in, is_small
 from foedus.faces.native.streaming.calls import (
     answering,
     as_actor,
@@ -25,10 +23,7 @@ from foedus.faces.native.streaming.calls import (
     upload_in,
 )
 from foedus.ports import Ports
-from foedus.ports.blobs import READ_CHUNK_BYTES
-from foedus.records.learning.models import Checkpoint, Update, Upload
-from foedus.services.learning.checkpoints import read_best_checkpoint, read_checkpoint
-from foedus.services.learning.equipment import KeptState, read_state
+from foedus.records.learning.models import Update, Upload
 from foedus.services.learning.projects import expect_initial_model, put_initial_model
 from foedus.services.learning.submitting import (
     MAX_HELD_BYTES,
@@ -43,12 +38,10 @@ from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.staging import Staging
 
-SAFETENSORS = "application/vnd.safetensors"
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
 HandIns = Batches[HandIn, tuple[Update, bool]]
 HAND_INS_AT_ONCE = 64  # in one transaction, for which other writers wait
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def hand_ins(ports: Ports) -> HandIns:
@@ -109,58 +102,10 @@ async def patch_upload_view(request: Request) -> Response:
     return _answer(UploadOut.of(upload))
 
 
-@answering
-async def get_model_view(request: Request) -> Response:
-    """A checkpoint's bytes, whole or a range of them."""
-    return await as_actor(request, lambda actor: _stored(request, _checkpoint_of(request, actor)))
-
-
-def _checkpoint_of(request: Request, actor: Actor) -> Checkpoint:
-    key, name = key_in(request), request.path_params["number"]
-    found = read_best_checkpoint(actor, key) if name == "best" else read_checkpoint(actor, key, _number(name))
-    if not found.blob:
-        text = f"the project's retention has dropped the bytes of checkpoint {found.number}"
-        raise NotFound(text, checkpoint=found.number)
-    return found
-
-
-@answering
-async def get_state_view(request: Request) -> Response:
-    """What the strategy sends along with a checkpoint, whole or a range of it."""
-    return await as_actor(
-        request,
-        lambda actor: _stored(
-            request,
-            read_state(ports_of(request), actor, key_in(request), _number(request.path_params["number"])),
-        ),
-    )
-
-
-def _stored(request: Request, found: Checkpoint | KeptState) -> Response:
-    """The bytes of a blob, as its digest, the ranges and the method allow."""
-    etag = f'"{found.digest}"'
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    if _is_known(request, etag):
-        return Response(status_code=304, headers=headers)
-    size = found.size_bytes
-    wanted = _range(request, etag, size)
-    start, stop = wanted or (0, size)
-    headers["Content-Length"] = str(stop - start)
-    if wanted is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    status = 200 if wanted is None else 206
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
-    chunks = ports_of(request).blobs.read(found.blob, start, stop)
-    if stop - start <= READ_CHUNK_BYTES:  # not worth another thread for each piece
-        return Response(b"".join(chunks), status_code=status, headers=headers, media_type=SAFETENSORS)
-    return StreamingResponse(chunks, status_code=status, headers=headers, media_type=SAFETENSORS)
-
-
 async def _handed_in(request: Request) -> tuple[Update, bool]:
     """A small update, counted together with those that arrive at the same time."""
-    command, digest = await as_actor(request, lambda _: _said_of_update(request))
-    actor: Actor = request.state.actor
+    actor = await actor_of(request)
+    command, digest = _said_of_update(request)
     hand_ins: HandIns = request.app.state.hand_ins
     body = Body(request, SAFETENSORS, MAX_HELD_BYTES)
     return await body.held(digest, lambda whole: hand_ins.ask(HandIn(actor, command, whole)))
@@ -192,40 +137,3 @@ def _under_way(request: Request, actor: Actor) -> tuple[int, Upload]:
 
 def _answer(answer: Out, status_code: int = 200) -> Response:
     return JSONResponse(answer.model_dump(mode="json"), status_code=status_code)
-
-
-def _number(text: str) -> int | None:
-    if text == "latest":
-        return None
-    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
-        raise Invalid("a checkpoint is named by its number, by latest or by best", field="number")
-    return int(text)
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    """Whether the client says that it has this very model already."""
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    return "*" in known or etag in known
-
-
-def _range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
-    """The first byte asked for and the one after the last; None for everything.
-
-    As RFC 9110 has it, that is also the answer to units that we do not know, to several ranges, to a range of another
-    model (``If-Range``), and to HEAD. Raises RangeNotSatisfiable.
-    """
-    text = request.headers.get("range", "").replace(" ", "").lower()
-    is_ours = text.startswith("bytes=") and "," not in text and request.headers.get("if-range", etag) == etag
-    if not is_ours or request.method != "GET":
-        return None
-    match = _RANGE.fullmatch(text)
-    if match is None or match.groups() == ("", ""):
-        raise RangeNotSatisfiable("Range must be one range of bytes, as in bytes=0-1023", size_bytes=size)
-    first, last = match.groups()
-    if first:
-        start, stop = int(first), min(size, int(last) + 1 if last else size)
-    else:
-        start, stop = max(0, size - int(last)), size
-    if start >= stop:
-        raise RangeNotSatisfiable(f"the model has {size} bytes", size_bytes=size)
-    return start, stop

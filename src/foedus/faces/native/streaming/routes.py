@@ -2,9 +2,8 @@
 
 from starlette.routing import BaseRoute, Route
 
+from foedus.faces.native.streaming.downloads import get_model_view, get_state_view
 from foedus.faces.native.streaming.models import (
-    get_model_view,
-    get_state_view,
     patch_upload_view,
     put_model_view,
     put_update_view,

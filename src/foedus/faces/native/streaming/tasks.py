@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -11,11 +12,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from foedus.core.errors import Invalid
 from foedus.faces.native.answers.tasks import event_out, task_out
 from foedus.faces.native.auth import token_in
-from foedus.faces.native.streaming.batches import Batches
-from foedus.faces.native.streaming.calls import answering, as_actor, key_in, now, number_in, ports_of
+from foedus.faces.native.streaming.batches import Asked, Batches, asked, of_actors
+from foedus.faces.native.streaming.calls import answering, as_actor, key_in, now, number_in
 from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.ports import Ports
-from foedus.services.learning.tasks import Answer, Idle, Waiting, next_task, next_tasks, still_here
+from foedus.services.learning.tasks import Answer, Asking, Idle, next_tasks, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.threads import in_thread
@@ -24,63 +25,79 @@ MAX_WAIT_S = 60
 KEEP_ALIVE_S = 15.0
 
 
-Woken = Batches[Waiting, Answer]
-WOKEN_AT_ONCE = 32  # so that some train already while others are told
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a participant asks for. ``explain``: it will be told to wait, and why, when there is nothing to do."""
+
+    key: str
+    evaluates: bool
+    wait_s: float
+    explain: bool
+
+    @classmethod
+    def read(cls, request: Request, *, is_closed: bool) -> "Want":
+        """What is asked for in a request. While the process ends, nobody waits."""
+        wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
+        return cls(key_in(request), "evaluate" in _abilities(request), wait_s, explain=is_closed or wait_s <= 0)
 
 
-def woken(ports: Ports) -> Woken:
-    """Where those who waited are told what to do: a round wakes all of its participants at once."""
-    return Batches(lambda waiting: next_tasks(ports, waiting, now=now()), at_once=WOKEN_AT_ONCE)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer to an actor; what happened up to ``mark`` is in it."""
+
+    mark: int
+    actor: Actor
+    answer: Answer
+
+
+Tasks = Batches[Asked[Want], Told]
+Signs = Batches[Answer, bool]
+TOLD_AT_ONCE = 32  # so that some train already while others are told
+SIGNS_AT_ONCE = 64
+
+
+def tasks(ports: Ports, hub: Hub) -> Tasks:
+    """Where participants are told what to do: a round wakes all of its participants at once."""
+
+    def told(wanted: Sequence[tuple[Actor, Want]]) -> list[Told | Exception]:
+        mark = hub.mark()
+        asking = [Asking(actor, want.key, want.evaluates, want.explain) for actor, want in wanted]
+        answers = next_tasks(ports, asking, now=now())
+        return [
+            Told(mark, one.actor, answer) if isinstance(answer, Answer) else answer
+            for one, answer in zip(asking, answers, strict=True)
+        ]
+
+    return Batches(of_actors(told), at_once=TOLD_AT_ONCE)
+
+
+def signs() -> Signs:
+    """Where those who wait say that they are still there; whether that is all that there is to say."""
+    return Batches(lambda answers: still_here(answers, now=now()), at_once=SIGNS_AT_ONCE)
 
 
 @answering
 async def next_view(request: Request) -> Response:
     """What should I do now? Answers at once when there is a task, otherwise when one appears or ``wait`` is over."""
     hub: Hub = request.app.state.hub
+    tasks: Tasks = request.app.state.tasks
+    signs: Signs = request.app.state.signs
     loop = asyncio.get_running_loop()
     began_at = loop.time()
-    mark, is_last = hub.mark(), hub.is_closed()
-    question, answer = await as_actor(request, lambda actor: _Question.ask(request, actor, is_last=is_last))
-    ends_at = began_at + question.wait_s
-    is_last = is_last or question.wait_s <= 0
-    while not is_last and isinstance(answer.task, Idle):
+    first = await asked(request, partial(Want.read, is_closed=hub.is_closed()))
+    told = await tasks.ask(first)
+    ends_at, is_last = began_at + first.question.wait_s, first.question.explain
+    while not is_last and isinstance(told.answer.task, Idle):
+        answer = told.answer
         left_s = ends_at - loop.time()
         # Work wakes those who wait at once; in between they only say that they are still there.
-        while not await hub.wait(work_of(answer.project.stream), mark, min(left_s, answer.heartbeat_s)):
+        while not await hub.wait(work_of(answer.project.stream), told.mark, min(left_s, answer.heartbeat_s)):
             left_s = ends_at - loop.time()
-            if left_s <= 0 or hub.is_closed() or not await in_thread(still_here, answer, now=now()):
+            if left_s <= 0 or hub.is_closed() or not await signs.ask(answer):
                 break
-        mark, is_last = hub.mark(), ends_at <= loop.time() or hub.is_closed()
-        if is_last:
-            answer = await in_thread(question.answer, explain=True)
-        else:
-            woken: Woken = request.app.state.woken
-            answer = await woken.ask(question.waiting(answer))
-    return JSONResponse(task_out(answer))
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What a participant asks for, and how long it waits for the answer."""
-
-    ports: Ports
-    actor: Actor
-    key: str
-    evaluates: bool
-    wait_s: float
-
-    @classmethod
-    def ask(cls, request: Request, actor: Actor, *, is_last: bool) -> "tuple[_Question, Answer]":
-        """The question in a request, and the first answer to it."""
-        wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
-        question = cls(ports_of(request), actor, key_in(request), "evaluate" in _abilities(request), wait_s)
-        return question, question.answer(explain=is_last or wait_s <= 0)
-
-    def waiting(self, answer: Answer) -> Waiting:
-        return Waiting(self.actor, self.key, self.evaluates, answer)
-
-    def answer(self, *, explain: bool) -> Answer:
-        return next_task(self.ports, self.actor, self.key, evaluates=self.evaluates, explain=explain, now=now())
+        is_last = ends_at <= loop.time() or hub.is_closed()
+        told = await tasks.ask(Asked(told.actor, replace(first.question, explain=is_last)))
+    return JSONResponse(task_out(told.answer))
 
 
 @answering
