@@ -1,4 +1,5 @@
 import pytest
+from django.db import OperationalError
 from tests.services.statistics.frames import FRAME, frame
 
 from foedus.core.errors import Conflict, Invalid, PlatformError, TooLarge
@@ -205,6 +206,25 @@ def test_one_bad_batch_among_many_is_refused_alone(lab, in_threads):
 
     assert [isinstance(r, PlatformError) for r in results] == [False, False, False, True]
     assert lab.fresh().value.rows == 12
+
+
+def test_what_breaks_off_for_several_is_told_to_each_of_them_and_to_nobody_else(lab):
+    lab.create()
+    project, keeper = lab.project(), keeping.Keeper()
+
+    def breaks(kept):
+        raise OperationalError("the disk is full")
+
+    def learns(rows):
+        return adding(declared_of(project), learning.summarised(lab.ports, project, frame(rows)))
+
+    others = [keeping._Pending(keeping.Change(apply)) for apply in (learns(2), breaks)]
+    with keeper._slot(project.key) as slot:
+        slot.queue += others  # as if they waited for who commits now, and who does it for them
+        keeper.change(lab.ports, project, keeping.Change(learns(3), also=lambda: None), now=lab.clock())
+
+    assert [type(each.error) for each in others] == [OperationalError] * 2
+    assert lab.fresh().value.rows == 3
 
 
 def test_calls_and_rows_are_noted_by_client(lab):

@@ -20,7 +20,7 @@ from django.db.models import Q
 from foedus.core.companions import Beside
 from foedus.core.companions import decode as decode_beside
 from foedus.core.companions import encode as encode_beside
-from foedus.core.errors import PlatformError
+from foedus.core.errors import PlatformError, Unavailable
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
@@ -69,10 +69,10 @@ class Change:
     of_cells: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     change: Change
-    error: PlatformError | None = None
+    error: Exception | None = None
     done: bool = False
 
 
@@ -117,11 +117,15 @@ class Keeper:
             refuse_cells(project)
         pending = _Pending(change)
         with self._slot(project.key) as slot:
-            with self._guard:
-                slot.queue.append(pending)
-            with slot.lock:
-                while not pending.done:
-                    self._commit(ports, project, self._next(slot), now)
+            try:
+                with self._guard:
+                    slot.queue.append(pending)
+                with slot.lock:
+                    while not pending.done:
+                        self._commit(ports, project, self._next(slot), now)
+            finally:
+                with self._guard:  # who is interrupted leaves nothing behind for others to commit
+                    slot.queue = [each for each in slot.queue if each is not pending]
         if pending.error is not None:
             raise pending.error
 
@@ -133,22 +137,29 @@ class Keeper:
             return taken
 
     def _commit(self, ports: Ports, project: StatisticsProject, group: list[_Pending], now: datetime) -> None:
+        """Whoever runs it commits for others too: what goes wrong is told to all of the group, and to nobody else."""
+        failure: Exception | None = Unavailable("the server was interrupted; what was to be changed is as it was")
         try:
-            for attempt in count():
-                if attempt < _PATIENT_ATTEMPTS:
-                    committed = self._attempt(ports, project, group, now)
-                else:
-                    with transaction.atomic():
-                        StatisticsProject.objects.select_for_update().filter(pk=project.pk).first()
-                        committed = self._attempt(ports, project, group, now)
-                if committed:
-                    break
-        except PlatformError as exc:
-            for each in group:
-                each.error = each.error or exc
+            self._tried(ports, project, group, now)
+            failure = None
+        except Exception as exc:  # noqa: BLE001 - it is raised by each of those who wait for it
+            failure = exc
         finally:
             for each in group:
+                each.error = each.error or failure
                 each.done = True
+
+    def _tried(self, ports: Ports, project: StatisticsProject, group: list[_Pending], now: datetime) -> None:
+        """Attempt it until nobody else was faster."""
+        for attempt in count():
+            if attempt < _PATIENT_ATTEMPTS:
+                committed = self._attempt(ports, project, group, now)
+            else:
+                with transaction.atomic():
+                    StatisticsProject.objects.select_for_update().filter(pk=project.pk).first()
+                    committed = self._attempt(ports, project, group, now)
+            if committed:
+                return
 
     def _attempt(self, ports: Ports, project: StatisticsProject, group: list[_Pending], now: datetime) -> bool:
         """Whether nobody else changed the project meanwhile."""
