@@ -152,6 +152,56 @@ def test_densities_count_as_numpy_does():
     assert sum(given.counts) == pytest.approx(50)
 
 
+@pytest.mark.parametrize("metric", ["ztest", "ttest", "ftest"])
+def test_binary_columns_that_split_another_may_be_targets(metric):
+    assert asked(metric, ["petal_length"], SPECIES[:2]) == asked(metric, ["petal_length", *SPECIES[:2]])
+
+
+def without_parts():
+    """Two normal columns of unlike spread, stacked; binary ``b`` tells which, and is sometimes missing."""
+    rng = np.random.default_rng(5)
+    x = np.concatenate([rng.normal(50, 10, 3000), rng.normal(65, 6, 1000)])
+    b = np.repeat([0.0, 1.0], [3000, 1000])
+    b[::40] = np.nan
+    columns = Batch([Column("x", Kind.CONTINUOUS, x), Column("b", Kind.BINARY, b)])
+    return Statistics.of(columns, Plan(sketches=True)), x[b == 1]
+
+
+@pytest.mark.parametrize("names", [("x", "b"), ("b", "x")])
+def test_a_conditional_density_without_a_sketch_of_its_own_follows_from_moments(names):
+    statistics, chosen = without_parts()
+
+    found = conditional_density(statistics, *names, Query((), options={"hist_bins": 12}))
+
+    assert found.column == "x|b"
+    true, edges = np.histogram(chosen, 12, (found.least, found.most))
+    assert sum(found.counts) == pytest.approx(len(chosen))
+    assert np.abs(np.array(found.counts) - true).sum() < 0.08 * len(chosen)
+    middles = (edges[:-1] + edges[1:]) / 2
+    assert found.counts @ middles / len(chosen) == pytest.approx(chosen.mean(), rel=0.005)
+
+
+def test_extremes_and_median_without_a_sketch_of_their_own_are_near():
+    statistics, chosen = without_parts()
+
+    found = explore("bi", statistics, Query(("x", "b"), options={"need_bi_conditional_mmm": "true"}))
+
+    assert found["condMedian"] == pytest.approx(np.median(chosen), abs=0.5)
+    assert found["condMin"] == pytest.approx(chosen.min(), abs=6)
+    assert found["condMax"] == pytest.approx(chosen.max(), abs=6)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+def test_a_column_that_tells_the_binary_without_fail_is_split_by_it(scale):
+    x = np.concatenate([np.linspace(0, 1, 50), np.linspace(10, 11, 50)]) * scale
+    columns = [Column("x", Kind.CONTINUOUS, x), Column("b", Kind.BINARY, np.repeat([0.0, 1.0], 50))]
+    statistics = Statistics.of(Batch(columns), Plan(sketches=True))
+
+    found = conditional_density(statistics, "x", "b", Query((), options={"hist_bins": 2}))
+
+    assert found.counts == pytest.approx((0, 50), abs=1e-3)
+
+
 @pytest.mark.parametrize("metric", registry.names(GROUP))
 @pytest.mark.parametrize(
     "query",

@@ -92,10 +92,23 @@ def test_rows_are_predicted_and_then_learned(data):
     build(data)
     frame = {"attributeNames": ["x", "z", "y"], "attributeTypes": ["C", "C", "C"], "data": [["1", "2", "0"]]}
 
-    answer = values(data.post("projects/p1/learnpredict/m1?rebuildModel=true", frame))
+    answer = values(data.post("projects/p1/learnpredict/m1?rebuildModel=true&keepColumns=y,z", frame))
 
-    assert len(answer["KSVSMap"]["values"]) == 1
+    (row,) = answer["KSVSMap"]["values"]
+    assert (row["y"], row["z"], "res" in row) == ("0", "2", True)
+    assert said(data.post("projects/p1/learnpredict/m1?keepColumns=w", frame))[0] == 400
     assert values(data.get("projects/p1/info"))["smlInfo"]["count"] == 9
+
+
+def test_inputs_that_others_determine_are_left_out_if_asked(c1):
+    c1.project()
+    frame = {"attributeNames": ["x", "twice", "z"], "data": [[i, 2 * i, i * i % 7] for i in range(9)]}
+    assert c1.post("projects/p1/learn", frame).status_code == 200
+    context = {"inputAttributeNames": ["x", "twice", "z"], "extraParameters": {}}
+
+    c1.job(c1.post("projects/p1/build?modelid=m1&algo=covest&svdreduce=true", context))
+
+    assert values(c1.get("projects/p1/models/m1"))["modelInfo"]["attributeNames"] == ["x", "z"]
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,16 @@ def test_all_projects_are_described_by_a_job_or_at_once(c1):
     assert values(c1.job(c1.get("projects/info")))["smlInfoList"]["values"][0]["pid"] == "p1"
 
 
+def test_a_transformation_shows_the_columns_that_a_project_adds(c1):
+    c1.project(sml_project_power_column="age", sml_project_power_min="2", sml_project_power_steps="1")
+
+    found = values(c1.post("projects/p1/transform", {**FRAME, "data": FRAME["data"][:1]}))["dataframe"]
+
+    assert found["attributeNames"] == [*FRAME["attributeNames"], "pt_age^2"]
+    age = float(FRAME["data"][0][0])
+    assert found["data"] == [[*FRAME["data"][0], pytest.approx(((age + 1) ** 2 - 1) / 2)]]
+
+
 def test_rows_come_back_from_a_plain_transformation(c1):
     c1.project()
 

@@ -41,16 +41,18 @@ def test_the_best_model_for_a_task_is_chosen_and_kept(data, task):
     assert answer["smlInfo"]["modelsList"] == ["m"]
 
 
-def test_a_grid_of_options_is_tried_for_a_regression(data):
-    body = {**ASIDE, "mlcontext": {**context(autoselect_grid_type="autoselect_grid_type_small"), "targets": ["1"],
+@pytest.mark.parametrize("key", ["autoselect_grid_type", "autoselect_grid_type_"])
+def test_a_grid_of_options_is_tried_for_a_regression(data, key):
+    body = {**ASIDE, "mlcontext": {**context(**{key: "autoselect_grid_type_small"}), "targets": ["1"],
                                   "inputAttributes": ["0", "2"]}}  # fmt: skip
 
     answer = values(data.job(data.post("projects/p1/autoSelect?modelid=m&task=regression", body)))
 
     assert int(answer["KSVSMap"]["values"][0]["tried"]) == 14
+    assert answer["KSVSMap"]["values"][0]["criterion"] == "rmse"
 
 
-@pytest.mark.parametrize("search", ["fw_bw", "simple", "brute", "iteration", "genetic"])
+@pytest.mark.parametrize("search", ["fw_bw", "simple", "brute", "iteration", "genetic", "bayesian"])
 def test_inputs_are_chosen_by_each_search(data, search):
     body = {**ASIDE, "mlcontext": context(selector_type=f"selector_type_{search}", rnd_seed="1")}
 

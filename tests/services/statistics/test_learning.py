@@ -128,6 +128,8 @@ def test_rows_are_filtered_by_the_projects_predicates(lab):
     learned = lab.learn(FRAME)
 
     assert (learned.rows, learned.skipped) == (1, 3)
+    with pytest.raises(Invalid, match="is no predicate"):
+        lab.create("q", params={projects.PREDICATES: "age=>40"})
 
 
 def test_a_frozen_project_neither_learns_nor_forgets(lab):

@@ -36,7 +36,7 @@ def z_test_of_mean(statistics: Statistics, query: Query) -> Answer:
 
 def z_test_of_shares(statistics: Statistics, query: Query) -> Answer:
     """Whether two binary columns are 1 equally often; the standard error is that of the pooled share."""
-    columns = binaries_of(statistics, query.inputs, 2)
+    columns = binaries_of(statistics, (*query.inputs, *query.targets), 2)
     if len(columns) != 2:
         raise Invalid(f"this needs 2 binary columns, {len(columns)} were named")
     view = statistics.view(columns)

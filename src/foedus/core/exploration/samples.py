@@ -27,8 +27,8 @@ def one_sample(statistics: Statistics, query: Query, ddof: int) -> Sample:
 
 
 def two_samples(statistics: Statistics, query: Query, ddof: int) -> tuple[Sample, Sample]:
-    """Raises Invalid when a sample has fewer than two values."""
-    view = view_of(statistics, query.inputs, 2, 3)
+    """Of inputs, or of one input and two binary targets. Raises Invalid when a sample has fewer than two values."""
+    view = view_of(statistics, (*query.inputs, *query.targets), 2, 3)
     if len(view.columns) == 3:
         groups = [view.where(0, j) for j in (1, 2)]
         found = [Sample(g.n, g.mean, g.spread / (g.n - ddof) if g.n > ddof else nan) for g in groups]

@@ -1,6 +1,7 @@
 """Which inputs, and which model: candidates come from statistics, and rows kept aside judge them.
 
-Source of the searches: Guyon and Elisseeff, JMLR 3 (2003); the genetic one: Goldberg, Genetic Algorithms (1989).
+Source of the searches: Guyon and Elisseeff, JMLR 3 (2003); the genetic one: Goldberg, Genetic Algorithms (1989); the
+Bayesian one: Baptista and Poloczek, ICML 2018, there with pairs of inputs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from foedus.core.models.assessment import CRITERIA
 from foedus.core.models.model import GROUP, Model, Outputs, Task, predicted
 from foedus.core.statistics import Statistics
 
-Search = Literal["fw_bw", "simple", "brute", "iteration", "genetic"]
+Search = Literal["fw_bw", "simple", "brute", "iteration", "genetic", "bayesian"]
 MAX_BRUTE = 17  # inputs: twice as many sets with each more
 GRIDS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {  # mixes and strengths of the elastic net
     "tiny": ((0.0, 0.5, 1.0), (1e-3, 1e-2, 0.1)),
@@ -89,8 +90,9 @@ class Choice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSelection:
     """``search``: "simple" adds the best input while that helps; "fw_bw" also drops one, for ``rounds`` rounds; "brute"
-    tries all sets of at most MAX_BRUTE inputs; "iteration" tries random sets; "genetic" breeds them. The last two try
-    ``rounds`` times a population of sets. ``enough`` is asked before each try whether to stop.
+    tries all sets of at most MAX_BRUTE inputs; "iteration" tries random sets; "genetic" breeds them; "bayesian" draws
+    sets by what is believed of each input. The last three try ``rounds`` times a population of sets. ``enough`` is
+    asked before each try whether to stop.
     """
 
     search: Search = "fw_bw"
@@ -126,6 +128,8 @@ class InputSelection:
                     trial.score(_random(rng, len(task.inputs)))
             case "genetic":
                 self._bred(trial, rng)
+            case "bayesian":
+                self._believed(trial, rng)
         return trial.best()
 
     def _stepped(self, trial: "_Trial", *, backward: bool) -> None:
@@ -146,6 +150,17 @@ class InputSelection:
             ranked = sorted(herd, key=lambda each: (-trial.score(each), sorted(each)))
             parents = ranked[: max(2, self.population // 2)]
             herd = parents + [_child(rng, parents, size) for _ in range(self.population - len(parents))]
+
+    def _believed(self, trial: "_Trial", rng: np.random.Generator) -> None:
+        """Half of the tries at random; then each is the best set by one draw of what a score's slopes may be."""
+        size, tries = len(trial.task.inputs), self.rounds * self.population
+        for k in range(tries):
+            places = _random(rng, size)
+            known = [(each, score) for each, score in trial.scores.items() if np.isfinite(score)]
+            if 2 * k >= min(tries, 2 * self.population) and len(known) > 1:
+                drawn = _drawn_slopes(rng, known, size)
+                places = frozenset(np.flatnonzero(drawn > 0).tolist()) or frozenset({int(drawn.argmax())})
+            trial.score(places)
 
 
 @dataclass
@@ -209,11 +224,32 @@ def _random(rng: np.random.Generator, size: int) -> frozenset[int]:
     return frozenset(chosen.tolist() or [int(rng.integers(size))])
 
 
+def _drawn_slopes(
+    rng: np.random.Generator, known: Sequence[tuple[frozenset[int], float]], size: int
+) -> NDArray[np.float64]:
+    """What each input adds to the score, drawn from the posterior of a linear regression of scores on sets."""
+    design = np.array([[j in places for j in range(size)] for places, _ in known], dtype=np.float64)
+    scores = np.array([score for _, score in known])
+    design, scores = design - design.mean(axis=0), scores - scores.mean()
+    scale = float(scores.std()) or 1.0
+    precision = design.T @ design + np.eye(size)
+    mean = np.linalg.solve(precision, design.T @ (scores / scale))
+    noise = np.linalg.solve(np.linalg.cholesky(precision).T, rng.standard_normal(size))
+    return np.asarray(mean + noise)
+
+
 def _child(rng: np.random.Generator, parents: Sequence[frozenset[int]], size: int) -> frozenset[int]:
     mother, father = (parents[int(k)] for k in rng.choice(len(parents), 2, replace=False))
     genes = {j for j in range(size) if j in (mother if rng.random() < 0.5 else father)}
     mutated = genes ^ {j for j in range(size) if rng.random() < 1 / size}
     return frozenset(mutated or {int(rng.integers(size))})
+
+
+def usual_criterion(kind: str) -> str:
+    """By what models for a kind of task are judged unless somebody says otherwise. Raises Invalid."""
+    if kind not in TASKS:
+        raise Invalid(f"there is no task {kind[:40]!r}; there are {', '.join(TASKS)}")
+    return TASKS[kind][1]
 
 
 def auto_select(
@@ -227,10 +263,11 @@ def auto_select(
     enough: Callable[[], bool] = lambda: False,
 ) -> Choice:
     """The best of all models for a kind of task, by rows that were not learned. Raises Invalid when there is none."""
-    if kind not in TASKS or grid not in GRIDS:
-        raise Invalid(f"tasks are {', '.join(TASKS)}; grids are {', '.join(GRIDS)}")
-    algorithms, usual = TASKS[kind]
-    jury = Jury(frame, task.targets, criterion or usual)
+    criterion = criterion or usual_criterion(kind)
+    if grid not in GRIDS:
+        raise Invalid(f"there is no grid {grid[:40]!r}; there are {', '.join(GRIDS)}")
+    algorithms, _ = TASKS[kind]
+    jury = Jury(frame, task.targets, criterion)
     best, tried = None, 0
     for algorithm, options in _candidates(algorithms, grid):
         if enough() and best:

@@ -15,7 +15,7 @@ from foedus.core.symetryml.frames import Frame
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
-_FORM = re.compile(r"\s*(.+?)\s*(==|!=|>=|<=|>|<)\s*(.*?)\s*")
+_FORM = re.compile(r"\s*([^=!<>;]+?)\s*(==|!=|>=|<=|>|<)\s*([^=!<>].*?)\s*")
 MAX_PREDICATES = 100
 
 
@@ -33,7 +33,7 @@ class Predicates:
             if not part.strip():
                 continue
             match = _FORM.fullmatch(part)
-            if match is None or not match[3]:
+            if match is None:
                 raise Invalid(
                     f"{part.strip()[:80]!r} is no predicate: write attribute, operator, value, such as age >= 18"
                 )

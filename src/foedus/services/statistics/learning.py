@@ -14,6 +14,7 @@ from foedus.core.errors import PlatformError
 from foedus.core.statistics import Batch, Kind, Patients, Statistics
 from foedus.core.symetryml.frames import Frame, Letter, learnable
 from foedus.core.symetryml.predicates import Predicates
+from foedus.core.symetryml.preparation import Preparation
 from foedus.ports import Ports
 from foedus.records.statistics.models import LearnTotal, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
@@ -78,6 +79,15 @@ def frame_of(project: StatisticsProject, value: Any, kept: Kept) -> Frame:
         features = {name: Letter.CONTINUOUS for each in declared.companions.values() for name in _features(each)}
         return Frame.of(value, features, default=Letter.STRING)
     return declared.preparation.applied(Frame.of(value, known_letters(kept)))
+
+
+def prepared(ports: Ports, project: StatisticsProject, value: Any) -> Any:
+    """A DataFrame as the project makes it before it learns; most leave it as it is. Raises Invalid, Conflict."""
+    if declared_of(project).preparation == Preparation():
+        return value
+    frame = frame_of(project, value, KEEPER.read(ports, project))
+    rows = [list(row) for row in zip(*frame.cells, strict=True)]
+    return {"attributeNames": list(frame.names), "attributeTypes": [str(each) for each in frame.letters], "data": rows}
 
 
 def summarised(ports: Ports, project: StatisticsProject, value: Any) -> Harvest:

@@ -14,7 +14,7 @@ from foedus.core.exploration import Query
 from foedus.core.models import Task
 from foedus.core.models.model import GROUP, columns_of
 from foedus.core.models.reduction import reduced
-from foedus.core.models.selection import Choice, InputSelection, Jury, auto_select
+from foedus.core.models.selection import Choice, InputSelection, Jury, auto_select, usual_criterion
 from foedus.core.symetryml.frames import Floats, Frame
 from foedus.core.symetryml.inputs import inputs_of
 from foedus.ports import Ports
@@ -34,6 +34,7 @@ TASKS = {"binary_classifier": "binary_classification"}  # what clients say too
 SEARCHES = {
     "selector_type_fw_bw": "fw_bw", "selector_type_simple": "simple", "selector_type_brute": "brute",
     "selector_type_iteration": "iteration", "selector_type_genetic": "genetic",
+    "selector_type_bayesian": "bayesian",
 }  # fmt: skip
 CRITERIA = {"lda": "auc", "lsvm": "auc", "mlda": "mf1_w", "mqda": "mf1_w", "bayes": "mf1_w"}  # others: rmse
 
@@ -55,18 +56,25 @@ def select_model(job: Running) -> None:
 
 def select_automatically(job: Running) -> None:
     """The best model for a kind of task, over the algorithms that fit it and a grid of options."""
-    query, kind = _query(job), job.row.payload["kind"]
-    grid = query.options.get("autoselect_grid_type") or "tiny"
-    criterion = query.options.get("sml_model_assessment_type")
+    query, kind = _query(job), checked_task(job.row.payload["kind"])
+    grid = query.options.get("autoselect_grid_type") or query.options.get("autoselect_grid_type_") or "tiny"
+    criterion = query.options.get("sml_model_assessment_type") or usual_criterion(kind)
 
     def chosen(task: Task, frame: Mapping[str, Floats]) -> Choice:
         statistics = ANSWERS.read(job.ports, job.project).value
         return auto_select(
-            statistics, TASKS.get(kind, kind), task, frame, grid=grid.removeprefix("autoselect_grid_type_"),
+            statistics, kind, task, frame, grid=grid.removeprefix("autoselect_grid_type_"),
             criterion=criterion, enough=_deadline(query),
         )  # fmt: skip
 
-    _choose(job, query, criterion or "", chosen)
+    _choose(job, query, criterion, chosen)
+
+
+def checked_task(kind: str) -> str:
+    """A kind of task by its one name. Raises Invalid."""
+    kind = TASKS.get(kind, kind)
+    usual_criterion(kind)
+    return kind
 
 
 def reduce(job: Running) -> None:

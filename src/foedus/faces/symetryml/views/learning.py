@@ -24,9 +24,8 @@ def forget(call: Call) -> Answer:
 
 
 def transform(call: Call) -> Answer:
-    """These projects learn rows as they are: what is sent comes back, checked."""
-    call.project()
-    return Answer({"dataframe": _frame(call.json())})
+    """Rows as the project learns them: with the powers of a column and hashed categories, mostly just as they came."""
+    return Answer({"dataframe": learning.prepared(call.ports, call.project(), _frame(call.json()))})
 
 
 def _frame(value: object) -> object:

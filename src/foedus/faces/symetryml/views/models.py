@@ -3,7 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from foedus.core.errors import Invalid
 from foedus.core.models import Task
+from foedus.core.symetryml.frames import Frame
 from foedus.core.symetryml.preparation import whole
 from foedus.faces.symetryml.calls import Call
 from foedus.faces.symetryml.envelope import Answer
@@ -27,7 +29,10 @@ def build(call: Call) -> Answer:
     task = asdict(Task(query.inputs, query.targets))
     return accepted(
         call, "build", project,
-        {"model": name, "algorithm": algorithm, "task": task, "options": dict(query.options)},
+        {
+            "model": name, "algorithm": algorithm, "task": task, "options": dict(query.options),
+            "reduced": call.flag("svdreduce"),
+        },
     )  # fmt: skip
 
 
@@ -91,15 +96,34 @@ def predict(call: Call) -> Answer:
 
 
 def learn_and_predict(call: Call) -> Answer:
-    """Predict rows and learn them; in the other order by ``predictBeforeLearn=false``."""
+    """Predict rows and learn them; in the other order by ``predictBeforeLearn=false``. Answers begin with the cells of
+    ``keepColumns``.
+    """
     project, name = call.with_rows(), call.path["model"]
     modelling.find_model(project, name)
+    kept = _kept_columns(call)
     before = call.flag("predictBeforeLearn", default=True)
     values = _predicted(call) if before else {}
     learning.learn(call.ports, call.actor, project, call.json(), client=call.client, now=call.now)
     if call.flag("rebuildModel"):
         rebuild(call.ports, call.actor, project, name, now=call.now)
-    return Answer(values or _predicted(call))
+    found = (values or _predicted(call))["KSVSMap"]["values"]
+    rows = [cells | row for cells, row in zip(kept, found, strict=True)] if kept else found
+    return Answer({"KSVSMap": {"values": rows}})
+
+
+def _kept_columns(call: Call) -> list[dict[str, str]]:
+    """Of each row of the frame the cells of the columns that are named, separated by commas; none for no names."""
+    names = [name.strip() for name in call.query.get("keepColumns", "").split(",") if name.strip()]
+    if not names:
+        return []
+    frame = Frame.of(call.json())
+    columns = [frame.column(name) for name in names]
+    missing = [name for name, column in zip(names, columns, strict=True) if column is None]
+    if missing:
+        raise Invalid(f"keepColumns names {missing[0][:80]!r}, which is not in the frame")
+    cells = zip(*(column or () for column in columns), strict=True)
+    return [{name: "" if cell is None else str(cell) for name, cell in zip(names, row, strict=True)} for row in cells]
 
 
 def _predicted(call: Call) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def select_model(call: Call) -> Answer:
 
 def auto_select(call: Call) -> Answer:
     """The best model for a task."""
-    return _promised(call, "auto_select", {"kind": call.word("task")})
+    return _promised(call, "auto_select", {"kind": selecting.checked_task(call.word("task"))})
 
 
 def reduce(call: Call) -> Answer:
