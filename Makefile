@@ -73,7 +73,7 @@ imports: dev ## import-linter: dependencies point inwards
 	@$(BIN)/lint-imports
 
 docs: dev ## links, code blocks and command lines in the documentation; promises about the repository
-	@$(BIN)/pytest tests/docs tests/repo $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile tests/docs tests/repo $(ARGS)
 
 package: dev ## build the wheel and try it
 	@$(BIN)/python dev/wheel.py
