@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, connections
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
+from tests import emptying
 
 from foedus.connectors.blobs.memory import MemoryBlobs
 from foedus.connectors.bus.memory import MemoryBus
@@ -20,6 +21,7 @@ pytest_plugins = ["tests.servers.fixtures"]
 # How fast examples come depends on what else the machine does; what they show does not.
 settings.register_profile("foedus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("foedus")
+emptying.use_it()
 
 TESTS = Path(__file__).parent
 WITH_SOCKETS = tuple(TESTS / name for name in ("chaos", "connectors", "e2e", "docs", "examples", "sdk"))

@@ -92,8 +92,14 @@ class Watched:
         return self.process.returncode, errors.decode()
 
 
-@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
-@pytest.mark.parametrize("command", ["status", "rounds", "projects"])
+@pytest.mark.parametrize(
+    ("command", "terminal"),
+    [
+        ("status", True), ("rounds", False), ("projects", False),
+        pytest.param("status", False, marks=pytest.mark.slow), pytest.param("rounds", True, marks=pytest.mark.slow),
+        pytest.param("projects", True, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_a_watch_shows_what_happens_until_ctrl_c(service, operator, project, command, terminal):
     watched = Watched(service, command, *([] if command == "projects" else [project]), "--watch", terminal=terminal)
     began = watched.shows("running" if command != "rounds" else "waiting")
@@ -204,7 +210,7 @@ def test_a_clients_token_in_the_environment_opens_no_server(tmp_path):
         assert running.token != TOKEN
 
 
-@pytest.mark.parametrize("token", ["fop_short", "x" * 60])
+@pytest.mark.parametrize("token", ["fop_short", pytest.param("x" * 60, marks=pytest.mark.slow)])
 def test_a_first_token_that_can_be_guessed_is_refused(tmp_path, token):
     refused = foedus("serve", "--port", "0", data=tmp_path / "data", FOEDUS_FIRST_TOKEN=token)
 

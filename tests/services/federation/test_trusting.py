@@ -106,20 +106,18 @@ def test_a_stranger_without_a_certificate(study, clock, tried):
     assert "not let in" in tried(Delivery(identity.node, "heartbeat", data, "1", forged.at))
 
 
-@pytest.mark.parametrize("place", [0, 5, 40, -200, -1])
-def test_changed_bytes(study, clock, tried, place):
+def test_changed_bytes(study, clock, tried):
     whole = delivered(study[1], message(study[1], clock))
-    data = bytearray(whole.data)
-    data[place] ^= 1
+    for place in (0, 5, 40, -200, -1):
+        data = bytearray(whole.data)
+        data[place] ^= 1
 
-    assert tried(replace(whole, data=bytes(data)))
+        assert tried(replace(whole, data=bytes(data))), place
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"FFED", b"FFED\xff\xff\xff\xff", b"x" * 5000, b"FFED\x02\x00\x00\x00{}" + b"s" * 64]
-)
-def test_garbage(study, clock, tried, data):
-    assert tried(Delivery(study[1].node, "sync", data, "1", clock().timestamp()))
+def test_garbage(study, clock, tried):
+    for data in (b"", b"FFED", b"FFED\xff\xff\xff\xff", b"x" * 5000, b"FFED\x02\x00\x00\x00{}" + b"s" * 64):
+        assert tried(Delivery(study[1].node, "sync", data, "1", clock().timestamp())), data
 
 
 def test_statistics_that_are_none_or_do_not_fit(study, clock, tried):
