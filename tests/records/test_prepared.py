@@ -10,7 +10,7 @@ from django.forms.models import model_to_dict
 
 from foedus.records.accounts.models import Organisation, Participant
 from foedus.records.learning.models import Membership, Project
-from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate, Slot
+from foedus.records.prepared import Prepared, PreparedInsert, PreparedInserts, PreparedRows, PreparedUpdate, Slot
 from foedus.records.shell.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +121,25 @@ def test_what_the_database_works_out_is_left_to_it():
         made = add(stream=name, seq=1, kind="k", data={}, at=THEN)
 
         assert Event.objects.get(pk=made.pk).stream == expected
+
+
+def test_rows_that_differ_in_one_column_are_those_that_create_would_have_made():
+    add = PreparedInserts(Event, "seq")
+
+    add([3, 1, 2], stream="s", kind="k", data={"n": [None, "ü"]}, at=THEN)
+    add([], stream="s", kind="k", data={}, at=THEN)
+
+    rows = [model_to_dict(row, exclude=["id"]) for row in Event.objects.order_by("pk")]
+    expected = [Event(stream="s", seq=n, kind="k", data={"n": [None, "ü"]}, at=THEN) for n in (3, 1, 2)]
+    assert rows == [model_to_dict(row, exclude=["id"]) for row in expected]
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 120_000, 999_999])
+def test_a_moment_is_read_as_django_reads_it(microseconds):
+    at = THEN.replace(microsecond=microseconds)
+    Event.objects.create(stream="s", seq=1, kind="k", data={}, at=at)
+
+    (event,) = Prepared(lambda: Event.objects.filter(stream=Slot("stream"))).all(stream="s")
+
+    assert event.at == at == Event.objects.get().at
+    assert event.at.tzinfo is Event.objects.get().at.tzinfo

@@ -6,7 +6,7 @@ It gives the same model instances, and no more is hidden than that: what a query
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.db import connection, router
@@ -146,6 +146,26 @@ class PreparedInsert(Generic[M]):
         return row
 
 
+class PreparedInserts:
+    """Adds rows of ``model`` that differ in ``column`` alone, whose primary keys nobody asks for."""
+
+    def __init__(self, model: type[Model], column: str) -> None:
+        self._model = model
+        self._column = column
+
+    def __call__(self, values: Sequence[Any], **alike: Any) -> None:
+        if not values:
+            return
+        meta = self._model._meta  # noqa: SLF001 - Django documents it
+        fields = [f for f in meta.concrete_fields if f is not meta.pk]
+        query = sql.InsertQuery(self._model)
+        query.insert_values(fields, [self._model(**alike, **{self._column: values[0]})], raw=False)
+        ((text, given),) = query.get_compiler(connection=connection).as_sql()
+        at = [field.attname for field in fields].index(self._column)
+        with connection.cursor() as cursor:
+            cursor.executemany(text, [[*given[:at], value, *given[at + 1 :]] for value in values])
+
+
 class _Text:
     """One queryset as text, and how what the database gives becomes values."""
 
@@ -153,7 +173,12 @@ class _Text:
         self._alias = router.db_for_read(queryset.model)
         self._compiler = queryset.query.get_compiler(self._alias)
         self._text, self._slots = self._compiler.as_sql()
-        self._converters = self._compiler.get_converters([column for column, _, _ in self._compiler.select])
+        self._converters = {
+            at: ([_swift(convert, self._compiler.connection) for convert in converters], column)
+            for at, (converters, column) in self._compiler.get_converters(
+                [column for column, _, _ in self._compiler.select]
+            ).items()
+        }
 
     def rows(self, values: dict[str, Any]) -> list[Sequence[Any]]:
         with connection.cursor() as cursor:
@@ -190,6 +215,18 @@ class _Read(_Text):
         for related in self._related:
             related.populate(row, instance)
         return instance
+
+
+def _swift(convert: Callable[..., Any], database: Any) -> Callable[..., Any]:
+    """Django's own way of saying that SQLite's moments are those of UTC takes longer than to read them."""
+    is_slow = database.vendor == "sqlite" and convert == database.ops.convert_datetimefield_value
+    return _moment if is_slow and database.timezone is UTC else convert
+
+
+def _moment(value: datetime | str | None, *_: Any) -> datetime | None:
+    """A column's value comes read already, an aggregate's does not."""
+    read = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return read and read.replace(tzinfo=UTC)
 
 
 def _in_field(model: type[Model], name: str, value: Any) -> Any:

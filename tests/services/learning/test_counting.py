@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -11,10 +12,12 @@ from tests.services.learning.test_rounds import work
 
 from foedus.core.errors import PlatformError
 from foedus.records.learning.counting import counted, kept_tally
-from foedus.records.learning.models import Membership
+from foedus.records.learning.models import Invitation, Membership
+from foedus.records.learning.people import candidates
 from foedus.records.learning.queries import find_open_round, get_project
 from foedus.services.learning.clock import tick
 from foedus.services.learning.projects import ChangeProject, Rule, change_project, leave_project, remove_participant
+from foedus.services.learning.rules import policy_of
 from foedus.services.learning.tasks import decline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +72,10 @@ class Chance:
                 remove_participant(self.study.ports, self.study.operator, self.study.key, who.id, now=self.clock())
 
 
+def numbers_with_tasks(project):
+    return Invitation.objects.filter(round__project=project, state="open").values_list("round__number", flat=True)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_kept_is_what_is_there(ports, clock, seed):
     chance = Chance(Study.create(ports, clock, policy=SYNC), clock, seed)
@@ -79,7 +86,11 @@ def test_what_is_kept_is_what_is_there(ports, clock, seed):
         project = get_project("study")
         current = find_open_round(project)
         if current is not None and (kept := kept_tally(current)) is not None:
-            assert kept == counted(project, current)
+            assert replace(kept, ready=None) == counted(project, current)
+            assert kept.ready != 0 or not [
+                c for c in candidates(project, current, policy_of(current), clock()) if c.ready
+            ]
+            assert current.tasks_from <= min(numbers_with_tasks(project), default=current.number)
             looked += 1
 
     assert looked > 30
@@ -98,3 +109,36 @@ def test_an_update_counts_no_rows_but_those_of_its_member(ports, clock):
 
     counting = [q["sql"] for q in said.captured_queries if "COUNT(" in q["sql"]]
     assert all('"learning_update"."membership_id" = ' in sql for sql in counting)
+
+
+def test_an_asynchronous_update_looks_at_no_other_member(ports, clock):
+    """Where everybody trains, only its author can have become ready: for the round after the one it was made for."""
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options={"buffer": 2, "concurrency": 10}))
+    a, b, c = study.join_all("a", "b", "c")
+    for member in (a, b, c):
+        study.next(member)
+    study.submit(a, 1, model(1.0))
+    study.submit(b, 1, model(2.0))
+    work(ports, clock)
+
+    with CaptureQueriesContext(connection) as said:
+        study.submit(c, 1, model(3.0))
+
+    looking = [q["sql"] for q in said.captured_queries if '"seen_at" > ' in q["sql"]]
+    assert looking
+    assert all('"learning_membership"."id" = ' in sql for sql in looking)
+    assert study.next(c).round.number == 2
+
+
+def test_a_place_that_an_update_frees_goes_to_one_who_waits_for_it(ports, clock):
+    study = Study.create(ports, clock, policy=Rule(name="buffered", options={"buffer": 9, "concurrency": 1}))
+    people = study.join_all("a", "b", "c")
+    for member in people:
+        study.next(member)
+    for left in (3, 2, 1):
+        (trains,) = [p for p in people if hasattr(study.next(p), "round")]
+        people.remove(trains)
+
+        study.submit(trains, 1, model(1.0))
+
+        assert kept_tally(find_open_round(get_project("study"))).ready == max(0, left - 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
 from foedus.records.learning.queries import still_active
-from foedus.records.prepared import Many, PreparedInsert, PreparedUpdate, Slot
+from foedus.records.prepared import Many, PreparedInsert, PreparedInserts, PreparedUpdate, Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
 _next_check = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"next_check_at": Slot("at")}))
@@ -31,11 +31,12 @@ _reported_all = Many(
         )
     )
 )
-_COUNTS = ("member_count", "invited_count", "lost_count", "reported_count", "update_count")
+_COUNTS = ("member_count", "invited_count", "lost_count", "reported_count", "update_count", "ready_count")
 _counts = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _COUNTS}))
 _add_update = PreparedInsert(Update)
 _add_checkpoint = PreparedInsert(Checkpoint)
 _add_round = PreparedInsert(Round)
+_add_invitations = PreparedInserts(Invitation, "membership_id")
 _ENDING = ("phase", "closed_at", "checkpoint", "reason", "metrics")
 _end_round = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _ENDING}))
 _BEGINNING = ("phase", "started_at", "deadline_at", "needed")
@@ -128,6 +129,11 @@ def add_checkpoint(**fields: Any) -> Checkpoint:
 def add_round(**fields: Any) -> Round:
     """A new row. Raises IntegrityError where there is an open one."""
     return _add_round(**fields)
+
+
+def add_invitations(members: Sequence[int], **fields: Any) -> None:
+    """A new row for each of these members. Raises IntegrityError where there is one of that member and round."""
+    _add_invitations(members, **fields)
 
 
 def store_beginning(current: Round) -> None:

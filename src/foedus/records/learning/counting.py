@@ -5,21 +5,21 @@ that it costs the same in a round of ten thousand as in a round of two. Whoever 
 member away asks ``advance``, which looks fully; so does the clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Q
 
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
 from foedus.records.learning.changes import store_counts
 from foedus.records.learning.models import OPEN_PHASES, Invitation, Membership, Project, Round, Update
+from foedus.records.learning.people import candidates, first_seen, in_flight, pending
 from foedus.records.learning.queries import active_memberships
 from foedus.records.prepared import PreparedRows, Slot
 
-_PENDING_SHOWN = 5
-_LOST = Q(state__in=(Invitation.State.LOST, Invitation.State.DECLINED))
+_GIVEN_UP = (Invitation.State.LOST, Invitation.State.DECLINED)
+_LOST = Q(state__in=_GIVEN_UP)
 
 # What every look at a round asks: written once (see ``prepared``).
 _members = PreparedRows(
@@ -46,46 +46,6 @@ _handed_in = PreparedRows(
         .values_list("reported", "updates")
     )
 )
-_seen_longest_ago = PreparedRows(
-    lambda: (
-        _open_tasks(Slot("project")).values("round__project").annotate(at=Min("membership__seen_at")).values_list("at")
-    )
-)
-_with_a_task = PreparedRows(
-    lambda: _as_candidates(
-        Membership.objects.filter(
-            project=Slot("project"),
-            state=Membership.State.ACTIVE,
-            invitations__round__project=Slot("project"),
-            invitations__state=Invitation.State.OPEN,
-        )
-    )
-)
-_without_an_update = PreparedRows(
-    lambda: _as_candidates(
-        Membership.objects.filter(project=Slot("project"), state=Membership.State.ACTIVE).exclude(
-            pk__in=Update.objects.filter(round=Slot("round")).values("membership_id")
-        )
-    )
-)
-
-
-def _ready(*ended: str) -> PreparedRows:
-    return PreparedRows(
-        lambda: (
-            Membership.objects.filter(
-                project=Slot("project"), state=Membership.State.ACTIVE, seen_at__gt=Slot("cutoff")
-            )
-            .exclude(pk__in=_open_tasks(Slot("project")).values("membership_id"))
-            .exclude(pk__in=Invitation.objects.filter(round=Slot("round"), state__in=ended).values("membership_id"))
-            .order_by("pk")
-            .values_list("pk", "participant__name", "seen_at", "obstacle")
-        )
-    )
-
-
-_ready_for_more = _ready(Invitation.State.REPORTED)
-_ready_once = _ready(Invitation.State.REPORTED, Invitation.State.DECLINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +60,13 @@ class RoundCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally(RoundCounts):
-    """What a full look at a round counts, and an accepted update keeps up."""
+    """What a full look at a round counts, and an accepted update keeps up.
+
+    ``ready`` is who could be invited and was not, at the last look that had to know; None: nobody looked.
+    """
 
     members: int = 0
+    ready: int | None = None
 
     def with_update(self, *, first: bool, was_lost: bool) -> "Tally":
         """An update more: its member's ``first`` in this round; of one that was given up before (``was_lost``)."""
@@ -121,6 +85,7 @@ def kept_tally(current: Round) -> Tally | None:
         lost=current.lost_count or 0,
         reported=current.reported_count or 0,
         updates=current.update_count,
+        ready=current.ready_count,
     )
 
 
@@ -130,6 +95,7 @@ def keep_tally(current: Round, tally: Tally) -> None:
         return
     current.member_count, current.invited_count, current.lost_count = tally.members, tally.invited, tally.lost
     current.reported_count, current.update_count = tally.reported, tally.updates
+    current.ready_count = tally.ready
     store_counts(current)
 
 
@@ -145,23 +111,21 @@ def count_update(current: Round, *, first: bool, was_lost: bool) -> None:
         keep_tally(current, tally.with_update(first=first, was_lost=was_lost))
 
 
+def count_invitations(current: Round, members: Sequence[int], before: Mapping[int, str]) -> None:
+    """These members were invited; ``before`` says what had become of those who were invited to this round already."""
+    tally = kept_tally(current)
+    if tally is not None:
+        found_again = sum(state in _GIVEN_UP for state in before.values())
+        invited = tally.invited + len(members) - len(before)
+        keep_tally(current, replace(tally, invited=invited, lost=tally.lost - found_again))
+
+
 def counted(project: Project, current: Round) -> Tally:
     """The counts of a round, from the rows themselves."""
     ((members,),) = _members(project=project.pk) or [(0,)]
     ((invited, lost),) = _invited(round=current.pk) or [(0, 0)]
     ((reported, updates),) = _handed_in(round=current.pk) or [(0, 0)]
     return Tally(members=members, invited=invited, lost=lost, reported=reported, updates=updates)
-
-
-def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
-    """Members seen lately that hold no open invitation and have not reported to, or declined, this round.
-
-    Open-ended policies ask those anew who declined. Nobody does the same task twice: what came of it could not be told
-    from a repetition of the first update.
-    """
-    ready = _ready_for_more if policy.open_ended else _ready_once
-    rows = ready(project=project.pk, round=current.pk, cutoff=now - timedelta(seconds=policy.absent_after_s))
-    return tuple(Candidate(str(pk), name, seen_at, obstacle) for pk, name, seen_at, obstacle in rows)
 
 
 def round_view(
@@ -172,12 +136,15 @@ def round_view(
     *,
     absences: bool = True,
     tally: Tally | None = None,
+    ready: tuple[Candidate, ...] | None = None,
 ) -> RoundView:
     """What the policy may know. ``absences=False`` leaves out who is pending since when: updates do not change it.
 
-    ``tally`` is what was counted already; None: count.
+    ``tally`` is what was counted already, and ``ready`` who could be invited; None: count, and look.
     """
     tally = tally or counted(project, current)
+    if ready is None:
+        ready = candidates(project, current, policy, now) if may_invite(current, policy, tally) else ()
     completed, invalid_streak = rounds_before(project, current)
     return RoundView(
         number=current.number,
@@ -187,15 +154,15 @@ def round_view(
         deadline_at=current.deadline_at,
         needed=current.needed,
         registered=tally.members,
-        candidates=candidates(project, current, policy, now) if _may_invite(current, policy, tally) else (),
+        candidates=ready,
         invited=tally.invited,
         lost=tally.lost,
-        in_flight=_open_tasks(project).count() if policy.open_ended else 0,
+        in_flight=in_flight(project, current) if policy.open_ended else 0,
         reported=tally.reported,
         updates=tally.updates,
         covered=_covered(project, current) if policy.open_ended and not policy.invites else 0,
-        pending=_pending(project, current, policy) if absences else (),
-        pending_seen_at=_first_seen(project) if absences else None,
+        pending=pending(project, current, policy) if absences else (),
+        pending_seen_at=first_seen(project, current) if absences else None,
         completed=completed,
         invalid_streak=invalid_streak,
         seed=project.seed,
@@ -235,7 +202,7 @@ def _invalid_since(project: Project, number: int, current: int) -> int:
     return between.filter(phase=Phase.INVALID).count()
 
 
-def _may_invite(current: Round, policy: Policy, tally: Tally) -> bool:
+def may_invite(current: Round, policy: Policy, tally: Tally) -> bool:
     """Whether it matters who could be invited: the round has not begun, or people it counts on are missing."""
     if not policy.invites:
         return False
@@ -257,24 +224,3 @@ def rounds_before(project: Project, current: Round) -> tuple[int, int]:
 
 def _covered(project: Project, current: Round) -> int:
     return active_memberships(project).filter(updates__round=current).distinct().count()
-
-
-def _pending(project: Project, current: Round, policy: Policy) -> tuple[Candidate, ...]:
-    """Some of those that have a task or, where nobody is given one, of those without an update in this round."""
-    waited_for = _with_a_task if policy.invites else _without_an_update
-    rows = waited_for(project=project.pk, round=current.pk)
-    return tuple(Candidate(str(pk), name, seen_at) for pk, name, seen_at in rows)
-
-
-def _first_seen(project: Project) -> datetime | None:
-    """When that member with a task gave a sign of life that is silent for the longest time."""
-    rows: list[tuple[datetime | None]] = _seen_longest_ago(project=project.pk)
-    return rows[0][0] if rows else None
-
-
-def _open_tasks(project: Any) -> QuerySet[Invitation]:
-    return Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
-
-
-def _as_candidates(rows: QuerySet[Membership]) -> QuerySet[Membership, Any]:
-    return rows.order_by("seen_at", "pk").values_list("pk", "participant__name", "seen_at")[:_PENDING_SHOWN]

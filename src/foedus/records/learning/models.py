@@ -155,6 +155,10 @@ class Round(models.Model):
     lost_count = models.PositiveIntegerField(null=True)
     reported_count = models.PositiveIntegerField(null=True)
     update_count = models.PositiveIntegerField(null=True)
+    # Who was ready and not invited, when that was looked at the last time: an update makes nobody ready. Null: look.
+    ready_count = models.PositiveIntegerField(null=True)
+    # No round before the one of this number has an open task: a project has thousands of rounds. Null: any may have.
+    tasks_from = models.PositiveIntegerField(null=True)
 
     class Meta:
         constraints = [

@@ -1,7 +1,6 @@
 """Every question that services ask of the learning engine's tables, by name."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
@@ -21,11 +20,6 @@ from foedus.records.prepared import Many, Prepared, PreparedRows, Slot
 _project_by_key = Prepared(lambda: Project.objects.filter(key=Slot("key")))
 _round_to_combine = Prepared(lambda: Round.objects.filter(pk=Slot("pk")).select_related("project", "base"))
 _updates_of_round = Prepared(lambda: Update.objects.filter(round=Slot("round")).order_by("pk"))
-_silent_tasks = Prepared(
-    lambda: Invitation.objects.filter(
-        round__project=Slot("project"), state=Invitation.State.OPEN, membership__seen_at__lte=Slot("cutoff")
-    ).select_related("membership__participant", "round")
-)
 _locked_project = Prepared(lambda: Project.objects.filter(pk=Slot("pk")).select_for_update())
 _open_round = Prepared(
     lambda: Round.objects.filter(project=Slot("project"), phase__in=OPEN_PHASES).select_related("base")[:1]
@@ -234,11 +228,6 @@ def find_newest_update(membership: Membership, number: int) -> Update | None:
 def find_update_of_content(membership: Membership, number: int, digest: str) -> Update | None:
     """The member's update of that digest for a task of the round of that number."""
     return _update_of_content.first(membership=membership.pk, number=number, digest=digest)
-
-
-def absent_invitations(project: Project, cutoff: datetime) -> list[Invitation]:
-    """Open invitations of members that gave no sign of life since ``cutoff``."""
-    return _silent_tasks.all(project=project.pk, cutoff=cutoff)
 
 
 def find_round(pk: int) -> Round | None:

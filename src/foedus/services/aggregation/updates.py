@@ -29,6 +29,7 @@ from foedus.services.aggregation.access import (
 )
 from foedus.services.aggregation.errors import FieldInvalid, missing_reference
 from foedus.services.aggregation.incoming import Weights, as_tensors
+from foedus.services.learning.looking import Look
 from foedus.services.learning.models_in import store
 from foedus.services.learning.rounds import advance
 from foedus.services.shell import audit
@@ -247,7 +248,7 @@ def _settle(
         structure = weights.structure
         layouts.begin_from_nothing(ports, model, project, structure.layout, structure.form, now)
     placing.place(ports, project, row, now)
-    advance(ports, project, now, absences=False)
+    advance(ports, project, now, look=Look.after_update(None))  # nobody is invited here
 
 
 def _take_back(row: ModelUpdate) -> None:

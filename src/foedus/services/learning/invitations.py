@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from foedus.core.rounds import Invite, Phase, Policy, move
 from foedus.ports import Ports
-from foedus.records.learning.changes import store_beginning
+from foedus.records.learning.changes import add_invitations, store_beginning
+from foedus.records.learning.counting import count_invitations
 from foedus.records.learning.models import Draw, Invitation, Project, Round
-from foedus.records.learning.queries import absent_invitations
+from foedus.records.learning.people import absent_invitations
 from foedus.services.shell.events import emit
 from foedus.services.shell.jobs import enqueue
 
@@ -16,17 +17,16 @@ NATIVE = "native"
 def invite(ports: Ports, project: Project, current: Round, decision: Invite, now: datetime) -> None:
     keys = [int(key) for key in decision.participants]
     again = Invitation.objects.filter(round=current, membership_id__in=keys)
-    known = set(again.values_list("membership_id", flat=True))
+    known = dict(again.values_list("membership_id", "state"))
     again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
-    Invitation.objects.bulk_create(
-        Invitation(round=current, membership_id=key, invited_at=now) for key in keys if key not in known
-    )
+    add_invitations([key for key in keys if key not in known], round=current, invited_at=now)
     if current.state is Phase.WAITING:
         current.phase = move(current.state, Phase.COLLECTING)
         current.started_at = now
         current.deadline_at = decision.deadline_at
         current.needed = decision.needed
         store_beginning(current)
+    count_invitations(current, keys, known)
     drawn = {}
     if decision.draw is not None and decision.draw.is_choice:
         draw, pool = decision.draw, [int(key) for key in decision.draw.pool]
@@ -51,9 +51,14 @@ def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, n
     )  # fmt: skip
 
 
-def close_others(project: Project, current: Round, policy: Policy, latest: int, now: datetime) -> None:
-    """At a round's edge: give back the places of tasks whose update the new round could not count any more."""
-    left = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN).exclude(round=current)
+def close_others(project: Project, current: Round, policy: Policy, latest: int, since: int, now: datetime) -> None:
+    """At a round's edge: give back the places of tasks whose update the new round could not count any more.
+
+    No round before that of number ``since`` has open tasks.
+    """
+    left = Invitation.objects.filter(
+        round__project=project, round__number__gte=since, state=Invitation.State.OPEN
+    ).exclude(round=current)
     if policy.open_ended:
         bound = getattr(policy, "max_staleness", None)
         if bound is None:
@@ -62,8 +67,9 @@ def close_others(project: Project, current: Round, policy: Policy, latest: int, 
     left.update(state=Invitation.State.CLOSED, closed_at=now)
 
 
-def mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) -> None:
-    gone = absent_invitations(project, now - timedelta(seconds=policy.absent_after_s))
+def mark_absent(ports: Ports, project: Project, current: Round, policy: Policy, now: datetime) -> int:
+    """Give up the tasks of members that are silent for too long; how many there were."""
+    gone = absent_invitations(project, current, now - timedelta(seconds=policy.absent_after_s))
     for invitation in gone:
         invitation.state = Invitation.State.LOST
         invitation.closed_at = now
@@ -76,3 +82,4 @@ def mark_absent(ports: Ports, project: Project, policy: Policy, now: datetime) -
             participant_id=invitation.membership.participant_id,
             seen_at=seen_at.isoformat() if seen_at else None,
         )  # fmt: skip
+    return len(gone)

@@ -18,7 +18,6 @@ from foedus.core.rounds import (
     Invalidate,
     Invite,
     Phase,
-    Policy,
     Reason,
     Wait,
     move,
@@ -26,8 +25,9 @@ from foedus.core.rounds import (
 )
 from foedus.ports import Ports
 from foedus.records.learning.changes import add_round, check_again, close_tasks, store_end
-from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view, rounds_before
+from foedus.records.learning.counting import rounds_before
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
+from foedus.records.learning.people import first_with_tasks
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
     find_newest_round,
@@ -36,6 +36,7 @@ from foedus.records.learning.queries import (
 )
 from foedus.services.learning.equipment import keeps_state
 from foedus.services.learning.invitations import close_others, invite, mark_absent
+from foedus.services.learning.looking import Look
 from foedus.services.learning.measuring import awaited_evaluation, promise_evaluation, reason_to_stop
 from foedus.services.learning.retaining import promise_retention
 from foedus.services.learning.rules import policy_of
@@ -46,13 +47,14 @@ from foedus.services.shell.jobs import enqueue
 log = structlog.get_logger()
 
 COMBINE_JOB = "combine"
+_CLOSELY = Look()
 _MAX_STEPS = 8  # of one call: more would mean a policy that goes in circles; the next tick goes on
 
 
 def advance(
-    ports: Ports, project: Project, now: datetime, *, absences: bool = True, current: Round | None = None
+    ports: Ports, project: Project, now: datetime, *, look: Look = _CLOSELY, current: Round | None = None
 ) -> None:
-    """Take every step that is due. ``absences=False`` after an update: it brings nobody back and loses nobody.
+    """Take every step that is due. ``look`` says what need not be counted anew.
 
     ``current`` is the open round, from a caller that has read it in this transaction.
     """
@@ -66,11 +68,12 @@ def advance(
             return
         current = current or open_round(ports, project, now)
         policy = policy_of(current)
-        if absences:
-            mark_absent(ports, project, policy, now)
-        decision = _decision(project, current, policy, now, absences=absences)
+        if look.absences and mark_absent(ports, project, current, policy, now):
+            look = _CLOSELY
+        view = look.at(project, current, policy, now)
+        decision = next_step(policy, view, now)
         if isinstance(decision, Wait):
-            if absences:
+            if look.absences:
                 _check_again(project, decision.until)
             return
         _apply(ports, project, current, decision, now)
@@ -78,17 +81,9 @@ def advance(
             _check_again(project, None)  # nothing but the new model moves it now
             return
         current = None
-        absences = True  # whoever was invited just now may vanish: the next look must say when to look again
+        look = Look.after_invitation(view, decision) if isinstance(decision, Invite) else _CLOSELY
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)
-
-
-def _decision(project: Project, current: Round, policy: Policy, now: datetime, *, absences: bool) -> Decision:
-    tally = None if absences else kept_tally(current)
-    if tally is None:
-        tally = counted(project, current)
-        keep_tally(current, tally)
-    return next_step(policy, round_view(project, current, policy, now, absences=absences, tally=tally), now)
 
 
 def close_complete(ports: Ports, project: Project, current: Round, checkpoint: Checkpoint, now: datetime) -> None:
@@ -201,8 +196,9 @@ def open_round(ports: Ports, project: Project, now: datetime) -> Round:
         opened_at=now,
         completed_before=completed,
         invalid_before=invalid,
+        tasks_from=first_with_tasks(project, newest),
     )
-    close_others(project, opened, policy_of(opened), base.number, now)
+    close_others(project, opened, policy_of(opened), base.number, opened.tasks_from or 0, now)
     emit(
         ports, project, "round.opened", now,
         round=opened.number, checkpoint=base.number,
@@ -224,7 +220,7 @@ def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
     _tell_strategy(ports, current, before, now)
     latest = find_latest_checkpoint(project)
     assert latest is not None, "rounds have a base"  # noqa: S101
-    close_others(project, current, policy_of(current), latest.number, now)
+    close_others(project, current, policy_of(current), latest.number, current.tasks_from or 0, now)
     advance(ports, project, now)
 
 

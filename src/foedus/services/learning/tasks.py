@@ -25,6 +25,7 @@ from foedus.records.learning.queries import (
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import Equipment, equipment_of
 from foedus.services.learning.invitations import give_up_invitation
+from foedus.services.learning.looking import Look
 from foedus.services.learning.measuring import find_model
 from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
@@ -198,7 +199,7 @@ def _sign(ports: Ports, project: Project, members: Sequence[Membership], now: da
     with transaction.atomic():
         locked = lock_project(project.pk)
         note_all_seen([member for member, _ in quiet], now)
-        advance(ports, locked, now)
+        advance(ports, locked, now, look=Look.after_sign())
     project.refresh_from_db()
 
 

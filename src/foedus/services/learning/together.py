@@ -20,6 +20,7 @@ from foedus.records.learning.counting import counted, keep_tally, kept_tally, ro
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
 from foedus.records.learning.queries import find_open_round, invitations_to, updates_for
 from foedus.services.learning.admission import admit
+from foedus.services.learning.looking import Look
 from foedus.services.learning.rounds import advance
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.updates import Stored, SubmitUpdate, check_same, record_update, told_of
@@ -102,7 +103,10 @@ class _Sheet:
             was_lost = invitation.state == Invitation.State.LOST
             self._reported.append(invitation)
         self._tally = self._tally.with_update(first=True, was_lost=was_lost)
-        view = round_view(self._project, self._round, self._policy, self._now, absences=False, tally=self._tally)
+        ready = () if self._tally.ready == 0 else None  # who has handed in does not become ready for the same round
+        view = round_view(
+            self._project, self._round, self._policy, self._now, absences=False, tally=self._tally, ready=ready
+        )
         self.is_full = not isinstance(next_step(self._policy, view, self._now), Wait)
         return update, True
 
@@ -116,7 +120,7 @@ class _Sheet:
         note_all_seen([update.membership for update in self._added], self._now)
         keep_tally(self._round, self._tally)
         emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in self._added])
-        advance(ports, self._project, self._now, absences=False, current=self._round)
+        advance(ports, self._project, self._now, look=Look.after_update(None), current=self._round)
 
     def _same(self, known: Update, one: Offered) -> Update:
         if known.digest != one.body.digest:

@@ -20,6 +20,7 @@ from foedus.records.learning.queries import (
     find_update_of_content,
 )
 from foedus.services.learning.admission import admission, admit
+from foedus.services.learning.looking import Look
 from foedus.services.learning.metrics import check_metrics, numbers
 from foedus.services.learning.rounds import advance, open_round
 from foedus.services.learning.rules import policy_of
@@ -87,7 +88,7 @@ def record_update(
         note_reported(admitted.invitation, now)
     note_seen(membership, now)
     emit(ports, project, "update.accepted", now, **told_of(update))
-    advance(ports, project, now, absences=False, current=current)
+    advance(ports, project, now, look=Look.after_update(membership), current=current)
     return update, True
 
 

@@ -1,0 +1,60 @@
+"""How closely a round is looked at: as much is counted anew as may have changed since the look before."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from foedus.core.rounds import Candidate, Invite, Policy, RoundView
+from foedus.records.learning.counting import Tally, counted, keep_tally, kept_tally, may_invite, round_view
+from foedus.records.learning.models import Membership, Project, Round
+from foedus.records.learning.people import candidate_anew, candidates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything is counted: people may have come, gone or become ready.
+
+    ``absences``  somebody may have been silent for too long
+    ``recounts``  False: what was counted before is up to date
+    ``author``    of the update after which this look is; nobody else can have become ready
+    ``rest``      who is ready, where that is known
+    """
+
+    absences: bool = True
+    recounts: bool = True
+    author: Membership | None = None
+    rest: tuple[Candidate, ...] | None = None
+
+    @classmethod
+    def after_update(cls, author: Membership | None) -> "Look":
+        """Updates bring nobody back and lose nobody."""
+        return cls(absences=False, recounts=False, author=author)
+
+    @classmethod
+    def after_sign(cls) -> "Look":
+        """Whoever shows up again changes no count of the round."""
+        return cls(recounts=False)
+
+    @classmethod
+    def after_invitation(cls, view: RoundView, invited: Invite) -> "Look":
+        """Whoever was invited just now may vanish; the others are as they were."""
+        gone = set(invited.participants)
+        return cls(recounts=False, rest=tuple(person for person in view.candidates if person.key not in gone))
+
+    def at(self, project: Project, current: Round, policy: Policy, now: datetime) -> RoundView:
+        """What the policy may know; the counts are kept with the round. The caller holds the project's lock."""
+        tally = (None if self.recounts else kept_tally(current)) or counted(project, current)
+        people: tuple[Candidate, ...] = ()
+        if may_invite(current, policy, tally):
+            people = self._candidates(project, current, policy, tally, now)
+            tally = replace(tally, ready=sum(person.ready for person in people))
+        keep_tally(current, tally)
+        return round_view(project, current, policy, now, absences=self.absences, tally=tally, ready=people)
+
+    def _candidates(
+        self, project: Project, current: Round, policy: Policy, tally: Tally, now: datetime
+    ) -> tuple[Candidate, ...]:
+        if self.rest is not None:
+            return self.rest
+        if not self.absences and tally.ready == 0:
+            return candidate_anew(project, current, policy, self.author, now)
+        return candidates(project, current, policy, now)
