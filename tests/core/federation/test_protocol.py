@@ -125,6 +125,16 @@ def test_whoever_left_or_was_removed_counts_no_more(node):
     assert isinstance(taken(removed, message(seq=9))[1][0], Log)
 
 
+def test_whoever_is_removed_stops_and_holds_nothing_of_others(node):
+    after, effects = taken(node, message(Kind.LEAVE, ADMIN, body={"nodes": [ME, "e" * 32]}))
+
+    assert not after.pulsing
+    assert after.removed == (ME,)
+    assert {effect.node for effect in effects if isinstance(effect, Drop)} == {PEER, ADMIN}
+    assert effects[-1] == Log("the admin removed this node from the federation")
+    assert taken(node, message(Kind.LEAVE, body={"nodes": [ME]}))[0].pulsing, "others have no say in it"
+
+
 def test_what_a_peer_announced_two_beats_ago_is_asked_for(node):
     node, effects = taken(node, message(Kind.HEARTBEAT, body={"sync": 6}))
     assert effects == ()

@@ -134,12 +134,17 @@ def test_peers_are_explored_only_if_they_allow_it(study, wired, now):
     second.post("projects/p/learn?async=false", frame(1))
     pulse(wired, now)
     peer = opened(values(second.get("fedml/p/info"))["fedInfoEncrypted"])["local_uuid"]
-    asked = {"values": [{"inputAttributes": ["0"], "extraParameters": {"fed_peer_uuid_for_explore": peer}}]}
+    extra = {"fed_peer_uuid_for_explore": peer, "hist_bins": "3"}
+    asked = {"values": [{"inputAttributes": ["0"], "extraParameters": extra}]}
 
     assert first.post("projects/p/explore?metric=uni", asked).status_code == 403
+    assert first.post("projects/p/densityEstimate", asked).status_code == 403
     assert said(second.get("fedml/p/setExplorePeers?allowExplore=true"))[0] == 200
     pulse(wired, now)
     assert values(first.post("projects/p/explore?metric=uni", asked))["KSVDMap"]["values"][0]["count"] == 40
+    first.post("projects/p/learn?async=false", frame(2))
+    (density,) = values(first.post("projects/p/densityEstimate", asked))["densityList"]["values"]
+    assert sum(density["histogram"]) == 40
 
 
 def test_contracts_are_checked_set_and_refused(study, wired, now):
@@ -196,7 +201,7 @@ def test_strangers_learn_nothing_at_the_admins_door(study):
     client, _ = study
     for body in (b"", b"{}", b'{"v":2,"nonce":"AAAAAAAAAAAAAAAA","ct":"AAAA"}', b"x" * 100_000):
         assert client.send("POST", "/symetry/rest/c1/fedml/p/createPolicies", body, {}).status_code in (400, 413)
-    assert client.send("POST", "/symetry/rest/c1/fedml/q/createPolicies", b"{}", {}).status_code == 400
+    assert client.send("POST", "/symetry/rest/c1/fedml/q/createPolicies", b"{}", {}).status_code == 404
 
 
 @pytest.mark.parametrize(

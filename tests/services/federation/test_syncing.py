@@ -1,10 +1,11 @@
 """Nodes learn, send and merge: what all of them answer from is what one project with all rows would."""
 
+import numpy as np
 import pytest
 from tests.services.federation.conftest import frame, pooled, settle
 
 from foedus.core.errors import Conflict, Forbidden
-from foedus.core.statistics import encode
+from foedus.core.statistics import decode, encode
 from foedus.ports.exchange import ExchangeRefuses
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.statistics.models import Part
@@ -39,6 +40,46 @@ def test_a_newcomer_gets_what_was_sent_before_it_came(study, site, clock):
     settle(clock, [*study, late])
 
     assert {encode(each.answers()) for each in [*study, late]} == {pooled([*study, late])}
+
+
+def test_what_was_said_under_a_key_of_before_is_no_newcomers_mistake(study, site, clock):
+    admin = study[0]
+    admin.learned(1)
+    settle(clock, study, beats=1)
+    steering.rotate_key(admin.ports, admin.here, now=clock())
+    settle(clock, study, beats=1)
+    late = site("d").join(admin).start()
+    settle(clock, [*study, late], beats=1)
+
+    assert late.errors() == []
+    assert late.answers().rows == 40
+
+
+def test_whoever_missed_two_changes_of_the_key_reads_again(study, clock):
+    admin, second, third = study
+    settle(clock, study, beats=1)
+    for seed in range(2):
+        admin.learned(seed)
+        steering.rotate_key(admin.ports, admin.here, now=clock())
+        settle(clock, study[:2], beats=1)
+    settle(clock, study, beats=2)
+
+    assert third.status()["key_epoch"] == 3
+    assert third.answers().rows == second.answers().rows == 80
+
+
+def test_what_waited_for_the_transport_for_long_is_sent_as_of_now(study, exchanges, clock):
+    admin, second, _ = study
+    settle(clock, study, beats=1)
+    exchanges.down = True
+    steering.rotate_key(admin.ports, admin.here, now=clock())
+    steering.reschedule(admin.ports, admin.here, "h3", now=clock())
+    clock.passes(900)
+    exchanges.down = False
+    settle(clock, study, beats=1)
+
+    assert (second.status()["key_epoch"], second.status()["sync_sched"]) == (2, "h3")
+    assert second.errors() == []
 
 
 def test_learning_sends_at_once_and_forgetting_too(study, clock):
@@ -106,6 +147,37 @@ def test_hipaa_mode_is_on_unless_it_is_said(site, clock):
     settle(clock, [admin])
 
     assert any("patient" in line for line in admin.errors())
+
+
+def visits(seed, count=500):
+    """Visits of as many patients, at ages in whole years and heights that nobody shares."""
+    rng = np.random.default_rng(seed)
+    rows = [[str(age), repr(height), f"{seed}/{n}"] for n, (age, height) in enumerate(
+        zip(rng.integers(20, 40, count).tolist(), rng.normal(170, 9, count).tolist(), strict=True))]  # fmt: skip
+    return {"attributeNames": ["age", "height", "who"], "attributeTypes": ["C", "C", "P"], "data": rows}
+
+
+def test_in_hipaa_mode_all_answer_alike_from_distributions_of_nobody(site, clock):
+    admin = site("a").create(fed_enforce_hipaa_compliance="true").start()
+    other = site("b").join(admin, fed_enforce_hipaa_compliance="true").start()
+    exact = set()
+    for seeds in ((1, 2), (3, 4)):
+        for seed, each in zip(seeds, (admin, other), strict=True):
+            each.learn(visits(seed), each.name)
+        clock.passes(400)
+        settle(clock, [admin, other], beats=1)
+        assert encode(admin.answers()) == encode(other.answers())
+        told = decode(bytes(other.here.parts.get(source=admin.node).data), foreign=False)
+        age, height = told.total.sketches
+        exact |= {float(row[1]) for row in visits(seeds[0])["data"]}
+        assert told.rows == admin.kept(admin.name).value.rows
+        assert min(age.counts) >= 10
+        assert not set(height.edges[0]) & exact
+    steering.request_sync(other.ports, other.here, now=clock())
+    clock.passes(6)
+    settle(clock, [other, admin], beats=1)
+    assert encode(admin.answers()) == encode(other.answers())
+    assert admin.errors() == other.errors() == []
 
 
 def test_a_contract_blocks_what_breaks_it_on_both_sides(study, clock):

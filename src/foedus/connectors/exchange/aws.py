@@ -57,14 +57,15 @@ class AwsExchange:
                 account.sns.create_topic(Name=f"{first.federation}.fifo", Attributes=attributes, Tags=tags)
             if account.sns.list_tags_for_resource(ResourceArn=topic)["Tags"] != tags:
                 raise FederationTaken(f"there is a topic {first.federation}.fifo in this account and region already")
-            queue = _make_queues(account, first, topic)
+            _, queue = _make_queues(account, first, topic)
             subscribe(account, topic, queue)
         return {"aws_topic_arn": topic, "aws_topic_region": first.told["aws_region"]}
 
     def join(self, member: Member) -> Told:
         account, topic = self._account(member)
         with translated():
-            return {"aws_id": account.id, "queue_arn": _make_queues(account, member, topic)}
+            url, arn = _make_queues(account, member, topic)
+            return {"aws_id": account.id, "queue_arn": arn, "queue_url": url}
 
     def admit(self, first: Member, node: str, applicant: Told) -> None:
         """The node's account may publish, and subscribe its one queue."""
@@ -231,8 +232,8 @@ def _queue_name(member: Member, suffix: str = "") -> str:
     return f"{member.federation[:30]}_{member.node}{suffix}.fifo"
 
 
-def _make_queues(account: Account, member: Member, topic: str) -> str:
-    """The node's queue and that of its dead letters. Returns the ARN of the first."""
+def _make_queues(account: Account, member: Member, topic: str) -> tuple[str, str]:
+    """The node's queue and that of its dead letters. Returns address and ARN of the first."""
     fifo = {"FifoQueue": "true", "MessageRetentionPeriod": str(KEPT_S)}
     name, dead = _queue_name(member), _queue_name(member, "-dead")
     dead_url = _queue_url(account, dead) or account.sqs.create_queue(QueueName=dead, Attributes=fifo)["QueueUrl"]
@@ -245,7 +246,7 @@ def _make_queues(account: Account, member: Member, topic: str) -> str:
             "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": ATTEMPTS}),
         },
     )  # fmt: skip
-    return arn
+    return url, arn
 
 
 def _queue_url(account: Account, name: str) -> str | None:

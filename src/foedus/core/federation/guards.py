@@ -39,6 +39,11 @@ class GuardRules:
         if any(not 0 <= number <= 1_000_000 for number in numbers):
             raise Invalid("the numbers of guards are from 0 to 1,000,000")
 
+    @property
+    def least_rows_of_a_group(self) -> int:
+        """Of a distribution: see ``discretion``."""
+        return self.least_rows_of_a_cell if self.alike else 0
+
     def without_hipaa(self) -> Self:
         """Rows and cells alone."""
         return replace(self, least_patients=0, alike=False)

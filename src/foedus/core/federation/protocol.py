@@ -199,10 +199,19 @@ def _leave(node: Node, message: Message, inspect: Inspect, now: float) -> Step: 
         return node, (Drop(message.sender), Log(f"{named} left", error=False))
     gone = [each for each in texts(message.body, "nodes", MAX_PEERS, 32) if each not in node.removed]
     effects: list[Effect] = []
+    if node.me in gone:
+        return _thrown_out(node)
     for each in gone:
         effects += [Drop(each), Log(f"the admin removed {_named(node.peer(each), each)}", error=False)]
         node = node.with_peer(each, gone="removed")
     return replace(node, removed=tuple(sorted({*node.removed, *gone}))), tuple(effects)
+
+
+def _thrown_out(node: Node) -> Step:
+    """What the others told is theirs: the node goes on with its own rows alone."""
+    dropped = [Drop(each) for each in node.present]
+    node = replace(node, removed=tuple(sorted({*node.removed, node.me})), pulsing=False)
+    return node, (*dropped, Log("the admin removed this node from the federation"))
 
 
 def _explore(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  # noqa: ARG001

@@ -37,6 +37,12 @@ class Sketch:
     def empty(cls) -> Self:
         return cls(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
+    @classmethod
+    def counted(cls, values: Floats, counts: Integers) -> "Sketch":
+        """Of ``counts[k]`` rows with ``values[k]``, none of which is NaN."""
+        keys, rows = _summed(_lattice(values), counts)
+        return _coarser(cls(0, keys, rows), _excess(keys))
+
     @property
     def n(self) -> int:
         return int(self.counts.sum())

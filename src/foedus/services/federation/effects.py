@@ -79,14 +79,15 @@ def log(seat: Seat, text: str, now: datetime, *, error: bool = True) -> None:
             lines.filter(pk__lte=oldest).delete()
 
 
-def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
-    value = decode(effect.content, foreign=False)  # it was doubted before it got here
-    part = Part.objects.filter(project=seat.project, source=effect.sender).first()
-    inline, blob = stored(seat.ports, f"parts/{seat.project.key}/{effect.sender}-{effect.seq}", effect.content)
+def keep_part(seat: Seat, source: str, version: int, content: bytes, now: datetime) -> None:
+    """Have the project answer from these statistics too, in place of those before of this source."""
+    value = decode(content, foreign=False)  # it was doubted before it got here
+    part = Part.objects.filter(project=seat.project, source=source).first()
+    inline, blob = stored(seat.ports, f"parts/{seat.project.key}/{source}-{version}", content)
     Part.objects.update_or_create(
-        project=seat.project, source=effect.sender,
+        project=seat.project, source=source,
         defaults={
-            "version": effect.seq, "digest": hashlib.sha256(effect.content).hexdigest(), "rows": value.rows,
+            "version": version, "digest": hashlib.sha256(content).hexdigest(), "rows": value.rows,
             "columns": [list(column) for column in columns_of(value)], "data": inline, "blob": blob, "at": now,
         },
     )  # fmt: skip
@@ -94,10 +95,18 @@ def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
         removed(seat.ports, part.blob)
 
 
-def _drop(seat: Seat, effect: Drop, now: datetime) -> None:  # noqa: ARG001 - as all carriers
-    for part in Part.objects.filter(project=seat.project, source=effect.node):
+def drop_part(seat: Seat, source: str) -> None:
+    for part in Part.objects.filter(project=seat.project, source=source):
         removed(seat.ports, part.blob)
         part.delete()
+
+
+def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
+    keep_part(seat, effect.sender, effect.seq, effect.content, now)
+
+
+def _drop(seat: Seat, effect: Drop, now: datetime) -> None:  # noqa: ARG001 - as all carriers
+    drop_part(seat, effect.node)
 
 
 def _send(seat: Seat, effect: Send, now: datetime) -> None:

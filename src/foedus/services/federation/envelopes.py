@@ -2,7 +2,8 @@
 
 ``FFED``, the length of a header (u32, little-endian), the header (JSON), a signature over it (64 bytes), and what is
 sealed: the length of the body (u32), the body (JSON) and the content. The header has the digest of what is sealed, and
-what is sealed is bound to the header, so that no part can be taken for another message's.
+what is sealed is bound to the header, so that no part can be taken for another message's. A message with a new key is
+under none of those before: it holds the key sealed for each node, and has to be read by nodes that missed some.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid
 from foedus.core.federation.messages import Kind, Message, text, whole
 from foedus.ports.exchange import Delivery
-from foedus.services.federation.errors import NotTrusted
+from foedus.services.federation.errors import NotTrusted, UnknownKey
 from foedus.services.federation.identities import Certificate, Identity, decoded, encoded, node_of, verified
 from foedus.services.shell.sealing import NONCE_BYTES
 
@@ -28,6 +29,7 @@ MAGIC = b"FFED"
 CLEAR = "clear"  # the id of the key that is none: for federations that were made with fed_encrypt=clear
 MAX_HEADER = 16 << 10
 MAX_BODY = 1 << 20
+STALE_S = 60.0  # a fifth of what clocks may be off
 _LENGTH = struct.Struct("<I")
 _SIGNATURE = 64
 
@@ -58,7 +60,7 @@ def key_id(key: bytes) -> str:
 
 
 def seal_message(ring: Ring, identity: Identity, certificate: Certificate | None, message: Message) -> bytes:
-    kid = ring.newest
+    kid = CLEAR if message.kind is Kind.ROTATE else ring.newest
     nonce = b"" if kid == CLEAR else os.urandom(NONCE_BYTES)
     header: dict[str, Any] = {
         "v": 1, "fed": ring.federation, "kind": message.kind.value, "from": message.sender, "seq": message.seq,
@@ -100,6 +102,19 @@ def open_message(ring: Ring, delivery: Delivery) -> Opened:
     return Opened(message, certificate)
 
 
+def renewed(ring: Ring, identity: Identity, certificate: Certificate | None, data: bytes, now: float) -> bytes:
+    """A message of one's own that waited for the transport, as of now: what comes long after its time is refused."""
+    head, _, sealed = _parts(data)
+    header = strict_json.parse(bytes(head), max_depth=3)
+    if abs(now - header["ts"]) <= STALE_S:
+        return data
+    body, content = _unsealed(ring, header, sealed)
+    message = Message(
+        kind=_kind(header), sender=header["from"], seq=header["seq"], at=now, carried_at=now, body=body, content=content
+    )
+    return seal_message(ring, identity, certificate, message)
+
+
 def claimed_sender(delivery: Delivery) -> str:
     """Who a message says it is from, for logs: not to be trusted."""
     return delivery.sender[:32] or "somebody"
@@ -119,9 +134,10 @@ def _parts(data: bytes) -> tuple[memoryview, bytes, memoryview]:
 def _unsealed(ring: Ring, header: dict[str, Any], sealed: memoryview) -> tuple[Mapping[str, Any], bytes]:
     if hashlib.sha256(sealed).hexdigest() != header.get("digest"):
         raise NotTrusted("its content is not what its header says")
-    key = ring.keys.get(text(header, "key_id"))
+    kid = text(header, "key_id")
+    key = b"" if kid == CLEAR and header.get("kind") == Kind.ROTATE else ring.keys.get(kid)
     if key is None:
-        raise NotTrusted("it is sealed with a key that is not, or no longer, this federation's")
+        raise UnknownKey
     about = {name: value for name, value in header.items() if name != "digest"}
     try:
         plain = memoryview(sealed if not key else AESGCM(key).decrypt(_nonce(header), bytes(sealed), _written(about)))

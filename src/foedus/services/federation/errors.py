@@ -13,3 +13,7 @@ class BadToken(Invalid):
 
 class NotTrusted(Invalid):
     """The message cannot be trusted."""
+
+
+class UnknownKey(NotTrusted):
+    """it is sealed with a key that is not, or no longer, this federation's"""

@@ -26,13 +26,13 @@ from foedus.records.statistics.models import Part
 from foedus.services.federation import admission, sum_messages, summing
 from foedus.services.federation.effects import carry_out, loaded
 from foedus.services.federation.effects import log as note
-from foedus.services.federation.envelopes import Opened, claimed_sender, open_message
-from foedus.services.federation.errors import NotFederated
+from foedus.services.federation.envelopes import Opened, claimed_sender, open_message, renewed
+from foedus.services.federation.errors import NotFederated, UnknownKey
 from foedus.services.federation.membership import Seat, changing, seat_at, touch
 from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, tick
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
-from foedus.services.statistics.answering import ANSWERS
+from foedus.services.statistics.answering import ANSWERS, OWN
 from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.plans import plan_of
 
@@ -96,13 +96,15 @@ def changed(ports: Ports, job: Job, *, now: datetime) -> None:
     seat = seat_at(ports, row.pk)
     if seat is not None and Outgoing.objects.filter(membership=row).exists():
         with _noting(seat, Watch(now)), seat.exchange.attach(seat.member, seat.row.position) as link:
-            publish(seat, link)
+            publish(seat, link, now)
 
 
-def publish(seat: Seat, link: Link) -> None:
+def publish(seat: Seat, link: Link, now: datetime) -> None:
     """Hand over what waits; another process may do so at the same moment."""
+    mine = seat.private
     for row in Outgoing.objects.filter(membership=seat.row).order_by("seq"):
-        link.publish(row.kind, loaded(seat.ports.blobs, row.data, row.blob))
+        data = loaded(seat.ports.blobs, row.data, row.blob)
+        link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, now.timestamp()))
         gone, _ = Outgoing.objects.filter(pk=row.pk, seq=row.seq).delete()
         if gone and row.blob:
             seat.ports.blobs.delete(row.blob)
@@ -115,6 +117,12 @@ def take_in(ports: Ports, pk: int, delivery: Delivery, now: datetime) -> None:
         return
     try:
         opened = open_message(seat.ring, delivery)
+    except UnknownKey as exc:
+        if delivery.at < seat.row.created_at.timestamp():  # it was said to those who were members then
+            _pass_over(ports, pk, delivery)
+        else:
+            _note(ports, pk, delivery, f"a message of {claimed_sender(delivery)}: {exc.message}", now)
+        return
     except Invalid as exc:
         _note(ports, pk, delivery, f"a message of {claimed_sender(delivery)}: {exc.message}", now)
         return
@@ -156,7 +164,7 @@ def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
     """Looked at before the lock, which is held for moments only."""
 
     def inspect(seat: Seat) -> Verdict:
-        others = Part.objects.filter(project=seat.project).exclude(source=message.sender).defer("data")
+        others = Part.objects.filter(project=seat.project).exclude(source__in=(message.sender, OWN)).defer("data")
         parts = [ANSWERS.part(seat.ports, seat.project, part) for part in others]
         known = [KEEPER.read(seat.ports, seat.project).value, *(part for part in parts if part is not None)]
         inspector = Inspector(
@@ -171,6 +179,11 @@ def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
         return lambda _: Verdict(refused="this federation adds statistics under masks, and takes none of one node")
     verdict = inspect(seat)
     return lambda _: verdict
+
+
+def _pass_over(ports: Ports, pk: int, delivery: Delivery) -> None:
+    with changing(ports, pk) as seat:
+        seat.row.position = delivery.position
 
 
 def _note(ports: Ports, pk: int, delivery: Delivery, why: str, now: datetime) -> None:
@@ -196,7 +209,7 @@ def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
     seat = seat_at(ports, pk)
     if seat is None or not seat.node.pulsing:
         return False
-    publish(seat, link)
+    publish(seat, link, watch.now())
     deliveries = link.take(timeout_s=_wait_s(ports, seat, watch))
     for delivery in deliveries:
         if delivery.sender != seat.row.node:

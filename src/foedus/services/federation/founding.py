@@ -56,9 +56,9 @@ def create(ports: Ports, asked: Founding, *, now: datetime) -> StatisticsProject
     node = Node(me=identity.node, admin=identity.node, schedule=schedule)
     seat = _made(ports, asked, name, node, private, now)
     try:
-        invited = seat.exchange.open(seat.member)
+        invited, own = seat.exchange.open(seat.member), seat.exchange.join(seat.member)
         with changing(ports, seat.row.pk) as seat:
-            seat.private = replace(seat.private, invited=dict(invited))
+            seat.private = replace(seat.private, invited=dict(invited), applicant=dict(own))
     except BaseException:
         seat.project.delete()
         raise

@@ -14,7 +14,7 @@ from foedus.core.errors import Forbidden, Invalid
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.customers.invitations import seal_invitation, seal_legacy_invitation
-from foedus.services.federation import admission
+from foedus.services.federation import admission, keys
 from foedus.services.federation.effects import certified, log
 from foedus.services.federation.envelopes import CLEAR, key_id
 from foedus.services.federation.errors import NotFederated, NotTrusted
@@ -52,7 +52,7 @@ def _told(seat: Seat, invite: Invite, token: str) -> dict[str, str]:
     return {
         "sync_sched": seat.node.schedule, "fed_name": seat.row.federation,
         "fed_secret_key": encoded(key) if key else CLEAR, "fed_req_token": token, "fed_rest_url": invite.url,
-        "fed_admin_key": encoded(seat.private.admin_key), **shared, **seat.private.invited,
+        "fed_admin_key": encoded(seat.private.admin_key), **shared, **keys.published(seat.private.invited),
     }  # fmt: skip
 
 

@@ -81,6 +81,11 @@ def told(given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def published(told: Mapping[str, str]) -> dict[str, str]:
+    """The transport's keys under the names that clients know."""
+    return {"nats_sec_passwd" if name == "nats_sec_password" else name: text for name, text in told.items()}
+
+
 def options(given: Mapping[str, str]) -> dict[str, str]:
     """What is about this node. Raises Invalid, NotSupported."""
     found = {name: given[name] for name in (*_OWN, *_SHARED) if given.get(name)}

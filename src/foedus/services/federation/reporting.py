@@ -33,7 +33,7 @@ def info(ports: Ports, project: StatisticsProject) -> dict[str, Any]:
     return {
         **{name: told.get(name, "") for name in ("aws_id", "aws_access_key", "aws_secret_key", "s3_bucket")},
         "aws_topic_arn": seat.private.invited.get("aws_topic_arn", told.get("aws_topic_arn", "")),
-        "aws_queue_url": seat.private.applicant.get("queue_arn", ""),
+        "aws_queue_url": seat.private.applicant.get("queue_url", ""),
         "nats_hosts": told.get("nats_hosts", ""),
         "fed_local_id": seat.name, "fed_name": seat.row.federation, "fed_secret_key": encoded(key),
         "sync_sched": seat.node.schedule, "fed_type": seat.row.transport, "local_uuid": seat.row.node,
@@ -92,6 +92,8 @@ def reasons(ports: Ports, seat: Seat, now: datetime) -> list[Reason]:
     node, found = seat.node, []
     if seat.row.options.get("left"):
         return [Reason("left", "This node left its federation.")]
+    if node.me in node.removed:
+        return [Reason("removed", "The admin removed this node from the federation. Make a new project to join anew.")]
     if not node.pulsing:
         found.append(Reason("not_pulsing", "The node does not pulse: it neither sends nor receives. Call startPulse."))
     if seat.private.certificate is None:

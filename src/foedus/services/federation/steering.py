@@ -31,6 +31,8 @@ def start(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
     with changing(ports, find_seat(ports, project).row.pk) as seat:
         if seat.row.options.get("left"):
             raise Conflict("this node left its federation; make a new project and join anew")
+        if seat.node.me in seat.node.removed:
+            raise Conflict("the admin removed this node from the federation; make a new project and join anew")
         seat.node = pulse.start(seat.node)
         promise_pulse(ports, seat.row.pk, now)
 
@@ -101,8 +103,7 @@ def rotate_key(ports: Ports, project: StatisticsProject, *, now: datetime) -> No
         seat.private = seat.private.with_key(key_id(key), key, epoch)
         seat.node = pulse.owing(seat.node)
         log(seat, "changed the federation's key", now, error=False)
-    if seat.node.pulsing:
-        _hand_over(seat)
+    _hand_over_soon(seat, now)
 
 
 def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
@@ -118,7 +119,7 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
         for part in list(project.parts.all()):
             part.delete()
     try:
-        _hand_over(seat)
+        _hand_over(seat, now)
     except PlatformError as exc:
         if not seat.node.is_admin:
             raise Conflict(f"the node left, but could not tell the others: {exc.message}. Call leave again.") from exc
@@ -149,13 +150,16 @@ def _step(ports: Ports, project: StatisticsProject, step: Callable[[Node], Step]
             raise Invalid("this node left its federation")
         seat.node, effects = step(seat.node)
         carry_out(seat, effects, now)
+    _hand_over_soon(seat, now)
+
+
+def _hand_over_soon(seat: Seat, now: datetime) -> None:
+    """At once if that can be; else the pulse does it, and its status says why not yet."""
     if seat.node.pulsing and Outgoing.objects.filter(membership=seat.row).exists():
-        try:
-            _hand_over(seat)
-        except PlatformError:
-            return  # the pulse does it, and its status says why not yet
+        with suppress(PlatformError):
+            _hand_over(seat, now)
 
 
-def _hand_over(seat: Seat) -> None:
+def _hand_over(seat: Seat, now: datetime) -> None:
     with seat.exchange.attach(seat.member, seat.row.position or BEGINNING) as link:
-        publish(seat, link)
+        publish(seat, link, now)

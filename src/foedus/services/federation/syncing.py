@@ -4,14 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from foedus.core.federation import pulse
+from foedus.core.federation.discretion import discreet
 from foedus.core.federation.guards import GuardRules, withheld
 from foedus.core.federation.messages import Kind
 from foedus.core.federation.protocol import Send
 from foedus.core.rounds import Reason
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
-from foedus.services.federation.effects import carry_out, loaded, log, queue, removed, stored
+from foedus.records.statistics.models import Part
+from foedus.services.federation.effects import carry_out, drop_part, keep_part, loaded, log, queue, removed, stored
 from foedus.services.federation.membership import Seat, changing, seat_at
+from foedus.services.statistics.answering import OWN
 from foedus.services.statistics.keeping import KEEPER
 
 SEND_ACTION = "fed_psr_contract_snd_fail_action"
@@ -21,10 +24,13 @@ BLOCK = "block"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The statistics at ``version``: ``value`` may be sent, or for ``reasons`` and ``breaches`` may not (None)."""
+    """The statistics at ``version``: ``value`` may be sent as ``told``, or for ``reasons`` and ``breaches`` may not
+    (None).
+    """
 
     version: int
     value: Statistics | None
+    told: Statistics | None = None
     reasons: tuple[Reason, ...] = ()
     breaches: tuple[str, ...] = ()
 
@@ -54,12 +60,15 @@ def prepare(seat: Seat) -> Prepared:
     value = without_patients(kept.value)
     before = sent(seat)
     if before is not None and value == before:
-        return Prepared(kept.version, value)
+        return Prepared(kept.version, value, told(seat))
     breaches = tuple(str(breach) for breach in seat.contract.breaches(value))
-    reasons = withheld(kept.value, before, guard_rules(seat))
+    rules = guard_rules(seat)
+    reasons = withheld(kept.value, before, rules)
     if reasons or (breaches and seat.option(SEND_ACTION, BLOCK) == BLOCK):
-        return Prepared(kept.version, None, reasons, breaches)
-    return Prepared(kept.version, value, (), breaches)
+        return Prepared(kept.version, None, None, reasons, breaches)
+    then = told(seat)
+    both = (before, then) if before is not None and then is not None else None
+    return Prepared(kept.version, value, discreet(value, both, rules.least_rows_of_a_group), (), breaches)
 
 
 def guard_rules(seat: Seat) -> GuardRules:
@@ -74,9 +83,15 @@ def without_patients(value: Statistics) -> Statistics:
 
 
 def sent(seat: Seat) -> Statistics | None:
-    """What others were last sent."""
+    """This node's statistics when it last sent them; what others were told of them is ``told``."""
     data = loaded(seat.ports.blobs, seat.row.sent, seat.row.sent_blob)
     return decode(data, foreign=False) if data else None
+
+
+def told(seat: Seat) -> Statistics | None:
+    """What others were last sent."""
+    part = Part.objects.filter(project=seat.project, source=OWN).first()
+    return sent(seat) if part is None else decode(loaded(seat.ports.blobs, part.data, part.blob), foreign=False)
 
 
 def _put(seat: Seat, prepared: Prepared, now: datetime) -> None:
@@ -89,12 +104,12 @@ def _put(seat: Seat, prepared: Prepared, now: datetime) -> None:
             log(seat, f"withheld: {reason.text}", now)
         breaches = len(prepared.breaches)
         seat.node = pulse.sync_withheld(seat.node, prepared.version, now.timestamp(), breaches)
-        value = sent(seat) if seat.node.sync_seq else None
-        if value is None:
-            return
-        _queue_sync(seat, value, now)  # what others were sent may be sent again
+        again = told(seat) if seat.node.sync_seq else None
+        if again is not None:
+            _queue_sync(seat, again, now)  # what others were sent may be sent again
         return
-    _queue_sync(seat, value, now)
+    _queue_sync(seat, prepared.told or value, now)
+    _keep_told(seat, prepared, now)
     seat.node = pulse.sync_sent(seat.node, prepared.version, now.timestamp())
     seat.node = replace(seat.node, send_breaches=seat.node.send_breaches + len(prepared.breaches))
     before = seat.row.sent_blob
@@ -102,6 +117,14 @@ def _put(seat: Seat, prepared: Prepared, now: datetime) -> None:
     seat.row.sent, seat.row.sent_blob = stored(seat.ports, f"parts/{seat.project.key}/sent-{seat.node.seq}", data)
     removed(seat.ports, before)
     log(seat, f"sent {value.rows} rows x {len(value.columns)} attributes", now, error=False)
+
+
+def _keep_told(seat: Seat, prepared: Prepared, now: datetime) -> None:
+    """Where it is less than the node's statistics, the node answers from it as all others do."""
+    if prepared.told is not None and prepared.told != prepared.value:
+        keep_part(seat, OWN, prepared.version, encode(prepared.told), now)
+    else:
+        drop_part(seat, OWN)
 
 
 def _queue_sync(seat: Seat, value: Statistics, now: datetime) -> None:

@@ -19,6 +19,7 @@ from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
 SUM = "sum"  # the source of a part that holds the project's own rows too, added under masks
+OWN = "own"  # the source of a part that is what others were told of the project's own rows, at a version of it
 MAX_AT_HAND = 64  # merged projects, and parts, in memory
 K = TypeVar("K")
 V = TypeVar("V")
@@ -102,7 +103,13 @@ def _merged(own: Kept, rows: Sequence[Part], parts: Sequence[Statistics]) -> Kep
     if any(row.source == SUM for row in rows):
         return Kept(own.version, columns.columns, merge_all(parts))
     mine = replace(own.value, patients=None)  # nobody else's are there: whose are counted must not differ by node
-    return Kept(own.version, columns.columns, merge_all([mine, *parts], own.value.plan))
+    others = []
+    for row, part in zip(rows, parts, strict=True):
+        if row.source != OWN:
+            others.append(part)
+        elif row.version == own.version:  # as others have it, so that all answer alike
+            mine = part
+    return Kept(own.version, columns.columns, merge_all([mine, *others], own.value.plan))
 
 
 def _columns(row: Part) -> Columns:

@@ -59,7 +59,10 @@ def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query])
     kept = ANSWERS.read(ports, project)
     index = {name: place for place, (name, _) in enumerate(kept.columns)}
     return [
-        {str(index[name]): factor for name, factor in _formed(inflation(kept.value, query.inputs), query).items()}
+        {
+            str(index[name]): factor
+            for name, factor in _formed(inflation(_asked(ports, project, query), query.inputs), query).items()
+        }
         for query in queries
     ]
 
@@ -67,7 +70,7 @@ def inflated(ports: Ports, project: StatisticsProject, queries: Sequence[Query])
 def components(ports: Ports, project: StatisticsProject, query: Query, explained: float) -> Answer:
     """Principal components: vectors by row, values, and the sum of all values."""
     found = principal_components(
-        ANSWERS.read(ports, project).value,
+        _asked(ports, project, query),
         query.inputs,
         explained=explained,
         dimensions=query.whole("pcaNumDimension", MAX_DIMENSIONS, 1, MAX_DIMENSIONS),
@@ -81,7 +84,7 @@ def components(ports: Ports, project: StatisticsProject, query: Query, explained
 
 def singular(ports: Ports, project: StatisticsProject, query: Query, *, drop: bool) -> list[Answer]:
     """Singular values, each with the attribute at its place. ``drop``: of those alone that no others determine."""
-    value = ANSWERS.read(ports, project).value
+    value = _asked(ports, project, query)
     names = without_singular(value, query.inputs) if drop else query.inputs
     return [{repr(number): column for number, column in singular_values(value, names)}]
 
@@ -92,9 +95,9 @@ def density_list(
     """How many values each bin has; why not, for attributes of which no distribution is kept. ``own``: of the
     project's own rows alone.
     """
-    value = (KEEPER if own else ANSWERS).read(ports, project).value
     found: list[Answer] = []
     for query in queries:
+        value = _asked(ports, project, query, own=own)
         for name in query.inputs:
             try:
                 found += [_density(each) for each in densities(value, (name,), query)]
@@ -109,9 +112,9 @@ def conditional_density_list(
     ports: Ports, project: StatisticsProject, queries: Sequence[Query], *, own: bool = False
 ) -> list[Answer]:
     """The same of each input, where each target is 1."""
-    value = (KEEPER if own else ANSWERS).read(ports, project).value
     found: list[Answer] = []
     for query in queries:
+        value = _asked(ports, project, query, own=own)
         for name in query.inputs:
             for target in query.targets:
                 try:
@@ -123,10 +126,12 @@ def conditional_density_list(
     return found
 
 
-def _asked(ports: Ports, project: StatisticsProject, query: Query) -> Statistics:
-    """All that the project may answer from, or what one peer let it have."""
+def _asked(ports: Ports, project: StatisticsProject, query: Query, *, own: bool = False) -> Statistics:
+    """All that the project may answer from, what one peer let it have, or its ``own`` rows alone."""
     peer = query.options.get(PEER)
-    return part_of(ports, project, peer).value if peer else ANSWERS.read(ports, project).value
+    if peer:
+        return part_of(ports, project, peer).value
+    return (KEEPER if own else ANSWERS).read(ports, project).value
 
 
 def _density(density: Any) -> Answer:

@@ -9,12 +9,13 @@ from foedus.core.errors import Invalid, QuotaExceeded
 from foedus.faces.symetryml.bodies import received
 from foedus.faces.symetryml.calls import PREFIX, Call, now, response_of, strike
 from foedus.faces.symetryml.envelope import Answer
-from foedus.faces.symetryml.errors import answer_to
+from foedus.faces.symetryml.errors import NoSuchAddress, answer_to
 from foedus.faces.symetryml.limits import LIMITS
 from foedus.faces.symetryml.parsing import string_list
 from foedus.faces.symetryml.views.jobs import accepted
 from foedus.ports import Ports
 from foedus.services.federation import founding, inviting, joining, keys, reporting, steering
+from foedus.services.federation.errors import NotFederated
 from foedus.services.federation.founding import Founding
 from foedus.services.federation.inviting import Invite
 from foedus.services.shell.authorisation import Verb
@@ -156,7 +157,10 @@ def _struck(request: Request, exc: Exception) -> Exception:
 
 
 def _admitted(ports: Ports, cid: str, pid: str, body: bytes) -> Answer:
-    return Answer({"string": inviting.answer_stranger(ports, cid, pid, body, now=now())})
+    try:
+        return Answer({"string": inviting.answer_stranger(ports, cid, pid, body, now=now())})
+    except NotFederated as exc:
+        raise NoSuchAddress(exc.message) from exc
 
 
 def _founding(call: Call, *, persisted: bool) -> Founding:
