@@ -71,6 +71,7 @@ MEANINGS = {
     "ledger": "Market: where agreements and money are kept: `local:` (the database; when empty), `evm:http://...`",
     "market_lenient": "Market: documents whose proof is wrong are published, and what is wrong is recorded",
     "market_free_only": "Market: only assets without a price are published",
+    "market_compute_open": "Market: the compute API answers whoever reaches it: strangers must not",
     "market_uploads": "Market: names under which `/upload` keeps files with this node; `none`: no uploads",
     "market_upload_bytes": "Market: the largest file that is uploaded",
     "market_uploads_total_bytes": "Market: what all uploads together may take",

@@ -74,6 +74,7 @@ class Settings:
     compute: str = ""
     market_lenient: bool = False
     market_free_only: bool = False
+    market_compute_open: bool = False
     market_uploads: tuple[str, ...] = ("filecoin", "ipfs", "s3")
     market_upload_bytes: int = 64 << 20
     market_uploads_total_bytes: int = 4 << 30

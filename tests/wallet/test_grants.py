@@ -35,6 +35,12 @@ def test_a_grant_says_who_asks_for_what(personal):
     assert found.execution == ""
 
 
+def test_a_login_may_be_a_personal_message_of_65_bytes_that_does_not_say_so():
+    said = ".".join(base64(json.dumps(part).encode()) for part in ({"alg": "ES256K"}, {"iss": KEY.address, "iat": NOW}))
+
+    assert read_grant(f"{said}.{base64(KEY.sign_message(said.encode()))}", now=NOW).issuer == KEY.address
+
+
 def test_either_of_the_two_keys_behind_a_signature_may_be_the_issuers():
     tokens = [write_grant(KEY, {"sub": str(i)}, now=NOW) for i in range(20)]  # v is 0 for some and 1 for others
 

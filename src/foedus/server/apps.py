@@ -34,7 +34,7 @@ class ServerConfig(AppConfig):
         uploads = Uploads(
             options.market_uploads, each=options.market_upload_bytes, total=options.market_uploads_total_bytes
         )
-        MARKET.configure(options.requests_per_second, rules, uploads)
+        MARKET.configure(options.requests_per_second, rules, uploads, is_compute_open=options.market_compute_open)
 
 
 class AdminConfig(DjangoAdminConfig):

@@ -30,6 +30,7 @@ _FACES = (
     ("/api/v1/node", "nevermined"),
     ("/api/v1/gateway", "nevermined"),
     ("/api/v1/auth", "nevermined"),
+    ("/api/v1/nevermined-compute-api", "nevermined"),
     ("/api/v1", "fma"),
     ("/api-token-auth", "fma"),
     ("/mediafiles", "fma"),

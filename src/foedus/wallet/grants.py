@@ -59,7 +59,7 @@ def read_grant(token: str, *, now: float) -> Grant:
         )
     except Invalid as exc:
         raise BadGrant(exc.message) from exc
-    if issuer not in candidates(_digest(signing_input, claims), signature):
+    if not any(issuer in candidates(digest, signature) for digest in _digests(signing_input, claims)):
         raise BadGrant("the grant was not signed by its issuer")
     if issued_at > now + LEEWAY_S:
         raise BadGrant("the grant was issued in the future; is a clock wrong?")
@@ -77,14 +77,16 @@ def write_grant(
     mark = {"eths": "personal"} if personal else {}
     whole = {"iss": key.address, "iat": int(now), "exp": int(now + life_s), **claims, **mark}
     signing_input = f"{_encoded(_HEADER)}.{_encoded(whole)}"
-    signature = key.sign_digest(_digest(signing_input, whole))[:64]
+    signature = key.sign_digest(_digests(signing_input, whole)[0])[:64]
     return f"{signing_input}.{_base64(signature)}"
 
 
-def _digest(signing_input: str, claims: Mapping[str, Any]) -> bytes:
+def _digests(signing_input: str, claims: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """What may have been signed. Logins of one library are personal messages without saying so."""
+    personal = personal_digest(signing_input.encode())
     if claims.get("eths") == "personal":
-        return personal_digest(signing_input.encode())
-    return hashlib.sha256(signing_input.encode()).digest()
+        return (personal,)
+    return hashlib.sha256(signing_input.encode()).digest(), personal
 
 
 def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any], str, bytes]:

@@ -54,6 +54,8 @@ def test_the_first_missing_key_is_named(key):
         (b'{"id": "did:nv:1", "id": "did:nv:2"}', "twice"),
         (b'{"id": NaN}', "NaN"),
         (b"[" * 100 + b"]" * 100, "deep"),
+        (b'{"id": "\\ud800"}', "half a character"),
+        (b'{"\\u0000": 1}', "number 0"),
         (raw(ddo({"type": 5})), r"service\[0\].type"),
         (raw(ddo({"type": "metadata", "index": True})), r"service\[0\].index"),
         (raw(ddo(coordinator(), coordinator())), "two services"),

@@ -245,3 +245,53 @@ def test_callers_are_limited(api):
     MARKET.configure(0.5, STRICT)
 
     assert [api.get("").status_code for _ in range(3)][-1] == 429
+
+
+def test_who_logs_in_is_listed_documents_as_later_clients_read_them(api):
+    published = api.post("/ddo", ddo(coordinator())).json()
+
+    listed = api.log_in().get("/ddo").json()
+
+    assert (listed["results"], listed["total_results"]) == ([published], 1)
+
+
+@pytest.mark.parametrize("sort", ["1", "-1", "{}", '{"created": -1}', '["created"]', '[{"created": {"order": "asc"}}]'])
+def test_the_forms_in_which_clients_sort(api, sort):
+    api.post("/ddo", ddo(coordinator()))
+
+    assert api.get(f"/ddo/query?sort={sort}").json()["total_results"] == 1
+
+
+def test_what_its_owner_takes_off_the_lists_only_the_owner_sees(api):
+    document = api.post("/ddo", signed()).json()
+    path, listed = f"/ddo/{document['id']}", document["service"][0]["attributes"]["curation"]
+    owner, other = Api().log_in(), Api().log_in(Key(bytes([2]) * 32))
+
+    def wanted(**curation):
+        document["service"][0]["attributes"]["curation"] = {**listed, **curation}
+        return owner.call("PUT", path, document).status_code
+
+    assert wanted(isListed="no") == 400
+    assert wanted(isListed=False, rating=1, numVotes=9) == 200
+    for each in path, f"{path}/status", f"{path}/versions", f"/metadata/{document['id']}":
+        assert [who.get(each).status_code for who in (owner, other, api)] == [200, 404, 404]
+    assert api.get("/ddo/query").json()["total_results"] == 0
+    assert api.get("/ddo/query?show_unlisted=true").json()["total_results"] == 1
+    assert owner.get(path).json()["service"][0]["attributes"]["curation"] == {**listed, "isListed": False}
+    assert wanted(isListed=True) == 200
+    assert api.get(path).status_code == 200
+
+
+def test_what_is_wrong_is_said_where_every_generation_looks(api):
+    said = api.get(f"/ddo/{DID}").json()
+
+    assert said["message"] == said["error_description"]
+    assert said["error"] == "not_found"
+
+
+def test_the_status_says_by_which_rules_a_proof_was_read(api):
+    document = api.post("/ddo", signed()).json()
+
+    verification = api.get(f"/ddo/{document['id']}/status").json()["verification"]
+
+    assert (verification["rule"], verification["signature"], verification["signer"]) == ("D1", "S1", KEY.address)

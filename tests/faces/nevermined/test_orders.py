@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.markets import DID, container, coordinator, metadata, offer
+from tests.markets import DID, conditions, container, coordinator, metadata, offer
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 
 from foedus.core.market.dids import Did
@@ -144,23 +144,19 @@ def test_what_names_a_price_and_no_receiver_is_its_creators_and_not_free(market)
     assert (balances(market)[0], market.ports.ledger.balance(OWNER.address, token)) == (993, 7)
 
 
-def test_an_offer_of_another_ledger_cannot_be_ordered_here(market):
-    seed = {"seed": "01" * 32}
+def test_who_orders_is_told_what_an_offer_leaves_open(market):
+    def ordered(template, **more):
+        sold = {**offer("compute", **more), "templateId": template}
+        did = market.publish(OWNER, sold, metadata("dataset", name=f"A {template}"))
+        body = json.dumps({"did": str(did), "seed": "01" * 32})
+        return market.client.post("/api/v1/market/agreements", body, "application/json", headers=market.login())
 
-    def ordered(template):
-        did = market.publish(
-            OWNER, {**offer("compute"), "templateId": template}, metadata("dataset", name=f"A {template}")
-        )
-        return market.client.post(
-            "/api/v1/market/agreements",
-            json.dumps({"did": str(did), **seed}),
-            "application/json",
-            headers=market.login(),
-        )
-
-    refused = ordered("0x" + "44" * 20)
-    assert (refused.status_code, "Template not Approved" in refused.json()["error_description"]) == (409, True)
-    assert ordered(market.ports.ledger.network().template).status_code == 201
+    told = ordered("0x" + "44" * 20)
+    assert told.status_code == 201, told.content
+    assert "template" in told.json()["warnings"][0]
+    assert ordered(market.ports.ledger.network().template).json()["warnings"] == []
+    untimed = [{**each, "timeout": 0} for each in conditions()]
+    assert "refunded" in ordered("", agreed=untimed).json()["warnings"][0]
 
 
 def test_the_root_says_what_this_node_is(market):

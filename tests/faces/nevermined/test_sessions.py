@@ -135,6 +135,19 @@ class Led:
             assert each.error is None, each.error
 
 
+def test_who_wants_it_reads_in_the_document_where_the_session_is_and_how_it_ended(market):
+    led = Led(market, minParticipants=1, rounds=1, publishSession=True)
+
+    led.work(led.participant("1", 1))
+
+    documents = Asset.objects.get(did=led.workflow.hex).versions.order_by("number").values_list("document", flat=True)
+    said = [json.loads(each)["service"][0]["attributes"] for each in documents]
+    begun, ended = (each["additionalInformation"]["session"] for each in said[1:])
+    assert (begun["url"], begun["state"], begun["rounds"], begun["id"]) == (led.url, "standby", 1, led.execution)
+    assert (ended["state"], "tokens" in begun) == ("finished", False)
+    assert said[0]["main"] == said[2]["main"]
+
+
 def test_two_participants_train_and_the_model_is_who_paid_for_it(market):
     led = Led(market, minParticipants=2)
     before = led.status()["coordinator"]

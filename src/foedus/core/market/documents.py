@@ -4,6 +4,7 @@ Only the frame is read here: identity, services, proof. What an asset is stands 
 ``offers``.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -51,6 +52,7 @@ class Document:
         data = parse(raw, max_depth=MAX_DEPTH)
         if not isinstance(data, dict):
             raise Invalid("a DDO is a JSON object")
+        _check_characters(data)
         services = tuple(_service(i, source) for i, source in enumerate(objects(data, "service", "ddo")))
         seen: set[str] = set()
         for service in services:
@@ -58,6 +60,11 @@ class Document:
                 raise Invalid(f"two services have the index {service.index}", field="service")
             seen.add(service.index)
         return cls(raw.decode(), data, Did.parse(data.get("id")), services)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The same of what was read already. Raises as ``read`` does."""
+        return cls.read(json.dumps(data).encode())
 
     def find_service(self, *types: str) -> Service | None:
         """The first service of one of these types."""
@@ -85,6 +92,16 @@ def check_complete(document: Document) -> None:
     for key in REQUIRED:
         if key not in document.data:
             raise Invalid(f"the document has no {key!r}", field=key)
+
+
+def _check_characters(data: Mapping[str, Any]) -> None:
+    """Raise Invalid for what no database keeps: halves of characters, and the one with the number 0."""
+    try:
+        text = json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise Invalid("the document has half a character (a surrogate without its pair)") from exc
+    if b"\\u0000" in text:
+        raise Invalid("the document has a character with the number 0")
 
 
 def _service(position: int, source: Mapping[str, Any]) -> Service:

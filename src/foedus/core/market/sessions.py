@@ -19,6 +19,7 @@ class Session:
     ``min_participants``  how many must be connected before a round may start
     ``ratio``             the share of those connected that is chosen for a round, above 0 and at most 1
     ``keep_rounds``       whether the average of every round is kept, and published with the last one
+    ``is_announced``      whether its document says where it is and how it stands
     """
 
     rounds: int
@@ -31,6 +32,7 @@ class Session:
     round_timeout_s: float | None = None
     keep_rounds: bool = False
     allowed_agreements: tuple[str, ...] | None = None
+    is_announced: bool = False
 
 
 def read_session(parameters: Mapping[str, Any]) -> Session:
@@ -46,9 +48,7 @@ def read_session(parameters: Mapping[str, Any]) -> Session:
     )
     if any(seconds is not None and seconds <= 0 for seconds in (heartbeat, timeout, round_timeout)):
         raise Invalid(f"{where}: heartbeatTimeout, roundTimeout and sessionTimeout are seconds above 0", field=where)
-    keep = named.get("keepRounds", False)
-    if not isinstance(keep, bool):
-        raise refuse(f"{where}.keepRounds", "true or false", keep)
+    keep, announced = (_flag(named, key, where) for key in ("keepRounds", "publishSession"))
     aggregator = text(named, "aggregator", where, default="weighted_average")
     if aggregator not in AGGREGATORS:
         raise refuse(f"{where}.aggregator", " or ".join(AGGREGATORS), aggregator)
@@ -63,7 +63,15 @@ def read_session(parameters: Mapping[str, Any]) -> Session:
         round_timeout_s=round_timeout,
         keep_rounds=keep,
         allowed_agreements=_agreements(named),
+        is_announced=announced,
     )
+
+
+def _flag(named: Mapping[str, Any], key: str, where: str) -> bool:
+    value = named.get(key, False)
+    if not isinstance(value, bool):
+        raise refuse(f"{where}.{key}", "true or false", value)
+    return value
 
 
 def _agreements(named: Mapping[str, Any]) -> tuple[str, ...] | None:

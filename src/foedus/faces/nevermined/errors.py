@@ -74,6 +74,7 @@ def respond(exc: Exception, path: str) -> HttpResponse:
             "error": "server_error",
             "error_description": f"Error inside the server; its log has more under {request_id}",
         }
+    body["message"] = body["error_description"]  # where later clients look for it
     return JsonResponse(body, status=status, headers=_headers(known))
 
 

@@ -7,9 +7,8 @@ from typing import Any
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.schemas import when
 from foedus.records.market.models import Execution
-from foedus.services.market.leading import Led
+from foedus.services.market.leading import Led, told
 
-PROTOCOL = "xain-0.8"
 POD = "transformation"
 _WAITS = "waits for a worker of this node"
 
@@ -17,7 +16,7 @@ _WAITS = "waits for a worker of this node"
 def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
     """``did`` is what was published, once that is. ``reason`` is ours: why it waits, or why it failed.
 
-    ``session``: the one that the execution leads.
+    ``session``: the one that the execution leads, with tokens that let its participants in, by agreement.
     """
     started, finished = _when(execution.started_at), _when(execution.finished_at)
     pod = {
@@ -26,7 +25,7 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
         "startedAt": started,
         "finishedAt": finished,
     }
-    led = {"coordinator": coordinator(session, execution.execution)} if session else {}
+    led = {"coordinator": {**told(session, execution), "tokens": dict(session.tokens)}} if session else {}
     return {
         **led,
         "status": execution.state,
@@ -35,23 +34,6 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
         "did": str(Did(bytes.fromhex(execution.output))) if execution.output else None,
         "pods": [pod] if execution.started_at else [],
         "reason": execution.reason or (_WAITS if execution.state == Execution.State.PENDING else ""),
-    }
-
-
-def coordinator(session: Led, name: str) -> dict[str, Any]:
-    """``tokens``: by agreement, what lets its participant in."""
-    return {
-        "id": name,
-        "url": session.url,
-        "aggregatorUrl": session.url,
-        "protocol": PROTOCOL,
-        "state": session.state,
-        "round": session.round,
-        "rounds": session.rounds,
-        "connected": session.connected,
-        "selected": session.selected,
-        "required": session.required,
-        "tokens": dict(session.tokens),
     }
 
 

@@ -14,11 +14,17 @@ class Market:
     def __init__(self) -> None:
         self.configure(DEFAULT_PER_SECOND, STRICT)
 
-    def configure(self, per_second: float, rules: Rules, uploads: Uploads = NO_UPLOADS) -> None:
-        """Begin anew with this many requests a second; 0: any number."""
+    def configure(
+        self, per_second: float, rules: Rules, uploads: Uploads = NO_UPLOADS, *, is_compute_open: bool = False
+    ) -> None:
+        """Begin anew with this many requests a second; 0: any number.
+
+        ``is_compute_open``: whether the compute API is for anybody who reaches it.
+        """
         self.callers = TokenBuckets(per_second)
         self.rules = rules
         self.uploads = uploads
+        self.is_compute_open = is_compute_open
 
 
 MARKET = Market()

@@ -100,8 +100,10 @@ def filename_as_it_is(name: str) -> bool:
 
 
 def status_of(asset: Asset, url: str) -> dict[str, Any]:
+    """``verification`` is ours: by which rule the DID came about, and what its proof says in which form."""
     about = {"id": asset.did, "type": asset.type, "status": "ACCEPTED", "url": url}
-    return {"did": str(Did.parse(str(asset))), "internal": about, "external": None}
+    did = str(Did.parse(str(asset)))
+    return {"did": did, "internal": about, "external": None, "verification": asset.verification}
 
 
 def when(at: datetime) -> str:
@@ -110,7 +112,12 @@ def when(at: datetime) -> str:
 
 
 def _order(sort: Any) -> tuple[tuple[str, bool], ...]:
-    """``{path: 1 | -1}``, ``[path, {path: "desc"}, {path: {"order": "asc"}}]``: the forms that clients send."""
+    """``{path: 1 | -1}``, ``[path, {path: "desc"}, {path: {"order": "asc"}}]``: the forms that clients send.
+
+    ``1`` or ``-1`` alone is by the time of creation.
+    """
+    if sort in (1, -1) and not isinstance(sort, bool):
+        sort = {"created": sort}
     parts = [] if sort is None else sort if isinstance(sort, list) else [sort]
     found: list[tuple[str, bool]] = []
     for part in parts:

@@ -15,9 +15,9 @@ from typing import Any
 
 from foedus.core.errors import Forbidden, Invalid, NotFound, PlatformError, TooLarge, Unauthenticated, Unavailable
 from foedus.core.market.leading import shown_phase
-from foedus.faces.nevermined.executions import PROTOCOL
 from foedus.ports.compute import DOOR_HEADER
 from foedus.services.market.conductor import Conductor
+from foedus.services.market.leading import PROTOCOL
 from foedus.services.market.session_tokens import BadSessionToken, agreement_behind
 
 MAX_CONNECTIONS = 256

@@ -6,7 +6,7 @@ from django.urls import re_path
 from django.urls.resolvers import URLPattern
 
 from foedus.faces.nevermined.calls import View, endpoint
-from foedus.faces.nevermined.views import about, accounts, agreements, files, metadata, node
+from foedus.faces.nevermined.views import about, accounts, agreements, compute_api, files, metadata, node
 
 # What stands for a part of an address. Ids of agreements are looked at where they mean something, and named if wrong.
 _PARTS = {
@@ -19,7 +19,7 @@ _PARTS = {
     "number": r"[0-9]{1,9}",
     "step": r"pay|accept|give-up|refund",
 }
-_ASSETS, _NODE = "metadata/assets", "{generation}/services"
+_ASSETS, _NODE, _COMPUTE = "metadata/assets", "{generation}/services", "nevermined-compute-api"
 
 
 def _shown(**methods: View) -> View:
@@ -48,6 +48,12 @@ ROUTES: tuple[tuple[str, View], ...] = (
     ("market/agreements", endpoint(get=agreements.list_agreements, post=agreements.order)),
     ("market/agreements/{agreement}", endpoint(get=agreements.get_agreement, put=agreements.take_up)),
     ("market/agreements/{agreement}/{step}", endpoint(post=agreements.step)),
+    (f"{_COMPUTE}/init", endpoint(post=compute_api.init)),
+    (f"{_COMPUTE}/list", endpoint(get=compute_api.list_all)),
+    (f"{_COMPUTE}/info/{{execution}}", endpoint(get=compute_api.info)),
+    (f"{_COMPUTE}/status/{{execution}}", endpoint(get=compute_api.get_status)),
+    (f"{_COMPUTE}/logs/{{execution}}", endpoint(get=compute_api.get_logs)),
+    (f"{_COMPUTE}/stop/{{execution}}", endpoint(delete=compute_api.stop)),
     (f"{_NODE}/oauth/token", _shown(post=node.token)),
     (f"{_NODE}/execute/{{agreement}}", _shown(post=node.execute)),
     (f"{_NODE}/compute/execute/{{agreement}}", _shown(post=node.execute)),
@@ -74,7 +80,7 @@ def _pattern(route: str) -> str:
     return re.sub(r"\{([a-z]+)\}", lambda part: f"(?P<{part[1]}>{_PARTS[part[1]]})", route)
 
 
-_OTHERS = r"metadata|market|gateway|node|auth"
+_OTHERS = r"metadata|market|gateway|node|auth|nevermined-compute-api"
 _DESCRIBED = about.describing(ROUTES)
 
 urlpatterns: list[URLPattern] = [

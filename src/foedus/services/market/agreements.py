@@ -22,6 +22,7 @@ from foedus.records.market.models import Asset, AssetVersion, Purchase
 from foedus.records.market.queries import get_asset
 from foedus.services.market.bought import agreement_of
 from foedus.services.market.node import node_key
+from foedus.services.market.parties import party_of
 from foedus.services.market.purchases import condition_ids
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import SYSTEM, Actor, Kind, Verb, require
@@ -78,7 +79,6 @@ def order(ports: Ports, actor: Actor, command: OrderOffer, *, now: datetime) -> 
     asset = get_asset(command.did)
     service = _service(_document(asset), command.index)
     offer, network = read_offer(service), ports.ledger.network()
-    _check_template(offer, network)
     terms = terms_of(offer, command.did, actor.name, actor.name, network)
     windows = windows_of(offer, network.block_s)
     wanted = Order(seed=command.seed, creator=actor.name, terms=terms, windows=windows)
@@ -111,6 +111,11 @@ def pay(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Bought:
     return _pay(ports, purchase, purchase.consumer, now)
 
 
+def consumer_of(ports: Ports, agreement: str, *, now: datetime) -> Actor:
+    """The party that made an agreement, for those who act in its name. Raises NotFound."""
+    return party_of(ports.ledger.get(id_of(agreement), now=now).terms.consumer, now=now)
+
+
 def get_bought(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Bought:
     """Raises NotFound for what does not exist, and for what is not the actor's business."""
     return _bought(ports, found(actor, Verb.READ, agreement), now)
@@ -136,12 +141,14 @@ def terms_of(offer: Offer, did: Did, consumer: str, return_address: str, network
     )
 
 
-def _check_template(offer: Offer, network: Network) -> None:
-    """Raise Conflict where the offer wants agreements made by a contract that is not this ledger's."""
-    if offer.template and checked_address(offer.template) != network.template:
-        raise Conflict(
-            f"Template not Approved: the offer names {offer.template}, and agreements are made by {network.template}"
-        )
+def warnings_of(offer: Offer, network: Network) -> tuple[str, ...]:
+    """What a consumer should know of an offer before paying, which is no reason to refuse it."""
+    # One library writes the address of the computation's contract where the template's should stand.
+    known = (network.template.lower(), network.contracts.compute.lower(), "")
+    if offer.template.lower() in known:
+        return offer.warnings
+    made = f"the offer names {offer.template} as its template, and agreements are made by {network.template} here"
+    return (*offer.warnings, made)
 
 
 def check_terms(agreement: Agreement, offer: Offer, network: Network) -> None:

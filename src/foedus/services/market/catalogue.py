@@ -11,16 +11,16 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from foedus.core.errors import Conflict, Forbidden, Invalid
+from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound
 from foedus.core.market.assets import read_asset
 from foedus.core.market.checksums import checksum
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, check_complete
-from foedus.core.market.fields import mapping, objects, text
+from foedus.core.market.fields import mapping, objects, refuse, text
 from foedus.core.market.offers import OFFER_TYPES, read_offer
 from foedus.core.market.search import Query, entries_of
 from foedus.records.market.models import Asset, AssetVersion, SealedFiles
-from foedus.records.market.queries import assets_on_offer, index, lock_asset, matching, ordered
+from foedus.records.market.queries import assets_on_offer, get_asset, index, lock_asset, matching, ordered
 from foedus.services.market.files import sealed_of
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
@@ -82,12 +82,28 @@ def revise(actor: Actor, did: Did, document: Document, *, rules: Rules = STRICT,
         require(actor, Verb.CHANGE, asset)
         before = document_of(asset)
         _check_mains(before, document)
-        asset.document = _kept(document, mapping(before.metadata.attributes, "curation", "attributes") or _NEW)
-        asset.version += 1
-        asset.updated_at = now
-        asset.save(update_fields=["document", "version", "updated_at"])
-        _keep_version(asset, now)
+        curation = mapping(before.metadata.attributes, "curation", "attributes") or _NEW
+        asset.is_listed = _is_listed(document, otherwise=asset.is_listed)
+        _replace(asset, _kept(document, {**curation, "isListed": asset.is_listed}), now)
         audit.record(actor, "asset.revised", str(asset), organisation_id=None, now=now, version=asset.version)
+    return asset
+
+
+def annotate(did: Did, key: str, value: Mapping[str, Any], *, now: datetime) -> None:
+    """Say something in an asset's additional information, as a new version; for what this node knows itself."""
+    with transaction.atomic():
+        asset = lock_asset(did)
+        data = json.loads(asset.document)
+        about = next(service for service in data["service"] if service["type"].lower() == "metadata")["attributes"]
+        about["additionalInformation"] = {**(about.get("additionalInformation") or {}), key: dict(value)}
+        _replace(asset, json.dumps(data, ensure_ascii=False), now)
+
+
+def seen(actor: Actor, did: Did) -> Asset:
+    """The asset, as that actor may see it: what is not listed, only whose it is. Raises NotFound."""
+    asset = get_asset(did)
+    if not asset.is_listed and not actor.superuser and actor.name != asset.owner:
+        raise NotFound(f"there is no asset {did}", did=str(did))
     return asset
 
 
@@ -167,6 +183,21 @@ def _kept(document: Document, curation: Mapping[str, Any]) -> str:
     services = [dict(service.source) for service in sorted(document.services, key=lambda s: s.type != "metadata")]
     services[0]["attributes"] = {**services[0]["attributes"], "curation": dict(curation)}
     return json.dumps({**document.data, "service": services}, ensure_ascii=False)
+
+
+def _is_listed(document: Document, *, otherwise: bool) -> bool:
+    """What the document wants; its owner may take an asset off the lists and put it back."""
+    wanted = mapping(document.metadata.attributes, "curation", "attributes").get("isListed", otherwise)
+    if not isinstance(wanted, bool):
+        raise refuse("curation.isListed", "true or false", wanted)
+    return wanted
+
+
+def _replace(asset: Asset, text: str, now: datetime) -> None:
+    asset.document, asset.updated_at = text, now
+    asset.version += 1
+    asset.save(update_fields=["document", "version", "updated_at", "is_listed"])
+    _keep_version(asset, now)
 
 
 def _keep_version(asset: Asset, now: datetime) -> None:

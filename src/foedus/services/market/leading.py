@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -26,7 +27,9 @@ from foedus.core.market.sessions import Session
 from foedus.ports import Ports
 from foedus.ports.compute import Limits
 from foedus.records.market.models import Execution, LedSession, Purchase
+from foedus.records.market.queries import find_asset
 from foedus.records.shell.models import Job as Promise
+from foedus.services.market import catalogue
 from foedus.services.market.agreements import offer_of
 from foedus.services.market.conductor import Conductor
 from foedus.services.market.files import OWN, Location
@@ -39,6 +42,7 @@ log = structlog.get_logger()
 
 _HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])")
 _LEAST_PORT = 1024
+PROTOCOL = "xain-0.8"
 
 Serve = Callable[[Conductor, Sequence[int]], AbstractContextManager[int]]
 
@@ -61,6 +65,7 @@ def lead(ports: Ports, job: Promise, place: Place, *, now: datetime) -> None:
     offer = offer_of(execution.purchase)
     if not execution.is_over:
         end(execution, *_outcome(ports, execution, offer, place, now))
+    _announce(ports, execution, now)
     settle(ports, execution)
     _forget(ports, execution)
     with transaction.atomic():
@@ -85,6 +90,22 @@ class Led:
     selected: int
     required: int
     tokens: Mapping[str, str]
+
+
+def told(led: Led, execution: Execution) -> dict[str, Any]:
+    """A session in the words in which it is published, without tokens."""
+    return {
+        "id": execution.execution,
+        "url": led.url,
+        "aggregatorUrl": led.url,
+        "protocol": PROTOCOL,
+        "state": led.state,
+        "round": led.round,
+        "rounds": led.rounds,
+        "connected": led.connected,
+        "selected": led.selected,
+        "required": led.required,
+    }
 
 
 def shown(ports: Ports, execution: Execution, participants: Sequence[str] = ()) -> Led | None:
@@ -140,11 +161,23 @@ def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: da
         LedSession.objects.filter(pk=kept.pk, holder=kept.holder).update(url=url, port=port)
         begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
         begun.update(state=Execution.State.RUNNING, started_at=now)
+        execution.refresh_from_db()
+        _announce(ports, execution, now)
         if offer.release_policy == "onStart":
             pay_on_start(ports, execution)
         log.info("session.led", execution=execution.execution, url=url)
         running = Execution.objects.filter(pk=execution.pk, state=Execution.State.RUNNING)
         return conductor.run(lambda: not running.exists())
+
+
+def _announce(ports: Ports, execution: Execution, now: datetime) -> None:
+    """Where the consumer wants it: say in the session's own document where it is, and how it stands or ended."""
+    led, asset = shown(ports, execution), find_asset(Did(bytes.fromhex(execution.did)))
+    session = session_of(execution)
+    if led is None or session is None or not session.is_announced or asset is None or asset.is_retired:
+        return
+    if asset.owner == execution.consumer:
+        catalogue.annotate(Did(bytes.fromhex(asset.did)), "session", told(led, execution), now=now)
 
 
 def _rules(ports: Ports, execution: Execution, offer: Offer) -> Leader:
@@ -205,7 +238,7 @@ def _publish(ports: Ports, execution: Execution, state: Lead) -> str:
 def _told(session: Session, state: Lead) -> dict[str, object]:
     """What is said of a session beside its model. That single results were seen is said as well."""
     return {
-        "protocol": "xain-0.8",
+        "protocol": PROTOCOL,
         "aggregator": session.aggregator,
         "rounds": len(state.past),
         "trainings": len(state.past) - 1,

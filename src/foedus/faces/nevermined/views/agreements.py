@@ -6,9 +6,11 @@ from typing import Any
 from django.http import HttpResponse
 
 from foedus.core.errors import Invalid
+from foedus.core.market.aliases import ACCESS, COMPUTE
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import NATIVE
 from foedus.core.market.fields import text
+from foedus.core.market.offers import ACCESS_TYPES
 from foedus.faces.nevermined.calls import Call, answer
 from foedus.faces.nevermined.schemas import when
 from foedus.ports.ledger import Entry
@@ -40,7 +42,9 @@ def order(call: Call) -> HttpResponse:
         seed=_seed(text(fields, "seed", "order")),
         index=text(fields, "index", "order", default=""),
     )
-    return answer(_bought(agreements.order(call.ports, call.actor, command, now=call.now)), 201)
+    bought = agreements.order(call.ports, call.actor, command, now=call.now)
+    warnings = agreements.warnings_of(bought.offer, call.ports.ledger.network())
+    return answer({**_bought(bought), "warnings": list(warnings)}, 201)
 
 
 def list_agreements(call: Call) -> HttpResponse:
@@ -84,11 +88,16 @@ def _bought(bought: Bought) -> dict[str, Any]:
         "waitsFor": bought.waits_for,
         "created": when(seen.created_at),
         "conditions": [
-            {"name": each.name, "id": condition.id.hex(), "state": each.state.name.lower(), "since": when(each.at),
-             "until": when(each.until) if each.until else None}
+            {"name": _named(each.name, bought), "id": condition.id.hex(), "state": each.state.name.lower(),
+             "since": when(each.at), "until": when(each.until) if each.until else None}
             for each, condition in zip(bought.steps, seen.conditions, strict=True)
         ],
     }  # fmt: skip
+
+
+def _named(condition: str, bought: Bought) -> str:
+    """What is granted may be access instead of a computation; the ledger keeps one condition for both."""
+    return ACCESS if condition == COMPUTE and bought.offer.type in ACCESS_TYPES else condition
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
