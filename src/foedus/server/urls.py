@@ -1,6 +1,8 @@
 """The addresses that Django answers; what waits or streams is routed in ``asgi``."""
 
 from django.contrib import admin
+from django.http import HttpResponseRedirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
 
@@ -16,7 +18,10 @@ _FACES = (
     ("fma", "", "foedus.faces.fma.urls"),
 )
 
+_ICON = "console/favicon.svg"  # browsers ask for one wherever no page names it, such as when somebody signs in
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("favicon.ico", lambda _: HttpResponseRedirect(static(_ICON))),
     *(path(prefix, include(module)) for face, prefix, module in _FACES if face in bootstrap.settings().faces),
 ]

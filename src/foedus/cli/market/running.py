@@ -144,12 +144,7 @@ def stop(run: str, key_file: Path, url: str | None, *, as_json: bool) -> None:
 def fetch(what: str, folder: Path, key_file: Path, url: str | None, *, as_json: bool) -> None:
     """Download what a RUN has left, or your asset DID, into FOLDER; print the files."""
     with connected(url, key_file) as market:
-        did = what
-        if not what.startswith("did:"):
-            seen = market.look(run_named(what))
-            if seen.did is None:
-                raise Conflict(f"there is nothing to fetch: the run is {seen.status}" + _because(seen.reason))
-            did = seen.did
+        did = what if what.startswith("did:") else market.look(run_named(what)).result
         for path in market.fetch(did, folder):
             record({"did": did, "path": str(path)}) if as_json else click.echo(path)
 
@@ -167,10 +162,6 @@ def show_run(found: "Run", *, as_json: bool) -> None:
                    f"{led.selected} selected, {led.required} required")  # fmt: skip
     if found.did:
         click.echo(f"  left {found.did}")
-
-
-def _because(reason: str) -> str:
-    return f": {reason}" if reason else ""
 
 
 def _published(did: str, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from foedus.core.errors import Conflict
 from foedus.core.market.documents import Document, Service
 from foedus.core.market.offers import read_offer
 from foedus.sdk.reading import Answer
@@ -103,6 +104,15 @@ class Run(Answer):
     @property
     def is_over(self) -> bool:
         return self.status in OVER
+
+    @property
+    def result(self) -> str:
+        """The DID of what it left. Raises Conflict where there is nothing (yet), saying why."""
+        if self.did is None:
+            raise Conflict(
+                f"the run is {self.status} and has left nothing" + (f": {self.reason}" if self.reason else "")
+            )
+        return self.did
 
     def __str__(self) -> str:
         """By which commands name it."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -24,6 +24,7 @@ from foedus.sdk.problems import BadAnswer
 from foedus.wallet.keys import Key
 from foedus.wallet.offering import NewOffer, write_asset, write_offer
 
+A = TypeVar("A")
 PREFIX = "/api/v1"
 PAGE = 100
 _FIRST_LOOK_S, _LATEST_LOOK_S = 0.1, 2.0
@@ -119,6 +120,13 @@ class Market:
         """The newest of one's own, bought or sold."""
         return [_agreement(each) for each in self._asking.as_party("GET", _AGREEMENTS)]
 
+    def settled(self, agreement: str, *, timeout_s: float = 60.0) -> Agreement:
+        """Look until its money is where it belongs. Raises Unavailable, saying what it waits for."""
+        seen = _until(lambda: self.agreement(agreement), lambda found: found.outcome != "open", timeout_s)
+        if seen.outcome == "open":
+            raise Unavailable(f"the agreement waits {seen.waits_for}")
+        return seen
+
     def pay(self, agreement: str) -> Agreement:
         """Pay for what was ordered when there was too little money."""
         return self._step(agreement, "pay")
@@ -155,16 +163,13 @@ class Market:
         participants: Sequence[str] = (),
     ) -> Run:  # fmt: skip
         """Look until ``until`` holds, or the run is over. Raises Unavailable when ``timeout_s`` have passed."""
-        deadline, pause = time.monotonic() + timeout_s, _FIRST_LOOK_S
-        while True:
-            seen = self.look(run, participants=participants)
-            if seen.is_over or until(seen):
-                return seen
-            if time.monotonic() + pause > deadline:
-                why = f": {seen.reason}" if seen.reason else ""
-                raise Unavailable(f"the run is still {seen.status} after {timeout_s:g} s{why}")
-            time.sleep(pause)
-            pause = min(1.5 * pause, _LATEST_LOOK_S)
+        seen = _until(
+            lambda: self.look(run, participants=participants), lambda found: found.is_over or until(found), timeout_s
+        )
+        if not (seen.is_over or until(seen)):
+            why = f": {seen.reason}" if seen.reason else ""
+            raise Unavailable(f"the run is still {seen.status} after {timeout_s:g} s{why}")
+        return seen
 
     def seats(self, run: Run, participants: Sequence[str], *, timeout_s: float = 60.0) -> list[Seat]:
         """Seats in the session that a run leads, for these agreements, in their order, as soon as it can be reached."""
@@ -223,6 +228,15 @@ class Market:
 
     def _at(self, agreement: str, method: str, where: str, purpose: str = "compute", **call: Any) -> Any:
         return self._asking.at_node(method, where, purpose, sub=agreement, **call)
+
+
+def _until(look: Callable[[], A], holds: Callable[[A], bool], timeout_s: float) -> A:
+    """What is seen once it ``holds``, or when the time is over; looked at less and less often."""
+    deadline, pause = time.monotonic() + timeout_s, _FIRST_LOOK_S
+    while not holds(seen := look()) and time.monotonic() + pause <= deadline:
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LATEST_LOOK_S)
+    return seen
 
 
 def _agreement(said: Any) -> Agreement:

@@ -20,6 +20,7 @@ _SYSTEM = (
     "/etc/ssl/certs", "/etc/ssl/openssl.cnf",  # not the machine's private keys beside them
 )  # fmt: skip
 _INSIDE = Path(__file__).with_name("inside.py")
+_OWN = (str(Path(__file__).parents[3]),)  # where foedus is not installed but developed, it lies elsewhere
 _DOOR = "/run/session"
 _SCRATCH = "/tmp"  # noqa: S108 - a new one, in memory, in every sandbox
 
@@ -69,7 +70,7 @@ def shut_in(program: str, layout: Layout, door: Path | None, extra: Sequence[str
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             words += ["--ro-bind", str(path), str(path)]
-    for shown in dict.fromkeys((sys.base_prefix, sys.prefix, *extra)):
+    for shown in dict.fromkeys((sys.base_prefix, sys.prefix, *_OWN, *extra)):
         if not shown.startswith("/usr/"):
             words += ["--ro-bind", shown, shown]
     words += ["--ro-bind", str(_INSIDE), "/run/inside.py", "--ro-bind", str(layout.inputs), f"{VOLUME}/inputs"]
