@@ -58,6 +58,12 @@ class Cluster:
             self.changed.notify_all()
             return 200, {"kind": "Status", "apiVersion": "v1", "status": "Success"}
 
+    def lose(self, job):
+        self.delete("jobs", job)
+
+    def left(self):
+        return [name for kind in self.objects.values() for name in kind]
+
     def evict(self, job):
         """The cluster takes the newest pod of a Job away, as it does from a node that is full."""
         with self.changed:

@@ -10,6 +10,7 @@ FILE is the session as ``run_sessions`` writes it down. It says so in a line onc
 
 import json
 import signal
+import socket
 import socketserver
 import sys
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,7 +180,11 @@ def _serving(server: _Server, session: Session, guard: Guard) -> Iterator[None]:
 
 
 def main(file: Path, host: str, port: int) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, at an address, or at that which this machine has in a network (``10.1.0.0/16``)."""
+    if "/" in host:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
+            towards.connect((str(ip_network(host)[1]), port))  # sends nothing
+            host = towards.getsockname()[0]
     session, guard = session_in(json.loads(file.read_bytes()))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
