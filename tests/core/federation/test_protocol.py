@@ -11,7 +11,7 @@ from foedus.core.federation.contracts import Contract
 from foedus.core.federation.inspection import Inspector
 from foedus.core.federation.messages import Kind, Message
 from foedus.core.federation.peers import Node, Peer
-from foedus.core.federation.protocol import Drop, Keep, Log, Send, receive
+from foedus.core.federation.protocol import Drop, Keep, Log, Send, Verdict, receive
 from foedus.core.statistics import Attribute, Plan, Schema, Statistics, encode
 from foedus.core.statistics import Kind as Values
 
@@ -87,9 +87,66 @@ def test_what_is_hostile_is_logged_and_changes_nothing(node, name):
     assert after.receive_errors == 1
     assert after.peer(hostile.sender).errors == 1
     calm = replace(after, receive_errors=0).with_peer(
-        hostile.sender, errors=0, seen=node.peer(hostile.sender).seen, heard_at=0.0
+        hostile.sender, errors=0, seen=node.peer(hostile.sender).seen, held=node.peer(hostile.sender).held, heard_at=0.0
     )
     assert calm == node
+
+
+def told_delta(seq, base):
+    return message(Kind.DELTA, seq=seq, body={**SYNCED, "base": base})
+
+
+def whole_of(verdict):
+    """An inspection that finds this of whatever a delta leads to."""
+    return lambda _: verdict
+
+
+FOUND = Verdict(rows=9, columns=2, content=b"all of it")
+
+
+def test_a_delta_of_what_is_held_takes_its_place_and_the_next_is_of_the_same(node):
+    node, _ = taken(node, message())
+
+    once, effects = receive(node, told_delta(9, base=8), whole_of(FOUND), NOW)
+    again, _ = receive(once, told_delta(12, base=8), whole_of(FOUND), NOW)
+
+    assert Keep(PEER, 9, b"all of it", base=8) in effects
+    assert (once.peer(PEER).rows, once.peer(PEER).held, again.peer(PEER).held, again.peer(PEER).base) == (9, 9, 12, 8)
+
+
+def test_a_delta_of_a_sync_that_was_lost_has_it_asked_for_and_one_that_is_late_is_nothing(node):
+    node, _ = taken(node, message())
+    lost, effects = receive(node, told_delta(12, base=11), whole_of(FOUND), NOW)
+    assert effects == (Send(Kind.SYNC_REQUEST),)
+    assert lost.peer(PEER).held == 8
+
+    later, effects = taken(lost, message(seq=11))
+    assert Keep(PEER, 11, encode(VALUE)) in effects
+    assert receive(later, told_delta(13, base=8), whole_of(FOUND), NOW)[1] == ()
+    assert receive(later, message(Kind.DELTA, seq=14, body={}), whole_of(FOUND), NOW)[1] == ()
+
+
+def test_a_delta_that_leads_to_nothing_is_logged_and_all_is_asked_for(node):
+    node, _ = taken(node, message())
+
+    after, effects = receive(node, told_delta(9, base=8), whole_of(Verdict(lacking="it is damaged")), NOW)
+
+    assert effects == (Log("delta of clinic (00030000): it is damaged"), Send(Kind.SYNC_REQUEST))
+    assert (after.peer(PEER).held, after.peer(PEER).errors, after.receive_errors) == (8, 1, 1)
+
+
+def test_deltas_are_sent_once_all_take_them_and_nobody_asked_for_more(node):
+    node = replace(node, base_seq=4, wanted=False)
+    assert not pulse.may_send_delta(node)
+    for sender in (PEER, ADMIN):
+        node, _ = taken(node, message(Kind.HEARTBEAT, sender, body={"deltas": True}))
+    assert pulse.may_send_delta(node)
+    for other in (replace(node, wanted=True), replace(node, base_seq=0), replace(node, peers={})):
+        assert not pulse.may_send_delta(other)
+    old, _ = taken(node, message(Kind.HEARTBEAT, seq=9))
+    assert not pulse.may_send_delta(old)
+    gone, _ = taken(old, message(Kind.LEAVE, seq=10))
+    assert pulse.may_send_delta(gone)
 
 
 def test_attributes_of_another_kind_are_refused(node):

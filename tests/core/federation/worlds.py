@@ -8,6 +8,7 @@ import numpy as np
 
 from foedus.core.federation import pulse
 from foedus.core.federation.contracts import Contract
+from foedus.core.federation.deltas import delta, whole
 from foedus.core.federation.inspection import Inspector
 from foedus.core.federation.messages import Kind, Message
 from foedus.core.federation.peers import Node
@@ -22,8 +23,18 @@ def ids(count):
     return [f"{number:04x}" + "0" * 28 for number in range(1, count + 1)]
 
 
+@dataclass(frozen=True)
 class Remembering(Inspector):
-    """Decodes equal bytes once: worlds are made by the thousand."""
+    """Decodes equal bytes once: worlds are made by the thousand. Makes whole statistics of deltas, as servers do."""
+
+    bases: dict = field(default_factory=dict)
+
+    def __call__(self, message):
+        if message.kind is Kind.DELTA:
+            seq, base = self.bases[message.sender]
+            assert seq == message.body["base"], "the protocol lets no other delta through"
+            message = replace(message, content=whole(base, message.content, 1 << 20))
+        return super().__call__(message)
 
     def read(self, content):
         return decoded(content)
@@ -55,6 +66,8 @@ class Disk:
     local: Statistics = field(default_factory=lambda: Statistics.empty(PLAN))
     version: int = 0
     parts: dict = field(default_factory=dict)
+    bases: dict = field(default_factory=dict)
+    sent: bytes = b""
     outbox: dict = field(default_factory=dict)
     errors: list = field(default_factory=list)
 
@@ -63,13 +76,17 @@ class Disk:
 
 
 class World:
-    """``disks`` by node; ``air`` holds what is on its way, ``retained`` what the transport keeps of each sender."""
+    """``disks`` by node; ``air`` holds what is on its way, ``retained`` what the transport keeps of each sender. With
+    ``old`` one node is of a release that knows no deltas.
+    """
 
-    def __init__(self, count, seed=0, *, keeps=True):
+    def __init__(self, count, seed=0, *, keeps=True, old=False):
         self.rng = np.random.default_rng(seed)
         self.now = 1_900_000_000.0
         names = ids(count)
         self.disks = {me: Disk(Node(me=me, admin=names[0], schedule="m5", pulsing=True)) for me in names}
+        self.old = set(names[1:2]) if old else set()
+        self.deltas = 0
         self.air = []
         self.retained = {}
         self.keeps = keeps
@@ -90,6 +107,8 @@ class World:
         for effect in effects:
             if isinstance(effect, Keep):
                 disk.parts[effect.sender] = decoded(effect.content)
+                if not effect.base:
+                    disk.bases[effect.sender] = effect.seq, effect.content
             elif isinstance(effect, Drop):
                 disk.parts.pop(effect.node, None)
             elif isinstance(effect, Send):
@@ -103,14 +122,23 @@ class World:
         disk = self.disks[me]
         node = replace(node, seq=node.seq + 1)
         body, content = effect.body, b""
-        if effect.kind is Kind.SYNC:
-            node = pulse.sync_sent(node, disk.version, self.now)
-            content = encoded(disk.local)
+        kind = effect.kind
+        if kind is Kind.SYNC:
+            whole = content = encoded(disk.local)
             body = {"rows": disk.local.rows, "schema": disk.local.schema.fingerprint}
-        elif effect.kind is Kind.HEARTBEAT:
-            body = pulse.heartbeat_of(node, me[:4]).body
-        disk.outbox[effect.kind] = Message(
-            kind=effect.kind, sender=me, seq=node.seq, at=self.now, carried_at=self.now, body=body, content=content
+            if me not in self.old and pulse.may_send_delta(node):
+                kind, body, content = Kind.DELTA, {**body, "base": node.base_seq}, delta(disk.sent, whole)
+                self.deltas += 1
+            else:
+                disk.sent = whole
+                disk.outbox.pop(Kind.DELTA, None)
+            node = pulse.sync_sent(node, disk.version, self.now, delta=kind is Kind.DELTA)
+        elif kind is Kind.HEARTBEAT:
+            body = dict(pulse.heartbeat_of(node, me[:4]).body)
+            if me in self.old:
+                del body["deltas"]
+        disk.outbox[kind] = Message(
+            kind=kind, sender=me, seq=node.seq, at=self.now, carried_at=self.now, body=body, content=content
         )
         return node
 
@@ -133,8 +161,10 @@ class World:
 
     def take(self, me, message):
         disk = self.disks[me]
+        if me in self.old and message.kind is Kind.DELTA:
+            return  # of a kind that it does not know: logged, and no more
         known = [disk.local.schema, *(part.schema for node, part in disk.parts.items() if node != message.sender)]
-        inspector = Remembering(PLAN, known, Contract.parse(disk.node.rules))
+        inspector = Remembering(PLAN, known, Contract.parse(disk.node.rules), bases=disk.bases)
         self.commit(me, *receive(disk.node, message, inspector, self.now))
 
     def attach(self, me):

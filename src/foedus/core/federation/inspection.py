@@ -30,7 +30,7 @@ class Inspector:
             return Verdict(refused=exc.message)
         breaches = tuple(str(breach) for breach in self.contract.breaches(value))
         refused = "the contract does not hold" if breaches and self.block else ""
-        return Verdict(value.rows, len(value.columns), refused, breaches)
+        return Verdict(value.rows, len(value.columns), refused, breaches, message.content)
 
     def read(self, content: bytes) -> Statistics:
         """Raises Invalid, Conflict."""

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     JOIN = "join"  # a node that is new, or asks to be let in
     HEARTBEAT = "heartbeat"
     SYNC = "sync"  # all of a node's statistics
+    DELTA = "delta"  # what changed of them since its latest sync, for who holds that
     SYNC_REQUEST = "sync_request"  # send what you have
     SCHEDULE = "schedule"  # the admin's
     CONTRACT = "contract"  # the admin's

@@ -9,13 +9,17 @@ MAX_PEERS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """``seen``: the latest sequence number of each kind. ``announced``: of the latest sync that it says it sent.
-    ``gone``: ``left`` or ``removed``, after which nothing of it counts any more.
+    """``seen``: the latest sequence number of each kind. ``announced``: of the latest sync or delta that it says it
+    sent; ``held``: of the latest that was looked at; ``base``: of the latest sync that was kept, which deltas are
+    against. ``deltas``: it takes them. ``gone``: ``left`` or ``removed``, after which nothing of it counts any more.
     """
 
     name: str = ""
     seen: Mapping[str, int] = field(default_factory=dict)
     announced: int = 0
+    held: int = 0
+    base: int = 0
+    deltas: bool = False
     rows: int = 0
     columns: int = 0
     synced_at: float = 0.0
@@ -32,8 +36,9 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A node's place in a federation. ``seq`` is the last number it gave to a message; ``sync_seq`` that of the sync
-    that holds its statistics at ``version``. Moments in seconds since 1970; 0 is never.
+    """A node's place in a federation. ``seq`` is the last number it gave to a message; ``sync_seq`` that of the sync or
+    delta that holds its statistics at ``version``; ``base_seq`` that of the latest sync, which deltas are against.
+    Moments in seconds since 1970; 0 is never.
     """
 
     me: str
@@ -48,6 +53,7 @@ class Node:
     pulsing: bool = False
     seq: int = 0
     sync_seq: int = 0
+    base_seq: int = 0
     version: int = -1
     wanted: bool = False  # a sync is owed, whether or not anything changed
     synced_at: float = 0.0

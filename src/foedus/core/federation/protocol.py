@@ -31,11 +31,14 @@ MIN_ANSWER_S = 5.0  # between syncs that others ask for
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Hold these statistics for their sender, in place of what is held."""
+    """Hold these statistics for their sender, in place of what is held. ``base``: the number of the sync that they are
+    a change of, which goes on to be held as well; 0 where they are a sync themselves.
+    """
 
     sender: str
     seq: int
     content: bytes
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,17 @@ Effect = Keep | Drop | Send | Rekey | Certify | Log
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of the statistics in a sync. ``refused``: why they may not be merged. ``breaches``: what of the
-    contract they break; whether that refuses them is told by ``refused``.
+    """What was found of the statistics in a sync or delta. ``refused``: why they may not be merged. ``breaches``: what
+    of the contract they break; whether that refuses them is told by ``refused``. ``content``: all of them, as bytes.
+    ``lacking``: why a delta leads to none; all of them are asked for then.
     """
 
     rows: int = 0
     columns: int = 0
     refused: str = ""
     breaches: tuple[str, ...] = ()
+    content: bytes = field(default=b"", repr=False)
+    lacking: str = ""
 
 
 Inspect = Callable[[Message], Verdict]
@@ -143,30 +149,52 @@ def _join(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  
 def _heartbeat(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  # noqa: ARG001
     """Ask for what a peer says it sent and that had a whole beat to arrive; the admin's also tells what is newest."""
     peer, body = node.peer(message.sender), message.body
-    announced, explore = whole(body, "sync"), body.get("explore") is True
-    known = node.peer(message.sender).seen.get(Kind.SYNC, 0)
-    missing = peer.announced > known
+    announced, explore, deltas = whole(body, "sync"), body.get("explore") is True, body.get("deltas") is True
+    missing = peer.announced > peer.held
     if message.sender == node.admin:
         behind = whole(body, "schedule") > node.schedule_version or whole(body, "contract") > node.contract_version
         missing = missing or behind or whole(body, "removed") > len(node.removed)
-    node = node.with_peer(message.sender, announced=announced, explore=explore, name=text(body, "name") or peer.name)
+    node = node.with_peer(
+        message.sender, announced=announced, explore=explore, deltas=deltas, name=text(body, "name") or peer.name
+    )
     return node, (Send(Kind.SYNC_REQUEST),) if missing else ()
 
 
 def _sync(node: Node, message: Message, inspect: Inspect, now: float) -> Step:
+    if message.seq < node.peer(message.sender).held:
+        return node, ()  # a later delta came before it, of which it is no base
+    return _looked_at(node, message, inspect(message), now, base=0)
+
+
+def _delta(node: Node, message: Message, inspect: Inspect, now: float) -> Step:
+    """Without its base it means nothing. A later base than is held was lost: asked for at once, not a beat later."""
+    peer, base = node.peer(message.sender), whole(message.body, "base")
+    if message.seq < peer.held:
+        return node, ()
+    if base != peer.base or not base:
+        return node, (Send(Kind.SYNC_REQUEST),) if peer.held < base else ()
     verdict = inspect(message)
+    if verdict.lacking:
+        node, logs = refused(node, message.sender, f"delta of {_named(peer, message.sender)}: {verdict.lacking}")
+        return node, (*logs, Send(Kind.SYNC_REQUEST))
+    return _looked_at(node, message, verdict, now, base=base)
+
+
+def _looked_at(node: Node, message: Message, verdict: Verdict, now: float, *, base: int) -> Step:
     peer = node.peer(message.sender)
     named = _named(peer, message.sender)
-    logs = [Log(f"sync of {named}: {breach}") for breach in verdict.breaches]
-    node = node.with_peer(message.sender, breaches=peer.breaches + len(logs))
+    logs = [Log(f"{message.kind} of {named}: {breach}") for breach in verdict.breaches]
+    node = node.with_peer(message.sender, held=message.seq, breaches=peer.breaches + len(logs))
     if verdict.refused:
-        logs += [] if verdict.breaches else [Log(f"sync of {named}: {verdict.refused}")]
+        logs += [] if verdict.breaches else [Log(f"{message.kind} of {named}: {verdict.refused}")]
         errors = 0 if verdict.breaches else 1
         node = replace(node, receive_errors=node.receive_errors + errors)
         return node.with_peer(message.sender, errors=peer.errors + errors), tuple(logs)
-    node = node.with_peer(message.sender, synced_at=now, rows=verdict.rows, columns=verdict.columns)
+    node = node.with_peer(
+        message.sender, base=base or message.seq, synced_at=now, rows=verdict.rows, columns=verdict.columns
+    )
     log = Log(f"received {verdict.rows} rows x {verdict.columns} attributes of {named}", error=False)
-    kept = Keep(message.sender, message.seq, message.content)
+    kept = Keep(message.sender, message.seq, verdict.content, base)
     return replace(node, received=node.received + 1), (kept, log, *logs)
 
 
@@ -228,7 +256,8 @@ def _of_a_sum(node: Node, message: Message, inspect: Inspect, now: float) -> Ste
 
 
 _RECEIVERS: Mapping[Kind, Callable[[Node, Message, Inspect, float], Step]] = {
-    Kind.JOIN: _join, Kind.HEARTBEAT: _heartbeat, Kind.SYNC: _sync, Kind.SYNC_REQUEST: _sync_request,
+    Kind.JOIN: _join, Kind.HEARTBEAT: _heartbeat, Kind.SYNC: _sync, Kind.DELTA: _delta,
+    Kind.SYNC_REQUEST: _sync_request,
     Kind.SCHEDULE: _schedule, Kind.CONTRACT: _contract, Kind.LEAVE: _leave, Kind.EXPLORE: _explore,
     Kind.ROTATE: _rotate, **dict.fromkeys(OF_SUMS, _of_a_sum),
 }  # fmt: skip

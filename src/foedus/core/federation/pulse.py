@@ -71,9 +71,18 @@ def due(node: Node, version: int, now: float, *, changed: bool = False) -> Step:
     return node, tuple(effects)
 
 
-def sync_sent(node: Node, version: int, now: float) -> Node:
+def may_send_delta(node: Node) -> bool:
+    """Whether all others hold what a delta is against, as far as is known, and take deltas; whoever asked does not."""
+    others = [peer for each, peer in node.present.items() if each != node.me]
+    return not node.wanted and node.base_seq > 0 and bool(others) and all(peer.deltas for peer in others)
+
+
+def sync_sent(node: Node, version: int, now: float, *, delta: bool = False) -> Node:
     """The statistics at ``version`` were just given the number ``node.seq``, and are on their way."""
-    return replace(node, version=version, wanted=False, synced_at=now, sync_seq=node.seq, sent=node.sent + 1)
+    base = node.base_seq if delta else node.seq
+    return replace(
+        node, version=version, wanted=False, synced_at=now, sync_seq=node.seq, base_seq=base, sent=node.sent + 1
+    )
 
 
 def sync_withheld(node: Node, version: int, now: float, breaches: int) -> Node:
@@ -84,7 +93,7 @@ def sync_withheld(node: Node, version: int, now: float, breaches: int) -> Node:
 def heartbeat_of(node: Node, name: str) -> Send:
     body = {
         "name": name, "sync": node.sync_seq, "schedule": node.schedule_version, "contract": node.contract_version,
-        "removed": len(node.removed), "explore": node.explore,
+        "removed": len(node.removed), "explore": node.explore, "deltas": True,
     }  # fmt: skip
     return Send(Kind.HEARTBEAT, body)
 

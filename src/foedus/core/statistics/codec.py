@@ -29,12 +29,12 @@ MEDIA_TYPE = "application/vnd.foedus.statistics"
 MAGIC = b"FSTA"
 VERSION = 1
 DEFAULT_LIMITS = Limits()
-_PREFIX = struct.Struct("<4sHI")
+PREFIX = struct.Struct("<4sHI")
 
 
 def encode(statistics: Statistics) -> bytes:
     header = wire_header.write(statistics)
-    pieces = [_PREFIX.pack(MAGIC, VERSION, len(header)), header]
+    pieces = [PREFIX.pack(MAGIC, VERSION, len(header)), header]
     for summary in (statistics.total, *statistics.parts.values()):
         pieces.extend(_written(summary))
     if statistics.patients is not None:
@@ -48,15 +48,15 @@ def decode(data: bytes, *, foreign: bool = True, limits: Limits = DEFAULT_LIMITS
     Unless they are our own (``foreign`` False), they are also doubted: see ``soundness``.
     """
     limits.check_bytes(len(data))
-    version, header_bytes = _prefix(data)
+    version, header_bytes = prefix_of(data)
     read = _READERS.get(version)
     if read is None:
         raise Invalid(f"statistics of version {version} cannot be read here; versions {sorted(_READERS)} can")
     limits.check_header(header_bytes)
-    text = bytes(data[_PREFIX.size : _PREFIX.size + header_bytes])
+    text = bytes(data[PREFIX.size : PREFIX.size + header_bytes])
     if len(text) < header_bytes:
         raise Invalid("these statistics are cut short")
-    document, arrays = strict_json.parse(text, max_depth=6), memoryview(data)[_PREFIX.size + header_bytes :]
+    document, arrays = strict_json.parse(text, max_depth=6), memoryview(data)[PREFIX.size + header_bytes :]
     with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite on the way is found and refused
         statistics = read(document, arrays)
         if version == VERSION and encode(statistics) != data:
@@ -68,15 +68,15 @@ def decode(data: bytes, *, foreign: bool = True, limits: Limits = DEFAULT_LIMITS
     return statistics
 
 
-def _prefix(data: bytes) -> tuple[int, int]:
-    if len(data) < _PREFIX.size or data[:4] != MAGIC:
+def prefix_of(data: bytes) -> tuple[int, int]:
+    if len(data) < PREFIX.size or data[:4] != MAGIC:
         raise Invalid("these are not statistics: they do not start with FSTA")
-    _, version, header_bytes = _PREFIX.unpack(data[: _PREFIX.size])
+    _, version, header_bytes = PREFIX.unpack(data[: PREFIX.size])
     return version, header_bytes
 
 
 def _written(summary: Summary) -> Iterator[bytes]:
-    m, whole = summary.moments, _whole(summary.rows)
+    m, whole = summary.moments, whole_type(summary.rows)
     i, b = m.numeric, np.flatnonzero(m.binary)
     yield _bytes(m.groups, "<u4")
     yield _bytes(m.counts[np.tril_indices(len(m.counts))], whole)
@@ -112,7 +112,7 @@ def _bytes(array: NDArray[Any], dtype: DTypeLike) -> bytes:
     return np.ascontiguousarray(array).astype(dtype).tobytes()
 
 
-def _whole(rows: int) -> str:
+def whole_type(rows: int) -> str:
     """The narrowest type for numbers up to ``rows``."""
     return next(f"<u{size}" for size in (1, 2, 4, 8) if rows < 1 << 8 * size)
 
@@ -128,7 +128,7 @@ def _read_1(document: Any, data: memoryview) -> Statistics:
 
 
 def _summary(arrays: "_Arrays", part: SummaryHeader, header: Header) -> Summary:
-    schema, g, whole = header.schema, part.groups, _whole(part.rows)
+    schema, g, whole = header.schema, part.groups, whole_type(part.rows)
     d = len(schema.columns)
     i, b = np.flatnonzero(~schema.binary), np.flatnonzero(schema.binary)
     c, products = len(i), header.plan.products

@@ -41,6 +41,19 @@ class Outgoing(models.Model):
         constraints = [models.UniqueConstraint(fields=["membership", "kind"], name="outgoing_once")]
 
 
+class SyncBase(models.Model):
+    """The sync of a node, our own too, that later deltas are against, once there are any; ``seq`` is its number."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="bases")
+    node = models.CharField(max_length=32)
+    seq = models.PositiveBigIntegerField()
+    data = models.BinaryField(null=True)
+    blob = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "node"], name="sync_base_once")]
+
+
 class Token(models.Model):
     """The right of one node to join, once. ``node`` is who spent it, and ``applicant`` what its transport needs."""
 

@@ -15,7 +15,7 @@ from foedus.core.federation.protocol import Certify, Drop, Effect, Keep, Log, Re
 from foedus.core.statistics import decode
 from foedus.ports import Ports
 from foedus.ports.blobs import Blobs
-from foedus.records.federation.models import LogLine, Outgoing
+from foedus.records.federation.models import LogLine, Outgoing, SyncBase
 from foedus.records.statistics.models import Part
 from foedus.services.federation.envelopes import key_id, seal_message
 from foedus.services.federation.identities import Certificate, open_for
@@ -95,6 +95,24 @@ def keep_part(seat: Seat, source: str, version: int, content: bytes, now: dateti
         removed(seat.ports, part.blob)
 
 
+def keep_base(seat: Seat, node: str, seq: int, data: bytes | memoryview | None, blob: str) -> None:
+    """What was held of a node, or sent by our own, is from now on what deltas are against: it is not stored anew."""
+    drop_base(seat, node)
+    SyncBase.objects.create(membership=seat.row, node=node, seq=seq, data=data, blob=blob)
+
+
+def drop_base(seat: Seat, node: str) -> None:
+    for base in SyncBase.objects.filter(membership=seat.row, node=node).defer("data"):
+        removed(seat.ports, base.blob)
+        base.delete()
+
+
+def base_from(seat: Seat, part: Part, node: str, seq: int) -> None:
+    """The same of a part, which is about to get something else."""
+    keep_base(seat, node, seq, part.data, part.blob)
+    Part.objects.filter(pk=part.pk).update(blob="")
+
+
 def drop_part(seat: Seat, source: str) -> None:
     for part in Part.objects.filter(project=seat.project, source=source):
         removed(seat.ports, part.blob)
@@ -102,11 +120,16 @@ def drop_part(seat: Seat, source: str) -> None:
 
 
 def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
+    if not effect.base:
+        drop_base(seat, effect.sender)
+    elif part := Part.objects.filter(project=seat.project, source=effect.sender, version=effect.base).first():
+        base_from(seat, part, effect.sender, effect.base)
     keep_part(seat, effect.sender, effect.seq, effect.content, now)
 
 
 def _drop(seat: Seat, effect: Drop, now: datetime) -> None:  # noqa: ARG001 - as all carriers
     drop_part(seat, effect.node)
+    drop_base(seat, effect.node)
 
 
 def _send(seat: Seat, effect: Send, now: datetime) -> None:

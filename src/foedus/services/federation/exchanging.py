@@ -24,6 +24,7 @@ from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
 from foedus.services.federation import admission, sum_messages, summing
+from foedus.services.federation.bases import applied
 from foedus.services.federation.effects import carry_out, loaded
 from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message, renewed
@@ -171,9 +172,12 @@ def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
             plan_of(seat.project.plan), [value.schema for value in known], seat.contract,
             seat.option(RECEIVE_ACTION, BLOCK) == BLOCK,
         )  # fmt: skip
-        return inspector(message)
+        try:
+            return inspector(applied(seat, message) if message.kind is Kind.DELTA else message)
+        except Invalid as exc:
+            return Verdict(lacking=exc.message)
 
-    if message.kind is not Kind.SYNC:
+    if message.kind not in (Kind.SYNC, Kind.DELTA):
         return lambda _: Verdict()
     if seat.sums:
         return lambda _: Verdict(refused="this federation adds statistics under masks, and takes none of one node")

@@ -130,7 +130,7 @@ def _of_sum(seat: Seat) -> list[Reason]:
 
 def _of_peer(node: str, peer: Peer, now: float) -> list[Reason]:
     name, facts = peer.name or node[:8], {"node": node}
-    if peer.announced > peer.seen.get("sync", 0):
+    if peer.announced > peer.held:
         return [Reason("sync_under_way", f"{name} sent statistics that have not arrived yet.", facts)]
     if now - peer.heard_at > SILENT_S:
         return [Reason("silent", f"{name} was last heard {now - peer.heard_at:.0f} s ago.", facts)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from foedus.core.federation import pulse
 from foedus.core.federation.discretion import discreet
@@ -11,8 +12,22 @@ from foedus.core.federation.protocol import Send
 from foedus.core.rounds import Reason
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
+from foedus.records.federation.models import Outgoing, SyncBase
 from foedus.records.statistics.models import Part
-from foedus.services.federation.effects import carry_out, drop_part, keep_part, loaded, log, queue, removed, stored
+from foedus.services.federation.bases import delta_of, digest_of
+from foedus.services.federation.effects import (
+    base_from,
+    carry_out,
+    drop_base,
+    drop_part,
+    keep_base,
+    keep_part,
+    loaded,
+    log,
+    queue,
+    removed,
+    stored,
+)
 from foedus.services.federation.membership import Seat, changing, seat_at
 from foedus.services.statistics.answering import OWN
 from foedus.services.statistics.keeping import KEEPER
@@ -25,7 +40,8 @@ BLOCK = "block"
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The statistics at ``version``: ``value`` may be sent as ``told``, or for ``reasons`` and ``breaches`` may not
-    (None).
+    (None). ``data``: what is told, as bytes; ``delta``: what changed of it since the sync with the number ``base``,
+    where that will do for the others.
     """
 
     version: int
@@ -33,6 +49,9 @@ class Prepared:
     told: Statistics | None = None
     reasons: tuple[Reason, ...] = ()
     breaches: tuple[str, ...] = ()
+    data: bytes = b""
+    delta: bytes | None = None
+    base: int = 0
 
 
 def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> None:
@@ -46,7 +65,7 @@ def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> None
         found = tuple(effect for effect in found if effect != Send(Kind.SYNC))
     if not found:
         return
-    prepared = prepare(seat) if Send(Kind.SYNC) in found else None
+    prepared = packed(seat, prepare(seat)) if Send(Kind.SYNC) in found else None
     with changing(ports, pk) as seat:
         seat.node, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
         if prepared is not None and Send(Kind.SYNC) in found:
@@ -69,6 +88,15 @@ def prepare(seat: Seat) -> Prepared:
     then = told(seat)
     both = (before, then) if before is not None and then is not None else None
     return Prepared(kept.version, value, discreet(value, both, rules.least_rows_of_a_group), (), breaches)
+
+
+def packed(seat: Seat, prepared: Prepared) -> Prepared:
+    """With what goes on its way of it."""
+    if prepared.value is None:
+        return prepared
+    data = encode(prepared.told or prepared.value)
+    delta = delta_of(seat, data) if pulse.may_send_delta(seat.node) else None
+    return replace(prepared, data=data, delta=delta, base=seat.node.base_seq)
 
 
 def guard_rules(seat: Seat) -> GuardRules:
@@ -106,27 +134,58 @@ def _put(seat: Seat, prepared: Prepared, now: datetime) -> None:
         seat.node = pulse.sync_withheld(seat.node, prepared.version, now.timestamp(), breaches)
         again = told(seat) if seat.node.sync_seq else None
         if again is not None:
-            _queue_sync(seat, again, now)  # what others were sent may be sent again
+            _queue_sync(seat, again, encode(again), now)  # what others were sent may be sent again
+            seat.node = replace(seat.node, base_seq=seat.node.seq)
         return
-    _queue_sync(seat, prepared.told or value, now)
-    _keep_told(seat, prepared, now)
-    seat.node = pulse.sync_sent(seat.node, prepared.version, now.timestamp())
+    how = _queue(seat, prepared, prepared.told or value, now)
+    _keep_sent(seat, prepared, value, now)
     seat.node = replace(seat.node, send_breaches=seat.node.send_breaches + len(prepared.breaches))
-    before = seat.row.sent_blob
-    data = encode(value)
-    seat.row.sent, seat.row.sent_blob = stored(seat.ports, f"parts/{seat.project.key}/sent-{seat.node.seq}", data)
-    removed(seat.ports, before)
-    log(seat, f"sent {value.rows} rows x {len(value.columns)} attributes", now, error=False)
+    log(seat, f"sent {value.rows} rows x {len(value.columns)} attributes{how}", now, error=False)
 
 
-def _keep_told(seat: Seat, prepared: Prepared, now: datetime) -> None:
-    """Where it is less than the node's statistics, the node answers from it as all others do."""
-    if prepared.told is not None and prepared.told != prepared.value:
-        keep_part(seat, OWN, prepared.version, encode(prepared.told), now)
+def _queue(seat: Seat, prepared: Prepared, told: Statistics, now: datetime) -> str:
+    """A delta where all others can do with one, else everything; says so, for the log."""
+    node, data, delta = seat.node, prepared.data, prepared.delta
+    if delta is None or prepared.base != node.base_seq or not pulse.may_send_delta(node):
+        _queue_sync(seat, told, data, now)
+        seat.node = pulse.sync_sent(seat.node, prepared.version, now.timestamp())
+        return ""
+    if not SyncBase.objects.filter(membership=seat.row, node=seat.row.node).exists():
+        _keep_base(seat)
+    queue(seat, Kind.DELTA, {**_about(told), "base": node.base_seq, "digest": digest_of(data)}, now, delta)
+    seat.node = pulse.sync_sent(seat.node, prepared.version, now.timestamp(), delta=True)
+    return f", {len(delta):,} bytes instead of {len(data):,}"
+
+
+def _queue_sync(seat: Seat, told: Statistics, data: bytes, now: datetime) -> None:
+    queue(seat, Kind.SYNC, _about(told), now, data)
+    drop_base(seat, seat.row.node)
+    for waiting in Outgoing.objects.filter(membership=seat.row, kind=Kind.DELTA.value).defer("data"):
+        removed(seat.ports, waiting.blob)  # it would mean nothing behind this one
+        waiting.delete()
+
+
+def _about(told: Statistics) -> dict[str, Any]:
+    return {"rows": told.rows, "schema": told.schema.fingerprint}
+
+
+def _keep_base(seat: Seat) -> None:
+    """Before the first delta of a sync: what others were told by it is what all its deltas are against."""
+    part = Part.objects.filter(project=seat.project, source=OWN).first()
+    if part is not None:
+        base_from(seat, part, seat.row.node, seat.node.base_seq)
+        return
+    keep_base(seat, seat.row.node, seat.node.base_seq, seat.row.sent, seat.row.sent_blob)
+    seat.row.sent_blob = ""
+
+
+def _keep_sent(seat: Seat, prepared: Prepared, value: Statistics, now: datetime) -> None:
+    """Where what was told is less than the node's statistics, the node answers from it as all others do."""
+    less = prepared.told is not None and prepared.told != value
+    if less:
+        keep_part(seat, OWN, prepared.version, prepared.data, now)
     else:
         drop_part(seat, OWN)
-
-
-def _queue_sync(seat: Seat, value: Statistics, now: datetime) -> None:
-    body = {"rows": value.rows, "schema": value.schema.fingerprint}
-    queue(seat, Kind.SYNC, body, now, encode(value))
+    removed(seat.ports, seat.row.sent_blob)
+    data = encode(value) if less else prepared.data
+    seat.row.sent, seat.row.sent_blob = stored(seat.ports, f"parts/{seat.project.key}/sent-{seat.node.seq}", data)
