@@ -1,6 +1,6 @@
 """Updates on their way in: looked at before the body is read, checked, stored, and counted exactly once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,32 +81,51 @@ def submit_update(
 
 def submit_updates(ports: Ports, handed_in: Sequence[HandIn], *, now: datetime) -> list[Outcome]:
     """The same for several, those of a project in one transaction. What would be raised is in its update's place."""
-    return in_groups(handed_in, lambda one: one.command.project, lambda key, some: _submitted(ports, key, some, now))
+    taken = take_updates(ports, handed_in)
+    outcomes = iter(count_updates(ports, [each for each in taken if isinstance(each, Offered)], now=now))
+    return [next(outcomes) if isinstance(each, Offered) else each for each in taken]
 
 
-def _submitted(ports: Ports, key: str, handed_in: Sequence[HandIn], now: datetime) -> list[Outcome]:
-    """Those of one project. An error that nobody foresaw may be due to one of them: then each is tried alone."""
+def take_update(ports: Ports, one: HandIn) -> Offered:
+    """The first half of ``submit_update``: the body, checked and kept. ``count_updates`` has to follow."""
+    (taken,) = take_updates(ports, [one])
+    if isinstance(taken, PlatformError):
+        raise taken
+    return taken
+
+
+def take_updates(ports: Ports, handed_in: Sequence[HandIn]) -> list[Offered | PlatformError]:
+    """The same for several; what would be raised is in its update's place."""
+    return in_groups(handed_in, lambda one: one.command.project, lambda key, some: _taken(ports, key, some))
+
+
+def count_updates(ports: Ports, offered: Sequence[Offered], *, now: datetime) -> list[Outcome]:
+    """The second half: those of a project in one transaction. Of what does not count, nothing is left behind."""
+    return in_groups(offered, lambda one: one.membership.project_id, lambda _, some: _counted(ports, some, now))
+
+
+def _taken(ports: Ports, key: str, handed_in: Sequence[HandIn]) -> Iterator[Offered | PlatformError]:
     members = memberships_of([one.actor for one in handed_in], Verb.WORK, key)
-    offered: dict[int, Offered] = {}
-    outcomes: dict[int, Outcome] = {}
     door: _Door | None = None
-    for at, (one, member) in enumerate(zip(handed_in, members, strict=True)):
+    for one, member in zip(handed_in, members, strict=True):
         try:
             if isinstance(member, PlatformError):
                 raise member
             door = door or _Door(ports, member.project)
-            offered[at] = Offered(member, one.command, door.take(one))
+            yield Offered(member, one.command, door.take(one))
         except PlatformError as exc:
-            outcomes[at] = exc
-    if offered:
-        outcomes.update(zip(offered, _accepted(ports, list(offered.values()), now), strict=True))
-    for at, offer in offered.items():
-        outcome, member = outcomes[at], offer.membership
+            yield exc
+
+
+def _counted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
+    outcomes = _accepted(ports, offered, now)
+    for offer, outcome in zip(offered, outcomes, strict=True):
+        member = offer.membership
         if isinstance(outcome, PlatformError) or (not isinstance(outcome, Exception) and not outcome[1]):
             _forget(ports, offer.body)
         if isinstance(outcome, Late):
             end_task(ports, member.participant_id, member.project, offer.command.round, now)
-    return [outcomes[at] for at in range(len(handed_in))]
+    return outcomes
 
 
 class _Door:
@@ -133,7 +152,8 @@ class _Door:
         return Stored("", body.digest, body.size_bytes, content)
 
 
-def _accepted(ports: Ports, offered: list[Offered], now: datetime) -> list[Outcome]:
+def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
+    """An error that nobody foresaw may be due to one of them: then each is tried alone."""
     try:
         return _recorded(ports, offered, now)
     except Exception as exc:  # noqa: BLE001 - of the database or of this code, for one of them or for all
@@ -144,7 +164,7 @@ def _accepted(ports: Ports, offered: list[Offered], now: datetime) -> list[Outco
         return [exc] * len(offered)
 
 
-def _recorded(ports: Ports, offered: list[Offered], now: datetime) -> list[Outcome]:
+def _recorded(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
     with transaction.atomic():
         project = lock_project(offered[0].membership.project_id)
         there = still_active([one.membership.pk for one in offered])

@@ -1,7 +1,7 @@
 """The loop: ask for everybody's tasks, have them done, hand in what comes of them, and let the rounds move on."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from math import fsum
@@ -18,10 +18,11 @@ from foedus.simulation.app.engines import Engine, Order
 from foedus.simulation.app.failures import Failure
 from foedus.simulation.app.report import Report, Trouble
 from foedus.simulation.app.work import PROJECT, Batch, Bytes, Item, Kind, Result, Trained
-from foedus.simulation.app.world import BETWEEN_ROUNDS, World
+from foedus.simulation.app.world import BETWEEN_ROUNDS, HandedIn, World
 from foedus.simulation.table import RoundRow, RoundTable
 
 BATCH_BYTES = 16 << 20  # of updates in one answer of a worker
+TOGETHER = 64  # updates that are handed in at once
 _SHARES = 8  # batches a worker gets in a round, so that all end at about the same time
 
 Asked = tuple[int, Task]
@@ -84,28 +85,36 @@ class Simulation:
     def _train(self, asked: list[Asked], woken: Subscription) -> None:
         began = time.perf_counter()
         self._table.round_started(max(task.round or 0 for _, task in asked), len(asked))
-        for reported, (index, task, result) in enumerate(self._results("train", asked), start=1):
+        reported = 0
+        at_once = TOGETHER if self._world.counts_together else 1
+        waiting: list[HandedIn] = []
+        for index, task, result in self._results("train", asked):
+            reported += 1
             if isinstance(result, Trained):
-                self._submit(index, task, result)
-            elif isinstance(result, Failure):
+                waiting.append(HandedIn(index, task, result))
+            if len(waiting) < at_once and reported < len(asked) and not isinstance(result, Failure):
+                continue
+            self._submit(waiting)
+            waiting = []
+            if isinstance(result, Failure):
                 self._give_up(index, task, result)
             self._table.progress(reported, reported / (time.perf_counter() - began))
             if _was(woken):
                 self._settled()
 
-    def _submit(self, index: int, task: Task, update: Trained) -> None:
-        try:
-            self._world.submit(index, task, update)
-        except Late:
-            self._report.late += 1
-        except Invalid as exc:  # a mistake of the app: what it made is not what the project wants
-            self._give_up(index, task, Failure(type(exc).__name__, (exc.message,)))
-        except (Conflict, Forbidden, NotFound):  # the round went on without it
-            self._report.late += 1
-        else:
-            self._report.updates += 1
-            if update.memory:
-                self._memory.setdefault(index, {}).update(update.memory)
+    def _submit(self, handed_in: Sequence[HandedIn]) -> None:
+        for one, error in zip(handed_in, self._world.submit(handed_in), strict=True):
+            match error:
+                case None:
+                    self._report.updates += 1
+                    if one.update.memory:
+                        self._memory.setdefault(one.index, {}).update(one.update.memory)
+                case Late() | Conflict() | Forbidden() | NotFound():  # the round went on without it
+                    self._report.late += 1
+                case Invalid():  # a mistake of the app: what it made is not what the project wants
+                    self._give_up(one.index, one.task, Failure(type(error).__name__, (error.message,)))
+                case _:
+                    raise error
 
     def _give_up(self, index: int, task: Task, failure: Failure) -> None:
         self._fail(Trouble.of(index, task.round, failure))

@@ -3,7 +3,8 @@
 Nobody is slow there: deadlines pass when a round waits for them, and not because training takes long on this machine.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import transaction
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
 from foedus.core.codecs.packed import ENCODINGS
+from foedus.core.errors import PlatformError
 from foedus.ports import Ports
 from foedus.records.accounts.models import Organisation, Participant, User
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
@@ -24,12 +26,12 @@ from foedus.services.learning.checkpoints import report_score
 from foedus.services.learning.equipment import Equipment
 from foedus.services.learning.projects import CreateProject, Rule, create_project, put_initial_model
 from foedus.services.learning.rules import policy_of
-from foedus.services.learning.submitting import submit_update
+from foedus.services.learning.submitting import MAX_HELD_BYTES, HandIn, submit_updates
 from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.learning.waiting import reasons_of
 from foedus.services.shell import jobs
 from foedus.services.shell.authorisation import Actor, Kind
-from foedus.services.shell.staging import staged
+from foedus.services.shell.staging import Held, Staged, held, staged
 from foedus.simulation.app.work import PROJECT, Trained
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -51,6 +53,15 @@ class Plan:
     update_kind: str = "weights"
     evaluate_every: int = 0
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What came of a participant's task."""
+
+    index: int
+    task: answers.Task
+    update: Trained
 
 
 @dataclass(slots=True)
@@ -119,29 +130,31 @@ class World:
             invited = Invitation.objects.filter(round__project=project, state=Invitation.State.OPEN)
             ids = set(invited.values_list("membership__participant_id", flat=True))
             asking = {index for index, actor in enumerate(self.actors) if actor.id in ids}
-        found = ((index, self._ask(self.actors[index])) for index in sorted(asking))
+        order = sorted(asking)
+        found = zip(order, self._ask([self.actors[index] for index in order]), strict=True)
         return [(index, task) for index, task in found if task is not None]
 
-    def _ask(self, actor: Actor) -> answers.Task | None:
-        answer = tasks.next_task(
-            self.ports, actor, PROJECT, evaluates=self.evaluates, now=self.now, explain=False
-        )  # fmt: skip
-        match answer.task:
-            case tasks.Train() as task:
-                return _training(answer, task)
-            case tasks.Evaluate(checkpoint=checkpoint):
-                return answers.Task(
-                    "evaluate", checkpoint=_checkpoint(checkpoint), settings=answer.project.settings, evaluate=True
-                )
-        return None
+    def _ask(self, actors: Sequence[Actor]) -> list[answers.Task | None]:
+        asked = [tasks.Asking(actor, PROJECT, self.evaluates, explain=False) for actor in actors]
+        return [_task(answer) for answer in tasks.next_tasks(self.ports, asked, now=self.now)]
 
-    def submit(self, index: int, task: answers.Task, update: Trained) -> None:
-        """Raises what ``submit_update`` raises."""
-        command = SubmitUpdate(
-            project=PROJECT, round=task.round or 0, examples=update.examples, metrics=dict(update.metrics)
-        )
-        with staged(self.ports.scratch, [update.data], len(update.data), update.digest) as body:
-            submit_update(self.ports, self.actors[index], command, body, now=self.now)
+    @property
+    def counts_together(self) -> bool:
+        """Whether several updates may be handed in before jobs are done: their round stays the same."""
+        return not policy_of(self.project).open_ended
+
+    def submit(self, handed_in: Sequence[HandedIn]) -> list[Exception | None]:
+        """For each, None where it counts, or what ``submit_update`` raises."""
+        with ExitStack() as stack:
+            offered = [HandIn(self.actors[one.index], _command(one), self._body(one, stack)) for one in handed_in]
+            outcomes = submit_updates(self.ports, offered, now=self.now)
+        return [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
+
+    def _body(self, one: HandedIn, stack: ExitStack) -> Staged | Held:
+        data, digest = one.update.data, one.update.digest
+        if len(data) <= MAX_HELD_BYTES:
+            return held(data, digest)
+        return stack.enter_context(staged(self.ports.scratch, [data], len(data), digest))
 
     def decline(self, index: int, task: answers.Task, kind: str) -> None:
         tasks.decline(self.ports, self.actors[index], PROJECT, task.round or 0, kind, now=self.now)
@@ -176,6 +189,26 @@ class World:
         found = find_latest_checkpoint(self.project)
         assert found is not None, "the project began with a model"  # noqa: S101
         return found
+
+
+def _task(answer: tasks.Answer | PlatformError) -> answers.Task | None:
+    if isinstance(answer, PlatformError):
+        raise answer
+    match answer.task:
+        case tasks.Train() as task:
+            return _training(answer, task)
+        case tasks.Evaluate(checkpoint=checkpoint):
+            return answers.Task(
+                "evaluate", checkpoint=_checkpoint(checkpoint), settings=answer.project.settings, evaluate=True
+            )
+    return None
+
+
+def _command(one: HandedIn) -> SubmitUpdate:
+    update = one.update
+    return SubmitUpdate(
+        project=PROJECT, round=one.task.round or 0, examples=update.examples, metrics=dict(update.metrics)
+    )
 
 
 def _training(answer: tasks.Answer, task: tasks.Train) -> answers.Task:

@@ -96,7 +96,7 @@ def test_a_fault_of_the_server_is_found_in_its_log(offer, training, monkeypatch,
     def fail(*_, **__):
         raise exc
 
-    monkeypatch.setattr(models, "submit_updates", fail)
+    monkeypatch.setattr(models, "take_updates", fail)
 
     with capture_logs() as lines:
         answer = offer(training[0])

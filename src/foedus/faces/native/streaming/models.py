@@ -1,5 +1,6 @@
 """Models and updates on their way in."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from starlette.requests import Request
@@ -29,10 +30,12 @@ from foedus.services.learning.submitting import (
     MAX_HELD_BYTES,
     Expected,
     HandIn,
+    count_updates,
     expect_update,
-    submit_update,
-    submit_updates,
+    take_update,
+    take_updates,
 )
+from foedus.services.learning.together import Offered
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.authorisation import Actor
@@ -40,13 +43,21 @@ from foedus.services.shell.staging import Staging
 
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
-HandIns = Batches[HandIn, tuple[Update, bool]]
+UNASKED_BYTES = 2 << 20  # to take so much costs less than to ask whether to take it
+HandIns = Batches[HandIn | Offered, tuple[Update, bool]]
 HAND_INS_AT_ONCE = 64  # in one transaction, for which other writers wait
 
 
 def hand_ins(ports: Ports) -> HandIns:
-    """Where small updates wait for a transaction."""
-    return Batches(lambda updates: submit_updates(ports, updates, now=now()), at_once=HAND_INS_AT_ONCE)
+    """Where updates wait for a transaction: small ones as they came, others once their bodies are stored."""
+
+    def submitted(updates: Sequence[HandIn | Offered]) -> Sequence[tuple[Update, bool] | Exception]:
+        taken = iter(take_updates(ports, [each for each in updates if isinstance(each, HandIn)]))
+        offered = [next(taken) if isinstance(each, HandIn) else each for each in updates]
+        outcomes = iter(count_updates(ports, [each for each in offered if isinstance(each, Offered)], now=now()))
+        return [next(outcomes) if isinstance(each, Offered) else each for each in offered]
+
+    return Batches(submitted, at_once=HAND_INS_AT_ONCE)
 
 
 @answering
@@ -72,16 +83,22 @@ async def put_update_view(request: Request) -> Response:
         update, is_new = await _handed_in(request)
         return _answer(ReceiptOut.of(update), status_code=201 if is_new else 200)
     ports = ports_of(request)
-    command, digest, expected = await as_actor(request, lambda actor: _announced(request, ports, actor))
-    actor: Actor = request.state.actor
-    if expected.receipt is not None:
-        return _answer(ReceiptOut.of(expected.receipt))
-    body = Body(request, SAFETENSORS, expected.limit_bytes)
-    update, is_new = await body.then(
-        partial(Staging, ports.scratch, expected.limit_bytes),
-        lambda staged: submit_update(ports, actor, command, staged, now=now()),
+    if is_small(request, UNASKED_BYTES):
+        actor, limit = await actor_of(request), UNASKED_BYTES
+        command, digest = _said_of_update(request)
+    else:
+        command, digest, expected = await as_actor(request, lambda actor: _announced(request, ports, actor))
+        actor, limit = request.state.actor, expected.limit_bytes
+        if expected.receipt is not None:
+            return _answer(ReceiptOut.of(expected.receipt))
+    body = Body(request, SAFETENSORS, limit)
+    offered = await body.then(
+        partial(Staging, ports.scratch, limit),
+        lambda staged: take_update(ports, HandIn(actor, command, staged)),
         digest,
     )
+    hand_ins: HandIns = request.app.state.hand_ins
+    update, is_new = await hand_ins.ask(offered)
     return _answer(ReceiptOut.of(update), status_code=201 if is_new else 200)
 
 
