@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from foedus.connectors.cells.http import HttpCells
 from foedus.connectors.contents import Terms
-from foedus.connectors.files.permitted import PermittedFiles
 from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundStreams
-from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
 from foedus.connectors.internet import Guard
-from foedus.connectors.neighbours.http import HttpNeighbours
+from foedus.connectors.late import Late
 from foedus.core.errors import Invalid
 from foedus.core.fusion.freshness import Freshness
-from foedus.core.registry import load
+from foedus.core.registry import load, names
 from foedus.options import Settings, is_installed
 from foedus.ports import Ports
-from foedus.ports.cells import CellTerms
+from foedus.ports.cells import Cells, CellTerms
 from foedus.ports.compute import Compute, NoCompute
+from foedus.ports.files import Files
 from foedus.ports.identity import Identities, NoIdentities
 from foedus.ports.ledger import Ledger, NoLedger
+from foedus.ports.neighbours import Neighbours
 from foedus.ports.secrets import Secret, Secrets
+
+_LEDGER, _COMPUTE = "local:", "process:"  # where the market is installed and nothing else was said
 
 
 @cache
@@ -59,31 +60,101 @@ def secret(name: str, n_bytes: int = 48) -> Secret:
 def ports() -> Ports:
     """This process's connectors, opened on first use. Call it after forking, not before."""
     options = settings()
+    urls = _urls(options)
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = options.data / "scratch"
     scratch.mkdir(exist_ok=True, mode=0o700)
     return Ports(
-        blobs=_connector("blobs", options.blobs_url, options.data),
-        bus=_connector("bus", _bus_url(options), options.data),
-        push=_connector("push", options.push_url, options.data),
+        blobs=_connector("blobs", urls["blobs"], options.data),
+        bus=_connector("bus", urls["bus"], options.data),
+        push=_connector("push", urls["push"], options.data),
         secrets=secrets(),
         scratch=scratch,
-        schedule=_connector("schedule", options.schedule_url, options.data),
+        schedule=_connector("schedule", urls["schedule"], options.data),
         sources=FoundSources(_terms(options, scratch)),
         streams=FoundStreams(_terms(options, scratch)),
         exchanges=FoundExchanges(_terms(options, scratch)),
-        neighbours=HttpNeighbours(Guard.allowing(options.sources_allow)),
+        neighbours=_neighbours(options),
         identities=_identities(options),
         ledger=_ledger(options),
-        cells=HttpCells(Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)),
+        cells=_cells(options),
         compute=_compute(options),
-        files=PermittedFiles(_terms(options, scratch)),
+        files=_files(_terms(options, scratch)),
     )
+
+
+def import_connectors() -> None:
+    """Import what ``ports`` will be made of, and open nothing: processes that are forked afterwards share it."""
+    options = settings()
+    for kind, url in _urls(options).items():
+        _found(kind, url)
+    if _has_market(options.ledger):
+        _found("ledger", options.ledger or _LEDGER)
+    if _has_market(options.compute):
+        _found("compute", options.compute or _COMPUTE)
+    for group in ("policies", "strategies", "followers"):
+        names(f"foedus.{group}")
+
+
+def has_market() -> bool:
+    """Whether there is a ledger."""
+    return _has_market(settings().ledger)
+
+
+def _urls(options: Settings) -> dict[str, str]:
+    """What each kind of connector is called by."""
+    return {
+        "blobs": options.blobs_url,
+        "bus": _bus_url(options),
+        "push": options.push_url,
+        "secrets": options.secrets,
+        "schedule": options.schedule_url,
+    }
+
+
+def _has_market(url: str) -> bool:
+    return bool(url) or is_installed("nevermined")
+
+
+def _neighbours(options: Settings) -> Neighbours:
+    guard = Guard.allowing(options.sources_allow)
+
+    def make() -> Neighbours:
+        from foedus.connectors.neighbours.http import HttpNeighbours
+
+        return HttpNeighbours(guard)
+
+    late: Any = Late(make)
+    return late  # type: ignore[no-any-return]  # it has what it makes
+
+
+def _cells(options: Settings) -> Cells:
+    guard, terms = Guard.allowing(options.cells_allow, setting="FOEDUS_CELLS_ALLOW"), _cell_terms(options)
+
+    def make() -> Cells:
+        from foedus.connectors.cells.http import HttpCells
+
+        return HttpCells(guard, terms)
+
+    late: Any = Late(make)
+    return late  # type: ignore[no-any-return]  # it has what it makes
+
+
+def _files(terms: Terms) -> Files:
+    def make() -> Files:
+        from foedus.connectors.files.permitted import PermittedFiles
+
+        return PermittedFiles(terms)
+
+    late: Any = Late(make)
+    return late  # type: ignore[no-any-return]  # it has what it makes
 
 
 def _identities(options: Settings) -> Identities:
     if not options.oidc_issuer:
         return NoIdentities()
+    from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
+
     told = OidcOptions(
         issuer=options.oidc_issuer, client_id=options.oidc_client_id, client_secret=options.oidc_client_secret,
         scopes=options.oidc_scopes,
@@ -93,20 +164,19 @@ def _identities(options: Settings) -> Identities:
 
 def _ledger(options: Settings) -> Ledger:
     """The ledger that was asked for; else one in the database, where the market is installed."""
-    if not options.ledger and not is_installed("nevermined"):
+    if not _has_market(options.ledger):
         return NoLedger()
-    url = options.ledger or "local:"
-    ledger: Ledger = load("foedus.ledger", url.split(":", 1)[0]).from_url(url, data=options.data, secrets=secrets())
+    url = options.ledger or _LEDGER
+    ledger: Ledger = _found("ledger", url).from_url(url, data=options.data, secrets=secrets())
     return ledger
 
 
 def _compute(options: Settings) -> Compute:
     """Where bought programs run; on this machine, where the market is installed and nothing else was said."""
-    if not options.compute and not is_installed("nevermined"):
+    if not _has_market(options.compute):
         return NoCompute()
-    url = options.compute or "process:"
-    place = load("foedus.compute", url.split(":", 1)[0])
-    compute: Compute = place.from_url(url, data=options.data, allow=options.sessions_allow)
+    url = options.compute or _COMPUTE
+    compute: Compute = _found("compute", url).from_url(url, data=options.data, allow=options.sessions_allow)
     return compute
 
 
@@ -172,6 +242,10 @@ def _bus_url(options: Settings) -> str:
 
 
 def _connector(kind: str, url: str, data: Path) -> Any:
+    return _found(kind, url).from_url(url, data=data)
+
+
+def _found(kind: str, url: str) -> Any:
+    """The connector's class."""
     scheme = url.split(":", 1)[0]
-    name = {"postgres": "postgresql", "tls": "nats"}.get(scheme, scheme)
-    return load(f"foedus.{kind}", name).from_url(url, data=data)
+    return load(f"foedus.{kind}", {"postgres": "postgresql", "tls": "nats"}.get(scheme, scheme))

@@ -48,9 +48,10 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
     _check_port(options.host, port)
     token_file = start.prepare()
     # Made and imported before forking, so that every child shares it and starts at once, also after it was killed.
-    import foedus.server.work  # noqa: F401
     from foedus.server.asgi import application
+    from foedus.server.work import import_all
 
+    import_all()
     app = application()
     announced = mmap.mmap(-1, 1)  # shared with the children: said once, however often the web process starts
 

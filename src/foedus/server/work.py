@@ -119,6 +119,13 @@ SESSIONS = frozenset({LEAD_JOB})
 ENDLESS = frozenset({streams.FOLLOW_JOB, exchanging.PULSE_JOB})
 
 
+def import_all() -> None:
+    """Import what jobs and the clock will need, for processes that are forked afterwards to share it."""
+    bootstrap.import_connectors()
+    if bootstrap.has_market():
+        from foedus.services.market import leading, running, settling  # noqa: F401 - needs the market's extra
+
+
 def do_due(ports: Ports, now: datetime) -> int:
     """Do whatever is due at ``now``, where time is what the caller says; how many jobs. What goes wrong is raised."""
     done = 0

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import jwt
 import structlog
 from django.contrib.auth import authenticate
 from django.db import transaction
@@ -129,6 +128,8 @@ def _issue(ports: Ports, user: User, family: str, now: datetime) -> Pair:
 
 
 def _sign(ports: Ports, user: User, kind: str, jti: str, seconds: int, now: datetime) -> str:
+    import jwt  # weighs as much as all of Starlette: only where there are phones
+
     issued_at = int(now.timestamp())
     claims = {
         "token_type": kind,
@@ -142,6 +143,8 @@ def _sign(ports: Ports, user: User, kind: str, jti: str, seconds: int, now: date
 
 def _read(ports: Ports, token: str, kind: str, now: datetime) -> dict[str, Any]:
     """The claims of a token of this kind. Its times are judged by ``now``, not by the machine's clock."""
+    import jwt
+
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise BadToken
     options: Any = {"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False, "verify_nbf": False}

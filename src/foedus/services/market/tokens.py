@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import jwt
-
 from foedus.core.errors import Unauthenticated
 from foedus.ports import Ports
 
@@ -17,6 +15,8 @@ _OPTIONS: Any = {"verify_exp": False, "verify_aud": False, "require": ["exp", "a
 
 def issue(ports: Ports, key: str, claims: Mapping[str, Any], *, kind: str = "JWT") -> str:
     """``claims``, signed by the secret named ``key``; they say until when (``exp``) and for what (``aud``)."""
+    import jwt  # weighs as much as all of Starlette: only where there is a market
+
     return jwt.encode(dict(claims), _secret(ports, key), _ALGORITHM, headers={"typ": kind})
 
 
@@ -24,6 +24,8 @@ def believed(
     ports: Ports, key: str, token: str, *, now: datetime, otherwise: type[Unauthenticated]
 ) -> Mapping[str, Any]:
     """What a token of ours claims. Raises ``otherwise`` for one that is none, or not any more."""
+    import jwt
+
     if len(token) > MAX_CHARACTERS:
         raise otherwise
     try:
