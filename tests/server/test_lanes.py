@@ -10,7 +10,7 @@ from foedus.core.errors import Conflict, Unavailable
 from foedus.records.shell.models import Job
 from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
-from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE
+from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE, SLOW
 from foedus.services.federation.exchanging import CHANGED_JOB, PULSE_JOB
 from foedus.services.shell import jobs
 
@@ -131,3 +131,12 @@ def test_no_job_is_without_a_lane(ports):
     assert sum(len(each) for each in kinds) == len(set().union(*kinds)), "no job is in two lanes"
     assert specs[0].claims["without"] >= set().union(*kinds)
     assert {CHANGED_JOB, PULSE_JOB} <= set().union(*kinds)
+
+
+@pytest.mark.parametrize(
+    ("subject", "looks"), [("jobs.retain", True), ("jobs.combine", False), ("jobs", True), ("streams", True)]
+)
+def test_a_lane_looks_only_when_there_may_be_something_for_it(ports, subject, looks):
+    lane = Lane(ports, threading.Event(), "", LaneSpec("slow", {"kind__in": SLOW}))
+
+    assert lane.concerns(subject) is looks

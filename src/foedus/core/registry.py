@@ -69,7 +69,7 @@ def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 def _declared(path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:  # noqa: ARG001 - elsewhere other packages are found
     """By group. Looked up once: reading what every installed package declares takes tens of milliseconds."""
     every = entry_points()
-    return {group: tuple(every.select(group=group)) for group in every.groups if group.startswith("foedus.")}
+    return {group: tuple(every.select(group=group)) for group in every.groups}
 
 
 def _owner(point: EntryPoint) -> str:

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from foedus.core.errors import Conflict, Unavailable
 from foedus.ports import Ports
+from foedus.ports.bus import Subscription
 from foedus.ports.compute import NoCompute
 from foedus.ports.ledger import NoLedger
 from foedus.records.shell.models import Job
@@ -49,9 +50,9 @@ def lanes_of(ports: Ports) -> list[LaneSpec]:
         LaneSpec("endless", {"kind__in": ENDLESS}, 1, 32, jobs.LONG_SUBJECT),
     ]
     if not isinstance(ports.compute, NoCompute):
-        found.append(LaneSpec("runs", {"kind__in": RUNS}, 4, 4))
+        found.append(LaneSpec("runs", {"kind__in": RUNS}, 1, 4))
     if not isinstance(ports.ledger, NoLedger):
-        found.append(LaneSpec("sessions", {"kind__in": SESSIONS}, 8, 8))
+        found.append(LaneSpec("sessions", {"kind__in": SESSIONS}, 1, 8))
     return found
 
 
@@ -92,7 +93,7 @@ class Lane:
                 if time.monotonic() - idle_since > IDLE_S and self._is_too_many():
                     break
                 due = jobs.next_due_at(_now(), **self.spec.claims)
-                subscription.next(timeout_s=min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
+                self._wait(subscription, min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
             except _WAITS as exc:
                 log.warning("worker.waits", error=str(exc))
                 close_old_connections()
@@ -102,6 +103,21 @@ class Lane:
                 self.stop.wait(1.0)
         subscription.close()
         close_old_connections()
+
+    def _wait(self, subscription: Subscription, seconds: float) -> None:
+        """Until there may be a job for this lane, or so long."""
+        ends_at = time.monotonic() + seconds
+        while not self.stop.is_set() and (left_s := ends_at - time.monotonic()) > 0:
+            message = subscription.next(timeout_s=left_s)
+            if message is None or self.concerns(message.subject):
+                return
+
+    def concerns(self, subject: str) -> bool:
+        """Whether a wake-up is for this lane. One that names no kind of job is for all."""
+        kind = subject.removeprefix(jobs.subject_of(""))
+        if kind == subject:
+            return True
+        return kind not in self.spec.claims.get("without", ()) and kind in self.spec.claims.get("kind__in", (kind,))
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from foedus import bootstrap
 from foedus.ports import Ports
 from foedus.ports.ledger import NoLedger
+from foedus.records.fleet.queries import FACE
 from foedus.records.shell.models import Job
 from foedus.services.customers.requests import forget_seen
 from foedus.services.federation import exchanging
@@ -40,7 +41,8 @@ class Handler(Protocol):
 def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
     """Combine, then promise to look at what came of it; a promise lost to a crash is made up for by the clock."""
     combine(ports, job, now=now)
-    evaluation.enqueue_missing(ports, now)
+    if job.payload.get("face", FACE) == FACE:
+        evaluation.enqueue_missing(ports, now)
 
 
 def run_execution(ports: Ports, job: Job, *, now: datetime) -> None:

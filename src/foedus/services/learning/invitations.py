@@ -18,7 +18,8 @@ def invite(ports: Ports, project: Project, current: Round, decision: Invite, now
     keys = [int(key) for key in decision.participants]
     again = Invitation.objects.filter(round=current, membership_id__in=keys)
     known = dict(again.values_list("membership_id", "state"))
-    again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
+    if known:
+        again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
     add_invitations([key for key in keys if key not in known], round=current, invited_at=now)
     if current.state is Phase.WAITING:
         current.phase = move(current.state, Phase.COLLECTING)

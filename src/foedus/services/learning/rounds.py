@@ -262,7 +262,8 @@ def _start_combining(ports: Ports, project: Project, current: Round, now: dateti
     current.save(update_fields=["phase"])
     if not policy_of(current).open_ended:
         close_tasks(current, now)
-    enqueue(ports, COMBINE_JOB, f"{project.pk}/{current.number}", now, project=project.pk, round=current.pk)
+    subject = f"{project.pk}/{current.number}"
+    enqueue(ports, COMBINE_JOB, subject, now, project=project.pk, round=current.pk, face=project.face)
     emit(ports, project, "round.combining", now, round=current.number, updates=current.updates.count())
 
 

@@ -13,7 +13,7 @@ from django.db.models import F, Min, Q
 from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
 from foedus.records.durability import unsynced
-from foedus.records.prepared import Prepared, PreparedRows, Slot
+from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate, Slot
 from foedus.records.shell.models import Job
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
@@ -29,6 +29,12 @@ MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 PATIENCE = 10_000  # attempts of one that waits for something that does not answer: about a week
 _DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
 
+# What every round asks and changes: written once (see ``prepared``).
+_due_already = Prepared(lambda: Job.objects.filter(_DUE, kind=Slot("kind"), subject=Slot("subject"))[:1])
+_add = PreparedInsert(Job)
+_LEASED = {"state": "state", "attempts": "attempts", "lease_token": "token", "lease_until": "until"}
+_lease = PreparedUpdate(lambda: (Job.objects.filter(pk=Slot("pk")), {name: Slot(of) for name, of in _LEASED.items()}))
+
 
 class LeaseLost(Conflict):
     """Another worker took this job over."""
@@ -36,13 +42,21 @@ class LeaseLost(Conflict):
 
 def enqueue(ports: Ports, kind: str, subject: str, now: datetime, *, after_s: float = 0.0, **payload: Any) -> None:
     """Promise the work in the caller's transaction. A job of this kind and subject that is due already stays alone."""
-    _, made = Job.objects.filter(_DUE).get_or_create(
-        kind=kind,
-        subject=subject,
-        defaults={"payload": payload, "run_at": now + timedelta(seconds=after_s), "created_at": now},
-    )
-    if made and not after_s:
-        wake(ports, SUBJECT)
+    if _due_already.first(kind=kind, subject=subject) is not None:
+        return
+    run_at = now + timedelta(seconds=after_s)
+    try:
+        with transaction.atomic():
+            _add(kind=kind, subject=subject, payload=payload, run_at=run_at, created_at=now)
+    except IntegrityError:  # somebody else has just promised it
+        return
+    if not after_s:
+        wake(ports, subject_of(kind))
+
+
+def subject_of(kind: str) -> str:
+    """Below ``SUBJECT``, so that who does other kinds need not look."""
+    return f"{SUBJECT}.{kind}"
 
 
 def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **only: Any) -> Job | None:
@@ -62,7 +76,7 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
         job.attempts += 1
         job.lease_token = owner + secrets.token_hex(16)[len(owner) :]
         job.lease_until = now + LEASE
-        job.save(update_fields=["state", "attempts", "lease_token", "lease_until"])
+        _lease(pk=job.pk, state=job.state, attempts=job.attempts, token=job.lease_token, until=job.lease_until)
         return job
 
 
