@@ -55,7 +55,10 @@ class Receipt(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Round(Answer):
-    """One cycle of inviting, training and combining. Counts are of participants, ``updates`` of updates."""
+    """One cycle of inviting, training and combining. Counts are of participants, ``updates`` of updates.
+
+    ``policy`` and ``strategy`` are those that the round goes by; ``needed`` updates end it, if its policy says so.
+    """
 
     number: int
     phase: str
@@ -64,6 +67,9 @@ class Round(Answer):
     reported: int = 0
     lost: int = 0
     updates: int = 0
+    needed: int = 0
+    policy: Mapping[str, Any] = field(default_factory=_no_facts)
+    strategy: Mapping[str, Any] = field(default_factory=_no_facts)
     opened_at: datetime | None = None
     started_at: datetime | None = None
     deadline_at: datetime | None = None

@@ -36,7 +36,8 @@ def test_a_round_under_way_says_whom_it_waits_for(acme, training, hand_in):
     found = acme.get("projects/study/rounds/1").json()
 
     assert (found["phase"], found["base_checkpoint"], found["checkpoint"]) == ("collecting", 0, None)
-    assert [found[name] for name in ("invited", "reported", "lost", "updates")] == [2, 1, 0, 1]
+    assert [found[name] for name in ("invited", "reported", "lost", "updates", "needed")] == [2, 1, 0, 1, 2]
+    assert (found["policy"]["name"], found["strategy"]["name"]) == ("quorum", "fedavg")
     assert found["reasons"][0]["code"] == "awaiting_updates"
     assert "b was last seen" in found["reasons"][0]["text"]
     assert found["deadline_at"] > found["started_at"] >= found["opened_at"]

@@ -87,7 +87,7 @@ def reason_to_stop(project: Project, source: str, *, before: int | None = None) 
     if found is None:
         return None
     text = (
-        f"{rule.metric} has not got better than {found.value:.6g}, that of checkpoint {found.best},"
+        f"{rule.metric} has not got better than {found.value:z.6g}, that of checkpoint {found.best},"
         f" in {found.points} measured checkpoints."
     )
     facts: dict[str, str | int | float | bool | None] = {

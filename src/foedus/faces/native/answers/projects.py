@@ -63,6 +63,9 @@ class RoundOut(Out):
     reported: int
     lost: int
     updates: int
+    needed: int
+    policy: RuleOut
+    strategy: RuleOut
     opened_at: datetime
     started_at: datetime | None
     deadline_at: datetime | None
@@ -75,11 +78,13 @@ class RoundOut(Out):
     @classmethod
     def of(cls, status: RoundStatus) -> Self:
         row, counts = status.round, status.counts
-        same = ("number", "phase", "opened_at", "started_at", "deadline_at", "closed_at", "metrics")
+        same = ("number", "phase", "needed", "opened_at", "started_at", "deadline_at", "closed_at", "metrics")
         return cls(
             **{name: getattr(row, name) for name in same},
             **{name: getattr(counts, name) for name in ("invited", "reported", "lost", "updates")},
             reasons=[ReasonOut.of(reason) for reason in status.reasons],
+            policy=RuleOut(**row.policy),
+            strategy=RuleOut(**row.strategy),
             base_checkpoint=row.base.number,
             checkpoint=row.checkpoint.number if row.checkpoint else None,
             seconds=(row.closed_at - row.opened_at).total_seconds() if row.closed_at else None,
