@@ -18,7 +18,10 @@ HOUR_S = 3600
 
 @dataclass
 class Rig:
-    """``faults`` are functions of a random generator, by kind; ``left_out`` says what this machine cannot do."""
+    """``faults`` are functions of a random generator, by kind; ``left_out`` says what this machine cannot do.
+
+    A fault may give the seconds in which the service was started anew: there is no recovery before that.
+    """
 
     service: object
     url: str

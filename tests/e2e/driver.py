@@ -18,6 +18,7 @@ from foedus.core.codecs import safetensors
 PREFIX = "/foedus/v1"
 SAFETENSORS = "application/vnd.safetensors"
 OFFSET_STREAM = "application/offset+octet-stream"
+LONGEST_PAUSE_S = 0.2  # of one who insists: who asks without end takes the processor from the service that is starting
 RECOVERY_S = 10.0  # within which a service that was killed answers again
 
 
@@ -62,7 +63,7 @@ class Api:
         ``content`` may be a function, which makes the body anew each time.
         """
         content = more.pop("content", None)
-        ends_at = None
+        ends_at, pause_s = None, 0.01
         while True:
             if content is not None:
                 more["content"] = content() if callable(content) else content
@@ -75,7 +76,8 @@ class Api:
             ends_at = ends_at or time.monotonic() + within_s
             assert time.monotonic() < ends_at, f"{method} {path}: no answer within {within_s:g} s"
             self._clients.append(self._clients.pop(0))
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def get(self, path, **params):
         answer = self.insist("GET", path, params=params)

@@ -165,8 +165,11 @@ class Serve(Service):
         psutil.wait_procs(everybody, timeout=10)
 
     def restart(self):
+        """Kill everything and start it anew; the seconds that the start took, which says how busy the machine is."""
         self.kill_all()
+        began = time.monotonic()
         self.start()
+        return time.monotonic() - began
 
     def pss_bytes(self):
         """Memory of the whole tree; pages that several share count once."""
