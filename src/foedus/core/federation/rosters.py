@@ -102,9 +102,14 @@ class Roster:
         return later
 
 
+def outline_s(schedule: str) -> float:
+    """How long a sum waits for those who have not said what theirs is about: who is not in the first waits for long."""
+    return min(period_s(schedule) / 2, MAX_STAGE_S)
+
+
 def stage_s(schedule: str) -> float:
-    """How long a stage waits for those who have not sent its message: all of them together half a period at most."""
-    return min(period_s(schedule) / (2 * (len(STAGES) - 1)), MAX_STAGE_S)
+    """How long each later stage waits for those who have not sent its message."""
+    return min(period_s(schedule) / 6, MAX_STAGE_S)
 
 
 def fitting(blocks: Sequence[Block], there: Collection[str]) -> Block:

@@ -12,6 +12,7 @@ from foedus.core.federation.messages import Kind
 from foedus.core.federation.outline_codec import outline_bytes
 from foedus.core.federation.outlines import Frame, Outline
 from foedus.core.federation.rosters import OUTLINE, Roster, misfit, with_block
+from foedus.core.federation.sum_course import own_block
 from foedus.core.federation.summing import to_words
 from foedus.core.privacy.secure_sum import Party, Peer
 from foedus.core.privacy.sum_session import Message, Stage
@@ -46,7 +47,7 @@ def tick(ports: Ports, pk: int, now: datetime) -> None:
     if seat is None or not (seat.sums and seat.node.pulsing and seat.private.certificate is not None):
         return
     going = True
-    while going and Standing.of(seat, now).anything_due:
+    while going and Standing.of(seat, now).course.anything_due:
         with changing(ports, pk) as seat:
             going = _act(seat, now)
 
@@ -54,14 +55,14 @@ def tick(ports: Ports, pk: int, now: datetime) -> None:
 def _act(seat: Seat, now: datetime) -> bool:
     """Whether that changed anything."""
     standing = Standing.of(seat, now)
-    row, roster = standing.row, standing.roster
-    if standing.step_due is not None and roster is not None:
+    row, roster, course = standing.row, standing.roster, standing.course
+    if course.step_due is not None and roster is not None:
         _try_step(seat, row, roster, now)
-    elif standing.total_due and roster is not None and take_sum(seat, row, roster, now):
+    elif course.total_due and roster is not None and take_sum(seat, row, roster, now):
         pass
-    elif standing.close_due:
+    elif course.close_due:
         sum_leading.close(standing, now)
-    elif standing.begin_due:
+    elif course.begin_due:
         sum_leading.begin(standing, now)
     else:
         return False
@@ -108,7 +109,8 @@ def _outline(seat: Seat, row: SecureSum, roster: Roster, now: datetime) -> None:
     removed(seat.ports, before)
     content = outline_bytes(Outline.of(kept.value))
     keep(seat, Word(seat.row.node, OUTLINE, roster.id, seat.private.identity.public, content))
-    queue(seat, Kind.OUTLINE, {"id": roster.id}, now, content)
+    body = {"id": roster.id, "blocks": own_block(row.blocks, seat.row.node)}
+    queue(seat, Kind.OUTLINE, body, now, content)
 
 
 def _peer(seat: Seat, row: SecureSum, party: Party, stage: Stage) -> Peer:

@@ -1,0 +1,163 @@
+"""How far a secure sum is as one node knows it, and what is to be done about that; no step of it is cryptography."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from foedus.core.errors import Invalid
+from foedus.core.federation.peers import MAX_PEERS
+from foedus.core.federation.rosters import OUTLINE, OVER, STAGES, Block, Roster, fitting, misfit, outline_s, stage_s
+from foedus.core.federation.schedules import period_s
+from foedus.core.privacy.sum_session import MIN_PEERS, Stage, usual_threshold
+
+MIN_GAP_S = 30.0  # between sums that somebody asks for
+SILENT_S = 180.0  # three heartbeats: nobody waits for whoever was not heard for so long
+Told = Callable[[Collection[str]], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A node's own part: ``session`` that it takes part in, unless it has ``given_up``; the one that is ``done``.
+
+    The admin's alone: when it ``began`` the latest sum, and its present stage; whether one is ``wanted`` before time.
+    """
+
+    session: str = ""
+    given_up: bool = False
+    done: str = ""
+    began: float | None = None
+    stage_at: float = 0.0
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """``others``: who is part of the federation and was heard lately. ``heard``: of each stage of the sum whose words
+    are here, and their digests.
+    """
+
+    me: str
+    is_admin: bool
+    schedule: str
+    others: frozenset[str]
+    roster: Roster | None
+    heard: Mapping[str, Mapping[str, str]]
+    part: Part
+    now: float
+
+    @property
+    def anything_due(self) -> bool:
+        return self.step_due is not None or self.total_due or self.begin_due or self.close_due
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """Who may say something in the present stage."""
+        assert self.roster is not None  # noqa: S101
+        if self.roster.stage == OUTLINE:
+            return self.others | {self.me}
+        return frozenset(self.roster.those[STAGES[STAGES.index(self.roster.stage) - 1]])
+
+    @property
+    def begin_due(self) -> bool:
+        """The first sum is a period after the node began to pulse, so that all can be there by then."""
+        if not self.is_admin or (self.roster is not None and self.roster.stage != OVER):
+            return False
+        if self.part.began is None:
+            return True
+        gap = MIN_GAP_S if self.part.wanted else period_s(self.schedule)
+        return abs(self.now - self.part.began) >= gap
+
+    @property
+    def close_due(self) -> bool:
+        """Whether all have spoken, or the time is up."""
+        roster = self.roster
+        if not self.is_admin or roster is None or roster.stage == OVER:
+            return False
+        patience = (outline_s if roster.stage == OUTLINE else stage_s)(self.schedule)
+        late = abs(self.now - self.part.stage_at) >= patience  # clocks may be set back
+        return late or self.expected <= self.heard.get(roster.stage, {}).keys()
+
+    @property
+    def step_due(self) -> str | None:
+        """The stage whose message this node has to send, and can."""
+        roster, part = self.roster, self.part
+        if roster is None or roster.stage == OVER or self.me in self.heard.get(roster.stage, {}):
+            return None
+        if roster.stage == OUTLINE:
+            return OUTLINE if part.session != roster.id else None
+        if part.session != roster.id or part.given_up or self.me not in self.expected:
+            return None
+        return roster.stage if self.all_here else None
+
+    @property
+    def total_due(self) -> bool:
+        roster = self.roster
+        if roster is None or self.part.done == roster.id or roster.stage not in (Stage.REVEAL, OVER):
+            return False
+        if roster.stage == OVER and roster.why:
+            return True
+        opened = len(self.heard.get(Stage.REVEAL, {}).keys() & set(roster.peers))
+        return opened >= usual_threshold(len(roster.peers)) and self.all_here
+
+    @property
+    def all_here(self) -> bool:
+        """Whether everything came that the stages before consist of, the outlines that were meant among it."""
+        roster = self.roster
+        assert roster is not None  # noqa: S101
+        meant = self.heard.get(OUTLINE, {})
+        return all(meant.get(peer) == digest for peer, digest in roster.digests.items()) and all(
+            self.heard.get(stage, {}).keys() >= set(those) for stage, those in roster.those.items()
+        )
+
+
+def framed(course: Course, blocks: Collection[Block], there: Collection[str], torn: Told) -> Roster:
+    """The roster once outlines are there: with those who are in, or over."""
+    roster = course.roster
+    assert roster is not None  # noqa: S101
+    blocks = tuple(blocks)
+    chosen = fitting(blocks, there)
+    if len(chosen) >= MIN_PEERS:
+        digests = course.heard[OUTLINE]
+        return replace(roster, digests={node: digests[node] for node in chosen}).closed(chosen)
+    absent = {node for block in blocks for node in block} - set(there)
+    few = f"{len(there)} nodes have statistics to add, and it takes {MIN_PEERS}"
+    return roster.ended((torn(sorted(absent)) if absent else few)[:500])
+
+
+def moved_on(roster: Roster, blocks: Collection[Block], good: Collection[str], torn: Told) -> Roster:
+    """The roster once the messages of a later stage are there, ``good`` ones of these nodes."""
+    stage, least = Stage(roster.stage), usual_threshold(len(roster.peers))
+    if len(good) < least:
+        return roster.ended(
+            f"only {len(good)} of {len(roster.peers)} nodes were there to the end of {stage}, {least} needed"
+        )
+    if stage is Stage.REVEAL:
+        return roster.ended()
+    apart = misfit(tuple(blocks), good) if stage is Stage.MASKED else ()
+    return roster.ended(torn(apart)[:500]) if apart else roster.closed(good)
+
+
+def claimed(value: object, node: str) -> tuple[Block, ...]:
+    """The blocks that a node says it is in, of a message. Raises Invalid."""
+    if not isinstance(value, list) or len(value) > 1 or not all(isinstance(block, list) for block in value):
+        raise Invalid("a node is in one block of earlier sums, or in none")
+    found = [tuple(block) for block in value]
+    for block in found:
+        if not all(isinstance(each, str) and len(each) <= 32 for each in block) or len(block) > MAX_PEERS:
+            raise Invalid("a block of earlier sums has ids of nodes")
+        if node not in block or len(set(block)) < MIN_PEERS or list(block) != sorted(set(block)):
+            raise Invalid("a block of earlier sums has three nodes or more in order, and whoever names it")
+    return tuple(found)
+
+
+def own_block(blocks: Collection[Block], node: str) -> list[list[str]]:
+    """What a node says of blocks: the admin may not know of a sum that others helped to open."""
+    return [list(block) for block in blocks if node in block]
+
+
+def with_claims(blocks: Collection[Block], claims: Collection[Block]) -> tuple[Block, ...]:
+    """With those that have no node in common with any that is known."""
+    found = [tuple(block) for block in blocks]
+    for claim in claims:
+        if not {node for block in found for node in block} & set(claim):
+            found.append(claim)
+    return tuple(found)
