@@ -1,5 +1,6 @@
 """Commands for whoever runs a server of the market, on its machine."""
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 
 from foedus import bootstrap
 from foedus.cli.market.options import on_its_machine, use
+from foedus.core.errors import Conflict
 
 
 @click.command()
@@ -45,15 +47,27 @@ def trust(address: str, data: Path | None) -> None:
 
 @click.command()
 @click.argument("node")
+@click.option("--save", is_flag=True, help="Write it into foedus.toml in the data folder, too.")
 @on_its_machine
-def deploy(node: str, data: Path | None) -> None:
-    """Put the contracts on the chain of NODE (http://...), signed with the server's own key; print FOEDUS_LEDGER."""
+def deploy(node: str, data: Path | None, *, save: bool) -> None:
+    """Put the contracts on the chain of NODE (http://...), signed with the server's own key; print FOEDUS_LEDGER.
+
+    The key is the secret market-node-key, made where there is none; its address needs some of the chain's coin for gas.
+    """
     if data is not None:
         os.environ["FOEDUS_DATA"] = str(data)  # whose key signs; no server need have run there yet
     from foedus.connectors.ledger.evm.ledger import deploy_at
     from foedus.services.market.node import node_key
 
-    click.echo(deploy_at(node, node_key(bootstrap.secrets())))
+    if save and bootstrap.settings().ledger:
+        raise Conflict(
+            "a ledger is set already; where it is to be another, change FOEDUS_LEDGER or foedus.toml by hand"
+        )
+    ledger = deploy_at(node, node_key(bootstrap.secrets()))
+    click.echo(ledger)
+    if save:
+        with (bootstrap.settings().data / "foedus.toml").open("a", encoding="utf-8") as file:
+            file.write(f"ledger = {json.dumps(ledger)}\n")
 
 
 COMMANDS = (mint, trust, deploy)

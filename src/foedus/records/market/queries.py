@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from foedus.core.errors import NotFound
 from foedus.core.market.dids import Did
@@ -11,6 +11,7 @@ from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query
 from foedus.records.market.models import Asset, Value, Word
 
 _BATCH = 1_000
+_FEW = 5_000  # of a database with millions; fewer are looked at one by one
 
 
 def find_asset(did: Did) -> Asset | None:
@@ -72,33 +73,58 @@ def index(asset: Asset, entries: Iterable[Entry]) -> None:
 
 def _condition(query: Query) -> Q:
     match query:
+        case Group(must, should, must_not):
+            wanted = _all_of(must) & _any(_condition(part) for part in should)
+            return wanted & _every(~_condition(part) for part in must_not)
+    return _all_of((query,))
+
+
+def _all_of(parts: Iterable[Query]) -> Q:
+    """What all of them find. Where one finds few, only these are looked up in what finds many: databases do not see
+    by themselves that listing all documents of one type is the long way to the few of them that are cheap.
+    """
+    listed = list(parts)
+    sets = [rows for part in listed for rows in _found_by(part)]
+    nested = _every(_condition(part) for part in listed if isinstance(part, Group))
+    are_few = [_are_few(rows) for rows in sets] if len(sets) > 1 else [True] * len(sets)
+    for rows, few in zip(sets, are_few, strict=True):
+        looked_up = any(are_few) and not few
+        nested &= Q(Exists(rows.filter(asset=OuterRef("pk")))) if looked_up else Q(pk__in=rows.values("asset"))
+    return nested
+
+
+def _found_by(query: Query) -> list[QuerySet[Any]]:
+    """The rows each of which a document must have one of; none of a group, whose parts have theirs."""
+    match query:
         case Words(path, words, needs_all):
             groups = [[word] for word in words] if needs_all else [list(words)]
-            return _every(Q(pk__in=_with_words(path, group)) for group in groups) if words else Q(pk__in=[])
+            return [_with_words(path, group) for group in groups] if words else [Word.objects.none()]
         case Exactly(path, values):
-            return Q(pk__in=Value.objects.filter(_any(_equal(path, value) for value in values)).values("asset"))
+            return [Value.objects.filter(_any(_equal(path, value) for value in values))]
         case Between():
-            return Q(pk__in=_within(query))
+            return [_within(query)]
         case Has(path):
-            return Q(pk__in=Value.objects.filter(path=path).values("asset"))
-        case Group(must, should, must_not):
-            wanted = _every(_condition(part) for part in must) & _any(_condition(part) for part in should)
-            return wanted & _every(~_condition(part) for part in must_not)
+            return [Value.objects.filter(path=path)]
+    return []
 
 
-def _within(query: Between) -> Any:
+def _are_few(rows: QuerySet[Any]) -> bool:
+    return rows.values("pk")[:_FEW].count() < _FEW
+
+
+def _within(query: Between) -> QuerySet[Value]:
     rows = Value.objects.filter(path=query.path)
     for relation, bound in query.bounds:
         if isinstance(bound, str):
             rows = rows.filter(number__isnull=True, **{f"exact__{relation}": bound})
         else:
             rows = rows.filter(**{f"number__{relation}": bound})
-    return rows.values("asset")
+    return rows
 
 
-def _with_words(path: str, words: list[str]) -> Any:
+def _with_words(path: str, words: list[str]) -> QuerySet[Word]:
     rows = Word.objects.filter(word__in=words)
-    return (rows.filter(path=path) if path else rows).values("asset")
+    return rows.filter(path=path) if path else rows
 
 
 def _equal(path: str, value: str | float) -> Q:

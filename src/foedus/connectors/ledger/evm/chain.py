@@ -1,7 +1,9 @@
 """Talking to a chain: signed transactions that are sent once, waited for, and whose refusals become our errors.
 
 A transaction is simulated first, so that what the contract refuses costs nothing. Its number (nonce) comes from the
-node's own count of pending ones; where another process with the same key was faster, the next number is taken. What is
+node's own count of pending ones; where another process with the same key was faster, the next number is taken. It is
+signed for the one chain that the node was of at the start: should its address lead to another one day, nothing that was
+meant for the first happens there. What is
 sent is waited for until it is ``confirmations`` blocks deep. Should a reorganisation throw it out, it stays in the
 node's pool and is waited for again; whoever gives up, or dies, asks the contract next time what has happened.
 """
@@ -14,9 +16,9 @@ from typing import Any
 
 from requests.exceptions import RequestException
 from web3 import Web3
-from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFound, Web3Exception
+from web3.exceptions import BlockNotFound, ContractLogicError, TimeExhausted, Web3Exception
 
-from foedus.core.errors import PlatformError
+from foedus.core.errors import Invalid, PlatformError
 from foedus.core.market import escrow as rules
 from foedus.ports import ledger as errors
 from foedus.wallet.keys import Key
@@ -45,11 +47,22 @@ _NUMBER_TAKEN = ("nonce too low", "already known", "replacement transaction unde
 _TRIES = 8
 
 
+class WrongChain(Invalid):
+    """The node is one of another chain."""
+
+
 class Chain:
     """A node of the chain, and the keys that we may sign with."""
 
-    def __init__(self, web3: Web3, keys: Sequence[Key], *, confirmations: int, timeout_s: float) -> None:
+    def __init__(
+        self, web3: Web3, keys: Sequence[Key], *, confirmations: int, timeout_s: float, chain_id: int | None = None
+    ) -> None:
+        """Raises WrongChain where ``chain_id`` is given and the node's is another, LedgerUnavailable."""
         self.web3 = web3
+        with answering():
+            self.id = int(web3.eth.chain_id)
+        if chain_id not in (None, self.id):
+            raise WrongChain(f"the node is one of chain {self.id}, and the ledger is on chain {chain_id}")
         self._keys = {key.address: key for key in keys}
         self._confirmations = confirmations
         self._timeout_s = timeout_s
@@ -97,7 +110,7 @@ class Chain:
             while True:
                 left = max(deadline - time.monotonic(), 0.1)
                 receipt = self.web3.eth.wait_for_transaction_receipt(sent, timeout=left, poll_latency=0.1)
-                if self.head() >= receipt["blockNumber"] + depth and self._is_still_there(sent, receipt):
+                if self.head() >= receipt["blockNumber"] + depth and self._is_still_there(receipt):
                     if not receipt["status"]:
                         raise rules.BadTransition("the chain undid the step: its agreement changed in the meantime")
                     return receipt
@@ -108,7 +121,7 @@ class Chain:
     def _sent(self, call: Any, key: Key, value: int) -> Any:
         for attempt in range(_TRIES):
             number = self.web3.eth.get_transaction_count(_address(key), "pending")
-            fields = call.build_transaction({"from": key.address, "value": value, "nonce": number})
+            fields = call.build_transaction({"from": key.address, "value": value, "nonce": number, "chainId": self.id})
             signed = self.web3.eth.account.sign_transaction(fields, key.secret)
             try:
                 return self.web3.eth.send_raw_transaction(signed.raw_transaction)
@@ -118,10 +131,11 @@ class Chain:
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError  # the last attempt returns or raises
 
-    def _is_still_there(self, sent: Any, receipt: Any) -> bool:
+    def _is_still_there(self, receipt: Any) -> bool:
+        """Whether its block is one of the chain: some nodes still tell of those that a reorganisation threw out."""
         try:
-            return bool(self.web3.eth.get_transaction_receipt(sent)["blockHash"] == receipt["blockHash"])
-        except TransactionNotFound:
+            return bool(self.web3.eth.get_block(receipt["blockNumber"])["hash"] == receipt["blockHash"])
+        except BlockNotFound:
             return False
 
 

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from eth_hash.auto import keccak
 from web3 import HTTPProvider, Web3
+from web3.middleware import ExtraDataToPOAMiddleware
 
 from foedus.connectors.addresses import BadAddress, split_address
 from foedus.connectors.ledger.evm.chain import Chain, answering
@@ -50,7 +51,7 @@ from foedus.services.market.node import node_key
 from foedus.services.market.purchases import agreement_id, check_order
 from foedus.wallet.keys import Key, checked_address
 
-_OPTIONS = ("contract", "token", "confirmations", "block_seconds", "since")
+_OPTIONS = ("contract", "token", "chain_id", "confirmations", "block_seconds", "since")
 
 
 class EvmLedger:
@@ -71,8 +72,11 @@ class EvmLedger:
         self._agreements = chain.web3.eth.contract(address=address_of(contract), abi=artifact("Agreements")["abi"])
         self._token = token
         self._movements = Movements(chain, self._agreements, self._erc20(token))
-        with answering():
-            self._id = f"evm:{chain.web3.eth.chain_id}:{contract}"
+        for name, address in (("contract", contract), ("token", token)):
+            with answering():
+                if not chain.web3.eth.get_code(address_of(address)):
+                    raise BadAddress(f"There is nothing on chain {chain.id} at {address}, the {name}.", scheme="evm")
+        self._id = f"evm:{chain.id}:{contract}"
 
     @classmethod
     def from_url(cls, url: str, *, data: Path, secrets: Secrets) -> Self:  # noqa: ARG003 - as connectors are called
@@ -82,7 +86,8 @@ class EvmLedger:
         options = dict(parse_qsl(query))
         if not endpoint.startswith(("http://", "https://")) or not {"contract", "token"} <= options.keys():
             raise BadAddress("Write evm:http://NODE:PORT?contract=0x...&token=0x....", scheme="evm")
-        chain = _chain(endpoint, node_key(secrets), int(_number(options, "confirmations", 2)))
+        expected = int(_number(options, "chain_id", 0)) or None
+        chain = _chain(endpoint, node_key(secrets), int(_number(options, "confirmations", 2)), expected)
         return cls(
             chain,
             checked_address(options["contract"]),
@@ -245,16 +250,25 @@ def deploy(chain: Chain, operator: Key) -> tuple[str, str]:
 
 
 def deploy_at(node: str, operator: Key) -> str:
-    """Put both contracts on the chain of a node; the address of the ledger that they are."""
+    """Put both contracts on the chain of a node; the address of the ledger that they are.
+
+    Raises NoFunds naming the operator's address where that cannot pay for it.
+    """
+    if not node.startswith(("http://", "https://")) or "?" in node:
+        raise BadAddress("A node is at http://NODE:PORT or https://NODE.", scheme="evm")
     chain = _chain(node, operator, confirmations=2)
     first = chain.head()
-    contract, token = deploy(chain, operator)
-    return f"evm:{node}?contract={contract}&token={token}&since={first}"
+    try:
+        contract, token = deploy(chain, operator)
+    except NoFunds as exc:
+        raise NoFunds(f"{operator.address}, this server's address, cannot pay for gas; send it some coin") from exc
+    return f"evm:{node}?contract={contract}&token={token}&chain_id={chain.id}&since={first}"
 
 
-def _chain(node: str, key: Key, confirmations: int) -> Chain:
-    provider = HTTPProvider(node, request_kwargs={"timeout": 20})
-    return Chain(Web3(provider), [key], confirmations=confirmations, timeout_s=120)
+def _chain(node: str, key: Key, confirmations: int, chain_id: int | None = None) -> Chain:
+    web3 = Web3(HTTPProvider(node, request_kwargs={"timeout": 20}))
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # chains by authority have longer headers
+    return Chain(web3, [key], confirmations=confirmations, timeout_s=120, chain_id=chain_id)
 
 
 def _number(options: dict[str, str], name: str, default: float) -> float:

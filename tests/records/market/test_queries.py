@@ -1,0 +1,53 @@
+"""What queries find, however many rows their parts find by themselves."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from foedus.core.market.search import entries_of, read_query
+from foedus.records.market import queries
+from foedus.records.market.models import Asset
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+COUNT = 12
+
+
+@pytest.fixture
+def assets():
+    for i in range(COUNT):
+        document = {"kind": "ab"[i % 2], "size": i, "name": f"ward {i} of {'east' if i % 3 else 'west'}"}
+        asset = Asset.objects.create(did=f"{i:064x}", type="dataset", document="{}", created_at=NOW, updated_at=NOW)
+        queries.index(asset, entries_of(document | ({"more": {"tag": "x"}} if i > 8 else {})))
+    return Asset.objects.all()
+
+
+KIND, SMALL = {"term": {"kind": "a"}}, {"range": {"size": {"gte": 3, "lt": 9}}}
+WEST, TAGGED = {"query_string": {"query": "ward west", "default_operator": "and"}}, {"exists": {"field": "more.tag"}}
+
+
+@pytest.mark.parametrize(("wanted", "holds"), [
+    ({"must": [KIND, SMALL]}, lambda i: i % 2 == 0 and 3 <= i < 9),
+    ({"must": [WEST, KIND], "filter": [SMALL]}, lambda i: i % 6 == 0 and 3 <= i < 9),
+    ({"must": [KIND], "must_not": [WEST]}, lambda i: i % 2 == 0 and i % 3),
+    ({"must": [KIND, {"bool": {"should": [WEST, TAGGED]}}]}, lambda i: i % 2 == 0 and (i % 3 == 0 or i > 8)),
+    ({"must": [TAGGED, {"match": {"name": ""}}]}, lambda _: False),
+    ({"should": [SMALL, TAGGED]}, lambda i: 3 <= i < 9 or i > 8),
+    ({"must": []}, lambda _: True),
+])  # fmt: skip
+@pytest.mark.parametrize("few", [1, 4, 1000])
+def test_how_many_a_part_finds_changes_how_and_not_what(assets, monkeypatch, few, wanted, holds):
+    monkeypatch.setattr(queries, "_FEW", few)
+
+    found = queries.matching(assets, read_query({"bool": wanted}))
+
+    assert sorted(int(each.did, 16) for each in found) == [i for i in range(COUNT) if holds(i)]
+
+
+def test_what_many_have_is_looked_up_in_the_few(assets, monkeypatch):
+    monkeypatch.setattr(queries, "_FEW", 3)
+
+    few = queries.matching(assets, read_query({"bool": {"must": [KIND, {"term": {"size": 4}}]}}))
+
+    assert "EXISTS" in str(few.query).upper()
+    assert [each.did for each in few] == [f"{4:064x}"]
