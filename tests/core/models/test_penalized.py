@@ -8,6 +8,7 @@ from tests.core.models.tables import diabetes, learned
 
 from foedus.core.errors import Invalid
 from foedus.core.models import Task
+from foedus.core.models.descent import Problem
 from foedus.core.models.linear import LinearRegression
 from foedus.core.models.penalized import ElasticNet, Lasso, Ridge
 
@@ -90,3 +91,22 @@ def test_options_out_of_range_are_refused(options):
 def test_descent_that_does_not_settle_says_so():
     with pytest.raises(Invalid, match="not settled"):
         Lasso(strength=1e-6, tolerance=1e-15, max_iterations=2).fit(STATISTICS, TASK)
+
+
+@pytest.mark.parametrize("mix", [0.3, 1.0])
+def test_correlated_inputs_settle_where_nothing_pulls_any_more(mix):
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(300, 1)) + 0.05 * rng.normal(size=(300, 40))  # of condition about 1e4
+    y = x[:, :7] @ rng.normal(size=7) + 0.01 * rng.normal(size=300)
+    x, y = x - x.mean(axis=0), y - y.mean()
+    problem = Problem(x.T @ x / 300, x.T @ y / 300)
+
+    for strength in (1e-2, 1e-3, 1e-4, 1e-4, 1e-6):  # as on a path; that one comes twice reuses its system
+        found = problem.descend(strength, mix, np.zeros(40), tolerance=1e-9, sweeps=2000)
+
+        assert found.settled
+        slope = problem.cross - problem.gram @ found.b - strength * (1 - mix) * found.b
+        used = found.b != 0
+        assert_allclose(slope[used], strength * mix * np.sign(found.b[used]), atol=1e-9)
+        assert (np.abs(slope[~used]) <= strength * mix + 1e-9).all()
+        assert found.sweeps < 200

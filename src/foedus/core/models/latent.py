@@ -11,7 +11,7 @@ import numpy as np
 
 from foedus.core.errors import Invalid
 from foedus.core.models.covariances import Covariances, covariances_of
-from foedus.core.models.descent import descend
+from foedus.core.models.descent import Problem
 from foedus.core.models.model import Outputs, Task, check_names, check_shapes, columns_of
 from foedus.core.statistics import Statistics
 from foedus.core.statistics.moments import Floats
@@ -73,10 +73,9 @@ class PrincipalComponents:
         rank = int((values > SINGULAR * values[0]).sum())
         if self.kind == "full":
             loadings = np.concatenate([np.eye(len(scale)), vectors[:, :rank]], axis=1)
-            b = descend(
-                loadings.T @ gram @ loadings, loadings.T @ cross, self.strength, 1.0, np.zeros(loadings.shape[1]),
-                tolerance=self.tolerance, sweeps=self.max_iterations,
-            )  # fmt: skip
+            b = Problem(loadings.T @ gram @ loadings, loadings.T @ cross).descend(
+                self.strength, 1.0, np.zeros(loadings.shape[1]), tolerance=self.tolerance, sweeps=self.max_iterations
+            )
             return nested(found, scale, [loadings @ b.b], ("full",))
         if self.q > rank:
             raise Invalid(f"these inputs have {rank} components, not {self.q}", components=rank)

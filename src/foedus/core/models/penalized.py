@@ -15,7 +15,7 @@ import numpy as np
 from foedus.core.errors import Invalid
 from foedus.core.models.algebra import inverse
 from foedus.core.models.covariances import Covariances, covariances_of
-from foedus.core.models.descent import descend
+from foedus.core.models.descent import Problem
 from foedus.core.models.linear import LinearModel, residual_squares
 from foedus.core.models.model import Task, columns_of
 from foedus.core.statistics import Statistics
@@ -75,45 +75,52 @@ class ElasticNet:
     def fit(self, statistics: Statistics, task: Task) -> Penalized:
         inputs, targets = columns_of(statistics, task, targets=1)
         found = covariances_of(statistics, [*inputs, *targets])
+        scaled = self._scaled(found)
         if self.search == "aicc":
-            return min(self._path(found), key=lambda model: model.aicc)
-        return self._model(found, self._descended(found, self.strength, self.mix, self._start(found)), self.strength)
+            return self._best(scaled)
+        return self._model(scaled, self._descended(scaled, self.strength, self.mix, self._start(scaled)), self.strength)
 
-    def _path(self, found: Covariances) -> list[Penalized]:
-        strengths = np.logspace(self.max_power, self.min_power, self.steps)
-        models = []
-        for mix in np.linspace(self.mix_least, self.mix_most, self.mix_steps):
-            b = self._start(found)
-            for strength in strengths.tolist():
-                b = self._descended(found, strength, float(mix), b)
-                models.append(self._model(found, b, strength, float(mix)))
-        return models
+    def _best(self, scaled: "_Scaled") -> Penalized:
+        """Of the path: each strength starts from the solution for the one above it."""
+        best: Penalized | None = None
+        for mix in np.linspace(self.mix_least, self.mix_most, self.mix_steps).tolist():
+            b = self._start(scaled)
+            for strength in np.logspace(self.max_power, self.min_power, self.steps).tolist():
+                b = self._descended(scaled, strength, mix, b)
+                model = self._model(scaled, b, strength, mix)
+                if best is None or model.aicc < best.aicc:
+                    best = model
+        assert best is not None, "there is a strength and a mix at least"  # noqa: S101
+        return best
 
-    def _start(self, found: Covariances) -> Floats:
+    def _start(self, scaled: "_Scaled") -> Floats:
+        found = scaled.found
         unknown = self.start.keys() - set(found.columns[:-1])
         if unknown:
             raise Invalid(f"start names columns that are no inputs: {sorted(unknown)[:5]}")
-        return np.array([self.start.get(name, 0.0) for name in found.columns[:-1]]) * self._scale(found)
+        return np.array([self.start.get(name, 0.0) for name in found.columns[:-1]]) * scaled.scale
 
-    def _scale(self, found: Covariances) -> Floats:
+    def _scaled(self, found: Covariances) -> "_Scaled":
         k = len(found.columns) - 1
         variances = np.diagonal(found.scatter)[:k] / found.n
         constant = [found.columns[j] for j in np.flatnonzero(~(variances > 0)).tolist()]
         if constant:
             raise Invalid(f"columns do not vary, leave them out: {constant[:10]}", columns=constant[:10])
-        return np.sqrt(variances) if self.standardize else np.ones(k)
-
-    def _descended(self, found: Covariances, strength: float, mix: float, start: Floats) -> Floats:
-        """Coefficients in units of the scale."""
-        k, scale = len(start), self._scale(found)
+        scale = np.sqrt(variances) if self.standardize else np.ones(k)
         gram = found.scatter[:k, :k] / found.n / np.outer(scale, scale)
-        cross = found.scatter[:k, k] / found.n / scale
+        return _Scaled(found, scale, Problem(gram, found.scatter[:k, k] / found.n / scale))
+
+    def _descended(self, scaled: "_Scaled", strength: float, mix: float, start: Floats) -> Floats:
+        """Coefficients in units of the scale."""
+        problem = scaled.problem
         if mix == 0.0 and strength > 0:
-            solution: Floats = np.linalg.solve(gram + strength * np.eye(k), cross).astype(np.float64)
-            return solution
+            solution = problem.systems.solved(np.arange(len(start)), problem.cross, strength)
+            if solution is not None:
+                return solution
         if mix == 0.0:
-            return inverse(gram, found.columns[:k]) @ cross
-        result = descend(gram, cross, strength, mix, start, tolerance=self.tolerance, sweeps=self.max_iterations)
+            k = len(start)
+            return inverse(problem.gram + strength * np.eye(k), scaled.found.columns[:k]) @ problem.cross
+        result = problem.descend(strength, mix, start, tolerance=self.tolerance, sweeps=self.max_iterations)
         if not result.settled:
             raise Invalid(
                 f"the coefficients have not settled after {result.sweeps} iterations: allow more, use a greater "
@@ -121,8 +128,8 @@ class ElasticNet:
             )
         return result.b
 
-    def _model(self, found: Covariances, scaled: Floats, strength: float, mix: float | None = None) -> Penalized:
-        beta = scaled / self._scale(found)
+    def _model(self, scaled: "_Scaled", b: Floats, strength: float, mix: float | None = None) -> Penalized:
+        found, beta = scaled.found, b / scaled.scale
         if self.debias:
             beta = _debiased(found, beta)
         k, n = len(beta), found.n
@@ -144,6 +151,15 @@ class ElasticNet:
             aicc=aicc,
             r2=1.0 - rest / total if total > 0 else 0.0,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    """Inputs in units of ``scale`` (k,)."""
+
+    found: Covariances
+    scale: Floats
+    problem: Problem
 
 
 def _debiased(found: Covariances, beta: Floats) -> Floats:
@@ -180,5 +196,5 @@ class Ridge(ElasticNet):
             raise Invalid("alpha is a number of at least 0")
         inputs, targets = columns_of(statistics, task, targets=1)
         found = covariances_of(statistics, [*inputs, *targets])
-        strength = self.alpha / found.n
-        return self._model(found, self._descended(found, strength, 0.0, self._start(found)), strength)
+        strength, scaled = self.alpha / found.n, self._scaled(found)
+        return self._model(scaled, self._descended(scaled, strength, 0.0, self._start(scaled)), strength)
