@@ -185,6 +185,7 @@ def _terms(options: Settings, scratch: Path) -> Terms:
     return Terms(
         guard=Guard.allowing(options.sources_allow),
         folder=Path(options.sources_folder).expanduser().absolute() if options.sources_folder else None,
+        folder_is_writable=options.sources_writable,
         max_bytes=options.sources_max_bytes,
         max_seconds=options.sources_max_seconds,
         scratch=scratch,

@@ -51,6 +51,7 @@ class Settings:
     max_model_bytes: int = 16 << 30
     max_frame_bytes: int = 64 << 20
     sources_folder: str = ""
+    sources_writable: bool = False
     sources_allow: tuple[str, ...] = ()
     sources_max_bytes: int = 64 << 30
     sources_max_seconds: float = 21600.0

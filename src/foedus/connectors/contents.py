@@ -26,10 +26,13 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the operator allows sources: whom to connect to, which folder, how much of one, and for how long."""
+    """What the operator allows sources: whom to connect to, which folder, whether new files may come into it, how much
+    of one, and for how long.
+    """
 
     guard: Guard = field(default_factory=Guard)
     folder: Path | None = None
+    folder_is_writable: bool = False
     max_bytes: int = 64 << 30
     max_seconds: float = 6 * 3600.0
     scratch: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))

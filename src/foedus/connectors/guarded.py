@@ -3,12 +3,13 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from foedus.core.errors import Forbidden, Invalid
-from foedus.ports.sources import SourceMissing, SourceUnavailable
+from foedus.ports.sources import SourceMissing, SourceRefuses, SourceUnavailable
 
 _MAX_PATH = 4096
 
@@ -52,15 +53,39 @@ def opened(folder: Path, path: str, *, folder_wanted: bool = False) -> Iterator[
         os.close(handle)
 
 
+def create(folder: int, name: str, chunks: Iterable[bytes]) -> None:
+    """A new file in the folder of a handle, there once it is whole. Raises SourceRefuses when there is one already,
+    Forbidden, SourceUnavailable, and what ``chunks`` raise.
+    """
+    part = f".{uuid4().hex}.part"
+    with _translated():
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640, dir_fd=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                with _translated():
+                    file.write(chunk)
+            with _translated():
+                file.flush()
+                os.fsync(file.fileno())
+        with _translated():
+            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.fsync(folder)
+    finally:
+        os.unlink(part, dir_fd=folder)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
         raise SourceMissing("there is no such file below the folder of local sources") from None
+    except FileExistsError:
+        raise SourceRefuses("there is something of that name already; name another file") from None
     except PermissionError:
-        raise Forbidden("the server may not read this file") from None
+        raise Forbidden("the server may not read or write this file") from None
     except OSError as exc:
         if exc.errno == errno.ELOOP:
             raise Forbidden("links are not followed") from None
-        raise SourceUnavailable(f"the file cannot be read: {os.strerror(exc.errno or 0)}") from exc
+        raise SourceUnavailable(f"the file cannot be read or written: {os.strerror(exc.errno or 0)}") from exc

@@ -1,9 +1,9 @@
 """Data sources: where rows lie that a statistics project learns from, such as files on a web server."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from foedus.core.errors import Invalid, NotFound, Unavailable
 from foedus.core.symetryml.rows import Rows
@@ -58,6 +58,17 @@ class Source(Protocol):
 
     def browse(self, info: Info) -> Listing:
         """What there is to read below ``info["path"]``, in order. Raises as ``read`` does."""
+        ...
+
+
+@runtime_checkable
+class Store(Source, Protocol):
+    """A kind of source that can be written to as well."""
+
+    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+        """A file of these bytes at the place: whole, or not at all when ``chunks`` raise. Raises SourceRefuses,
+        SourceUnavailable, Invalid, TooLarge, Forbidden.
+        """
         ...
 
 

@@ -10,8 +10,8 @@ from tests.contracts.sources import CSV, NAMES, SourceContract, taken
 
 from foedus.connectors.contents import Terms
 from foedus.connectors.sources.localfile import LocalfileSource
-from foedus.core.errors import Forbidden, Invalid
-from foedus.ports.sources import SourceMissing
+from foedus.core.errors import Forbidden, Invalid, TooLarge
+from foedus.ports.sources import SourceMissing, SourceRefuses
 
 
 @pytest.fixture
@@ -35,6 +35,29 @@ class TestLocalfile(SourceContract):
     @pytest.fixture
     def nowhere(self):
         return {"path": "none.csv"}
+
+
+def test_a_file_is_written_whole_or_not_at_all_and_never_over_another(folder, tmp_path):
+    source = LocalfileSource(Terms(folder=folder, folder_is_writable=True, scratch=tmp_path, max_bytes=100))
+    (folder / "sub").mkdir()
+    (folder / "out").symlink_to(tmp_path)
+
+    source.write({"path": "sub/new.csv"}, iter([b"a,b\n", b"1,2\n"]))
+
+    assert (folder / "sub" / "new.csv").read_bytes() == b"a,b\n1,2\n"
+    for path, chunks, error in [
+        ("d.csv", [b"x"], SourceRefuses), ("../d.csv", [b"x"], Forbidden), ("out/x.csv", [b"x"], Forbidden),
+        ("none/x.csv", [b"x"], SourceMissing), ("", [b"x"], Invalid), ("big.csv", [b"x" * 60] * 2, TooLarge),
+    ]:  # fmt: skip
+        with pytest.raises((error, SourceMissing)):
+            source.write({"path": path}, iter(chunks))
+    assert sorted(each.name for each in folder.iterdir()) == ["d.csv", "out", "sub"]
+    assert (folder / "d.csv").read_bytes() == CSV
+
+
+def test_nothing_is_written_unless_the_operator_says_so(source):
+    with pytest.raises(Forbidden, match="FOEDUS_SOURCES_WRITABLE"):
+        source.write({"path": "new.csv"}, iter([b"x"]))
 
 
 @pytest.mark.parametrize("path", ["../secret.csv", "/etc/passwd", "x/../../secret.csv", "link.csv", "out/secret.csv"])

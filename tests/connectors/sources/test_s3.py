@@ -40,6 +40,21 @@ class TestS3(SourceContract):
         assert source.browse({**account, "path": "2026/"}).files == ("2026/d.csv",)
 
 
+def test_an_object_is_written_once_all_of_it_is_there(source, account):
+    place = {**account, "path": "out/p.csv"}
+
+    def broken():
+        yield b"x,y\n"
+        raise Invalid("half-way")
+
+    with pytest.raises(Invalid, match="half-way"):
+        source.write(place, broken())
+    assert source.browse({**account, "path": "out/"}).files == ()
+    source.write(place, iter([b"x,y\n", b"1,2\n"]))
+    with source.read(place) as reading:
+        assert next(reading.rows).data == [["1", "2"]]
+
+
 def test_an_endpoint_has_to_be_named_by_the_operator(source):
     place = {"s3bucket": "rows", "path": "d.csv", "s3endpoint": "http://169.254.169.254"}
 

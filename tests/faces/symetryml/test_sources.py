@@ -35,7 +35,10 @@ def folder(tmp_path):
 def c1(app, portal, customers, ports, monkeypatch, folder):
     """A legacy customer of a server with local files."""
     made = replace(
-        ports, sources=FoundSources(Terms(Guard(resolve=lambda host, _: [host]), folder=folder, scratch=folder.parent))
+        ports,
+        sources=FoundSources(
+            Terms(Guard(resolve=lambda host, _: [host]), folder=folder, folder_is_writable=True, scratch=folder.parent)
+        ),
     )
     monkeypatch.setattr(bootstrap, "ports", lambda: made)
     app.state.ports = made
@@ -191,3 +194,28 @@ def test_an_encoder_learns_a_source_that_the_call_tells(c1, folder):
     }  # fmt: skip
     assert c1.post("encoders/e/learnds", json.dumps(source).encode()).status_code == 400
     assert c1.post("encoders/none/learnds", sealed(source)).status_code in (400, 404)
+
+
+def test_a_model_predicts_a_source_into_another(c1, folder):
+    c1.project()
+    rows = {"attributeNames": ["age", "bmi"], "attributeTypes": ["C", "C"], "data": [[i, 2 * i + 1] for i in range(9)]}
+    assert c1.post("projects/p1/learn", rows).status_code == 200
+    context = {"targetAttributeNames": ["bmi"], "inputAttributeNames": ["age"], "extraParameters": {}}
+    c1.job(c1.post("projects/p1/build?modelid=m&algo=mlr", context))
+    told(c1)
+    told(c1, "out", path="scored.csv")
+    path = "projects/p1/dss/predict/m?indsname=d1&outdsname={}&impute=false"
+
+    found = values(c1.job(c1.post(path.format("out"), {})))["dataframe"]
+
+    assert found["attributeNames"] == ["age", "bmi", "smoker", "res"]
+    assert found["attributeTypes"] == ["C", "C", "T", "C"]
+    assert [float(row[3]) for row in found["data"]] == pytest.approx([83, 117, 61])
+    assert (folder / "scored.csv").read_text().splitlines()[1].startswith("41,27.5,no,8")
+    assert said(c1.job(c1.post(path.format("out"), {})))[0] == 500
+    assert said(c1.post(path.format("none"), {}))[0] == 400
+    assert said(c1.post("projects/p1/dss/predict/none?indsname=d1&outdsname=out", {}))[0] == 500
+    assert "localfile and s3" in said(
+        c1.post("dss/create", sealed({"type": "http", "name": "web", "info": {"path": "http://a.example/d.csv"}}))
+        and c1.post(path.format("web"), {})
+    )[2]  # fmt: skip

@@ -1,14 +1,15 @@
 """Files below one folder that the operator opens for customers. Links are not followed, wherever they lead."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from foedus.connectors.contents import Content, Terms, chunks_of, reading
-from foedus.connectors.guarded import opened, parts_of
-from foedus.core.errors import Forbidden
+from foedus.connectors.guarded import create, opened, parts_of
+from foedus.core.errors import Forbidden, Invalid
+from foedus.core.symetryml.rows import bounded
 from foedus.ports.sources import Info, Listing, Reading
 
 MAX_NAMES = 1000
@@ -39,6 +40,16 @@ class LocalfileSource:
             "/".join(parts_of(self._folder(), path)), tuple(name for name, is_folder in shown if not is_folder),
             tuple(name for name, is_folder in shown if is_folder), shown[-1][0] if len(later) > len(shown) else "",
         )  # fmt: skip
+
+    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+        """Never in place of a file that is there: the folder is everybody's."""
+        *steps, name = parts_of(self._folder(), info.get("path", "")) or ("",)
+        if not self._terms.folder_is_writable:
+            raise Forbidden("this server writes no local files: its operator has not set FOEDUS_SOURCES_WRITABLE")
+        if not name:
+            raise Invalid("path names no file")
+        with opened(self._folder(), "/".join(steps), folder_wanted=True) as handle:
+            create(handle, name, bounded(chunks, self._terms.max_bytes))
 
     def _folder(self) -> Path:
         if self._terms.folder is None:

@@ -4,7 +4,8 @@ Only the customer's own credentials are used, never those of the server; without
 """
 
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from posixpath import basename
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from foedus.connectors.addresses import driver_of
 from foedus.connectors.contents import CHUNK_BYTES, Content, Terms, reading
 from foedus.core.errors import Invalid
+from foedus.core.symetryml.rows import bounded
 from foedus.ports.sources import Info, Listing, Reading, SourceMissing, SourceRefuses, SourceUnavailable
 
 with driver_of("aws"):
@@ -22,6 +24,7 @@ with driver_of("aws"):
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 
 MAX_NAMES = 1000
+MAX_WRITTEN_BYTES = 5 << 30  # what stores take in one request
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _MISSING = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
@@ -59,6 +62,16 @@ class S3Source:
             path, tuple(each["Key"] for each in page.get("Contents", ())),
             tuple(each["Prefix"] for each in page.get("CommonPrefixes", ())), page.get("NextContinuationToken", ""),
         )  # fmt: skip
+
+    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+        """In place of an object of that name, as stores do."""
+        bucket, key = self._bucket(info), _key(info)
+        with tempfile.TemporaryFile(dir=self._terms.scratch) as file:
+            for chunk in bounded(chunks, min(self._terms.max_bytes, MAX_WRITTEN_BYTES)):
+                file.write(chunk)
+            file.seek(0)
+            with translated():
+                self._client(info).put_object(Bucket=bucket, Key=key, Body=file)
 
     def _bucket(self, info: Info) -> str:
         bucket = info.get(f"{self.PREFIX}bucket", "")

@@ -123,6 +123,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     _route(f"{_PROJECT}/detachds/{{ds}}", _EITHER, sources.detach, changes=True),
     _route(f"{_PROJECT}/dss/{{ds}}/learn", _EITHER, sources.learn, changes=True),
     _route(f"{_PROJECT}/dss/{{ds}}/forget", _EITHER, sources.forget, changes=True),
+    _route(f"{_PROJECT}/dss/predict/{{model}}", _POST, sources.predict, changes=True),
     _route(f"{_BASE}/streams/preview", _POST, streams.preview),
     _route(f"{_BASE}/streams/browse", _POST, streams.browse),
     _route(f"{_PROJECT}/streams/create", _POST, streams.create, changes=True),

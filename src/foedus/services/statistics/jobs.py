@@ -26,7 +26,9 @@ log = structlog.get_logger()
 
 RUN_JOB = "statistics"
 RUN_LONG_JOB = "statistics-long"  # may take hours, and wait for others all the while
-LONG_KINDS = frozenset({"learn_source", "forget_source", "encoder_source", "select_model", "auto_select"})
+LONG_KINDS = frozenset(
+    {"learn_source", "forget_source", "encoder_source", "predict_source", "select_model", "auto_select"}
+)
 KEEP = timedelta(hours=24)
 MAX_UNDONE = 1_000  # of one customer
 PURPOSE = "bodies of jobs"

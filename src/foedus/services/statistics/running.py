@@ -13,6 +13,7 @@ from foedus.services.statistics import exploring, jobs, learning
 from foedus.services.statistics.building import build
 from foedus.services.statistics.jobs import Runner, Running
 from foedus.services.statistics.modelling import optimal_clusters
+from foedus.services.statistics.scoring import predict_source
 from foedus.services.statistics.selecting import reduce, select_automatically, select_model
 from foedus.services.statistics.taking import forget_source, learn_encoder_source, learn_source
 
@@ -82,6 +83,7 @@ RUNNERS: Mapping[str, Runner] = {
     "svd": _svd, "svdfs": _svd, "kmeans_optimize": _kmeans, "build": build, "reduce": reduce,
     "select_model": select_model, "auto_select": select_automatically,
     "encoder_source": learn_encoder_source, "learn_source": learn_source, "forget_source": forget_source,
+    "predict_source": predict_source,
     "aws_info": _inventory,
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.symetryml.rows import Rows
@@ -71,8 +72,9 @@ def delete_source(customer: Customer, name: str) -> None:
     if users:
         raise Conflict(f"the data source is attached to {', '.join(users)}: detach it first")
     undone = (StatisticsJob.State.WAITING, StatisticsJob.State.RUNNING)
-    if StatisticsJob.objects.filter(customer=customer, state__in=undone, payload__source=name).exists():
-        raise Conflict("a job reads the data source; delete it once the job is done")
+    of_source = Q(payload__source=name) | Q(payload__out=name)
+    if StatisticsJob.objects.filter(of_source, customer=customer, state__in=undone).exists():
+        raise Conflict("a job uses the data source; delete it once the job is done")
     row.delete()
 
 

@@ -92,5 +92,6 @@ _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "pca": _components,
     "select_model": _chosen,
     "auto_select": _chosen,
+    "predict_source": lambda _, __, result: {"dataframe": result["dataframe"]},
     "aws_info": lambda call, _, result: {"awsInfoEncrypted": call.sealed(result)},
 }

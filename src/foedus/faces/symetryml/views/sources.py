@@ -16,6 +16,8 @@ from foedus.ports.sources import Listing
 from foedus.services.shell.authorisation import Verb
 from foedus.services.statistics import sources
 from foedus.services.statistics.errors import UnknownSource
+from foedus.services.statistics.modelling import find_model
+from foedus.services.statistics.scoring import store_of
 from foedus.services.statistics.sources import Place
 from foedus.services.statistics.taking import guessed
 
@@ -124,6 +126,16 @@ def letters_of(value: Any) -> dict[str, str]:
         if letter not in list(Letter):
             raise Invalid(f"attribute {name[:40]!r}: the types are C, B, T, S, L, X, P and -")
     return found
+
+
+def predict(call: Call) -> Answer:
+    """A job: what a model says of the rows of one source, written to another."""
+    project, model = call.project(Verb.CHANGE), call.path["model"]
+    find_model(project, model)
+    row, out = (sources.find_source(call.customer, call.word(name)) for name in ("indsname", "outdsname"))
+    store_of(call.ports, sources.place_of(call.ports, out))
+    payload = {"source": row.name, "out": out.name, "model": model, "impute": call.flag("impute")}
+    return accepted(call, "predict_source", project, payload)
 
 
 def _promised(call: Call, kind: str) -> Answer:
