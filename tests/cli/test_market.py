@@ -14,7 +14,7 @@ from foedus.cli.market import operating, running, trading
 from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.limits import MARKET
-from foedus.records.market.models import Asset
+from foedus.records.market.models import Account, Asset
 from foedus.sdk.market import Market, read_key
 from foedus.server import start
 from foedus.services.market.catalogue import STRICT, document_of
@@ -86,6 +86,12 @@ def test_who_is_trusted_may_offer_files_of_the_machine(foedus, parties):
     assert foedus("trust", parties[0]).stdout.strip() == parties[0]
 
     assert len(files_of(bootstrap.ports(), document, parties[0])) == 1
+    assert not Account.objects.get(address=parties[0]).is_administrator
+    assert foedus("trust", parties[0], "--everything").exit_code == 0
+    assert Account.objects.get(address=parties[0]).is_administrator
+    assert foedus("trust", parties[0], "--no").exit_code == 0
+    with pytest.raises(Forbidden, match="market trust"):
+        files_of(bootstrap.ports(), document, parties[0])
 
 
 def test_money_is_not_made_where_no_server_is(tmp_path):

@@ -33,16 +33,25 @@ def mint(address: str, amount: int, reference: str, token: str, data: Path | Non
 
 @click.command()
 @click.argument("address")
+@click.option(
+    "--everything", is_flag=True, help="Make it an administrator, who sees and does everything in this market."
+)
+@click.option("--no", "revokes", is_flag=True, help="Take back whatever it was trusted with.")
 @on_its_machine
-def trust(address: str, data: Path | None) -> None:
-    """Make ADDRESS an administrator of the market, who may offer files of this machine; on the server's machine."""
+def trust(address: str, data: Path | None, *, everything: bool, revokes: bool) -> None:
+    """Let ADDRESS offer files of this machine, from the one folder that is opened; on the server's machine."""
+    if everything and revokes:
+        raise click.UsageError("give one of --everything and --no")
     use(data)
     from foedus.server import start
 
     start.prepare()
-    from foedus.services.market.parties import make_administrator
+    from foedus.services.market import parties
 
-    click.echo(make_administrator(address, now=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    click.echo(
+        parties.distrust(address, now=now) if revokes else parties.trust(address, everything=everything, now=now)
+    )
 
 
 @click.command()

@@ -9,10 +9,14 @@ from foedus.records.market.amounts import Amount
 
 
 class Account(models.Model):
-    """Somebody who logged in with a key: ``address`` with its capitals."""
+    """Somebody who logged in with a key: ``address`` with its capitals.
+
+    ``offers_files``: whether its assets may name files of this machine, as an administrator's may.
+    """
 
     address = models.CharField(max_length=42, unique=True)
     is_administrator = models.BooleanField(default=False)
+    offers_files = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.db.models import Q
 
 from foedus.core.codecs.strict_json import parse
 from foedus.core.errors import Forbidden, Invalid, NotFound
@@ -80,7 +81,8 @@ def files_of(ports: Ports, document: Document, owner: str) -> tuple[Location, ..
     """The files of an asset and its owner, in their order.
 
     Anybody may seal and publish a list, so what it names is no more than its owner may reach: the web. Files of this
-    machine are for assets of the node and of administrators. Raises Unreadable, Forbidden, Invalid for no such list.
+    machine are for assets of the node, of administrators, and of who was trusted with them. Raises Unreadable,
+    Forbidden, Invalid for no such list.
     """
     sealed = sealed_of(document)
     if not sealed:
@@ -92,7 +94,7 @@ def files_of(ports: Ports, document: Document, owner: str) -> tuple[Location, ..
     if not sealed.startswith(_MADE) and any(location.url.startswith(OWN) for location in found):
         raise Invalid("only this node itself lists files that it keeps", field="encryptedFiles")
     if any(location.url.lower().startswith("file:") for location in found) and not _is_trusted(ports, owner):
-        raise Forbidden("only assets of the node's administrators name files of its machine")
+        raise Forbidden("only whom the node's operator trusts (foedus market trust) names files of its machine")
     return found
 
 
@@ -144,7 +146,8 @@ def _kept(ports: Ports, name: str, key: str) -> Fetched:
 def _is_trusted(ports: Ports, owner: str) -> bool:
     if owner == node_key(ports.secrets).address:
         return True
-    return bool(owner) and Account.objects.filter(address=owner, is_administrator=True).exists()
+    trusted = Q(is_administrator=True) | Q(offers_files=True)
+    return bool(owner) and Account.objects.filter(trusted, address=owner).exists()
 
 
 def _sealed(ports: Ports, message: str, mark: str) -> str:

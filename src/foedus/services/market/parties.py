@@ -22,10 +22,23 @@ def actor_of(account: Account) -> Actor:
     return Actor(Kind.PARTY, account.pk, account.address, None, superuser=account.is_administrator)
 
 
-def make_administrator(address: str, *, now: datetime) -> str:
-    """Let whoever has the address's key do everything in the market; the address, checked. Raises Invalid."""
+def trust(address: str, *, everything: bool = False, now: datetime) -> str:
+    """Let assets of the address's owner name files of this machine; ``everything``: make it an administrator.
+
+    The address, checked. Raises Invalid.
+    """
+    party = party_of(checked_address(address), now=now)
+    given = {"is_administrator": True} if everything else {"offers_files": True}
+    with transaction.atomic():
+        Account.objects.filter(address=party.name).update(**given)
+        audit.record(SYSTEM, "party.trusted", party.name, organisation_id=None, now=now, everything=everything)
+    return party.name
+
+
+def distrust(address: str, *, now: datetime) -> str:
+    """Take back whatever the address was trusted with; the address, checked. Raises Invalid."""
     party = party_of(checked_address(address), now=now)
     with transaction.atomic():
-        Account.objects.filter(address=party.name).update(is_administrator=True)
-        audit.record(SYSTEM, "party.trusted", party.name, organisation_id=None, now=now)
+        Account.objects.filter(address=party.name).update(is_administrator=False, offers_files=False)
+        audit.record(SYSTEM, "party.distrusted", party.name, organisation_id=None, now=now)
     return party.name
