@@ -1,4 +1,4 @@
-"""The same thing many times at the same moment happens once; and many who wait are woken by one event."""
+"""What comes many times at the same moment happens once, whoever is killed; many who wait are woken by one event."""
 
 import threading
 import time
@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from tests.chaos.peace import made_of
 from tests.e2e.driver import PREFIX, Api, Study, model
-from tests.e2e.service import until
+from tests.e2e.hand_ins import HandIns, Postgresql, Sqlite
+from tests.e2e.service import Apart, until
 
 BODY = model()
+NAMES = tuple(f"p{number:02}" for number in range(12))
+ROUNDS = 4
 
 
 @pytest.fixture
@@ -123,3 +127,96 @@ def connected(study):
     """How many participants the project says are there and ready."""
     (reason, *_) = study.project()["reasons"]
     return reason["facts"].get("connected")
+
+
+def while_they_gather(hand_ins, study, database, strike):
+    """One waits for the database, the others for that one."""
+    with database.locked():
+        hand_ins.begin()
+        assert database.count(study, 1) == 0
+        strike()
+
+
+def once_committed(count, hand_ins, study, database, strike):
+    """Some have been acknowledged, some are committed and do not know it, some are not even that."""
+    number = study.parties[0].next()["round"]
+    with database.locked():
+        hand_ins.begin()
+    until(lambda: database.count(study, number) >= count, what=f"{count} updates are committed")
+    strike()
+
+
+def while_they_are_folded(hand_ins, gate, strike):
+    gate.close()
+    hand_ins.begin()
+    gate.wait_until_reached()
+    strike()
+    gate.open()
+
+
+def train(study, database, gate, strike_web, strike_worker):
+    """The receipts of each round, of which each is disturbed in its own way."""
+    disturbed = {
+        1: lambda hand_ins: while_they_gather(hand_ins, study, database, strike_web),
+        2: lambda hand_ins: once_committed(1, hand_ins, study, database, strike_web),
+        3: lambda hand_ins: once_committed(len(NAMES), hand_ins, study, database, strike_web),
+        4: lambda hand_ins: while_they_are_folded(hand_ins, gate, strike_worker),
+    }
+    receipts = {}
+    for number, disturb in disturbed.items():
+        hand_ins = HandIns(study, number)
+        disturb(hand_ins)
+        receipts[number] = hand_ins.receipts()
+    until(lambda: study.project()["state"] == "finished", within_s=30, what="the project is finished")
+    return receipts
+
+
+def check(study, receipts):
+    """Each acknowledged update is counted once, in its round; the models are what the strategy makes of them."""
+    for number, given in receipts.items():
+        counted = [(u["participant"], u["id"], u["digest"]) for u in study.updates(number)]
+        assert sorted(counted) == sorted((name, r["id"], r["digest"]) for name, r in given.items())
+    assert study.digests() == made_of(BODY, NAMES, ROUNDS)
+
+
+def begun(service, gate, key):
+    study = Study(
+        service,
+        key,
+        body=BODY,
+        strategy="gated",
+        urls=getattr(service, "urls", None),
+        minimum=len(NAMES),
+        rounds=ROUNDS,
+    )
+    for name in NAMES:
+        study.join(name)
+    return study
+
+
+def test_updates_that_are_counted_together_survive_the_death_of_those_who_count(service, gate, key):
+    study = begun(service, gate, key)
+
+    receipts = train(study, Sqlite(service), gate, lambda: service.kill("web"), lambda: service.kill("worker"))
+
+    check(study, receipts)
+    assert not [blob for blob in service.blobs("projects/") if "updates" in blob]  # they were in their rows
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_the_same_with_two_replicas_on_postgresql(tmp_path, gate, key, postgresql_database):
+    service = Apart(tmp_path / "data", webs=2, workers=2, **gate.environment, FOEDUS_DATABASE_URL=postgresql_database)
+    with service:
+        study = begun(service, gate, key)
+
+        def strike_web():
+            service.kill("web", 0)
+            service.launch("web", 0)
+
+        def strike_worker():
+            service.kill("worker", gate.worker_of(service))
+
+        receipts = train(study, Postgresql(postgresql_database), gate, strike_web, strike_worker)
+
+        check(study, receipts)
