@@ -52,7 +52,7 @@ class Document:
         data = parse(raw, max_depth=MAX_DEPTH)
         if not isinstance(data, dict):
             raise Invalid("a DDO is a JSON object")
-        _check_characters(data)
+        check_characters(data)
         services = tuple(_service(i, source) for i, source in enumerate(objects(data, "service", "ddo")))
         seen: set[str] = set()
         for service in services:
@@ -94,14 +94,14 @@ def check_complete(document: Document) -> None:
             raise Invalid(f"the document has no {key!r}", field=key)
 
 
-def _check_characters(data: Mapping[str, Any]) -> None:
+def check_characters(data: Mapping[str, Any]) -> None:
     """Raise Invalid for what no database keeps: halves of characters, and the one with the number 0."""
     try:
         text = json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as exc:
-        raise Invalid("the document has half a character (a surrogate without its pair)") from exc
+        raise Invalid("there is half a character (a surrogate without its pair)") from exc
     if b"\\u0000" in text:
-        raise Invalid("the document has a character with the number 0")
+        raise Invalid("there is a character with the number 0")
 
 
 def _service(position: int, source: Mapping[str, Any]) -> Service:

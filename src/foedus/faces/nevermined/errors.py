@@ -9,6 +9,7 @@ import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 
 from foedus.core import errors
 from foedus.core.errors import PlatformError
@@ -55,6 +56,7 @@ _CODES: Mapping[type[PlatformError], str] = {
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[PlatformError], str], ...] = (
     ((RequestDataTooBig,), errors.TooLarge, "the body is larger than this call reads"),
     ((UnreadablePostError,), errors.Invalid, "the body was cut on its way; send it again"),
+    ((MultiPartParserError,), errors.Invalid, "this is no multipart/form-data: its boundary is missing or wrong"),
     ((SuspiciousOperation,), errors.Invalid, "this server does not read such requests"),
     ((OperationalError, InterfaceError), errors.Unavailable, "the database does not answer; try again in a moment"),
 )

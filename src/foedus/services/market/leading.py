@@ -43,6 +43,7 @@ log = structlog.get_logger()
 _HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])")
 _LEAST_PORT = 1024
 PROTOCOL = "xain-0.8"
+MASKING = "none: who led the session saw every single result"
 
 Serve = Callable[[Conductor, Sequence[int]], AbstractContextManager[int]]
 
@@ -232,7 +233,7 @@ def _publish(ports: Ports, execution: Execution, state: Lead) -> str:
     agreements = sorted({agreement for samples in state.past for agreement in samples})
     data = Purchase.objects.filter(agreement__in=agreements).order_by("pk").values_list("asset__did", flat=True)
     derived = [Did(bytes.fromhex(did)) for did in dict.fromkeys([execution.did, *data])]
-    return publish_files(ports, execution, files, derived_from=derived, type="model")
+    return publish_files(ports, execution, files, derived_from=derived, type="model", masking=MASKING)
 
 
 def _told(session: Session, state: Lead) -> dict[str, object]:
@@ -245,7 +246,7 @@ def _told(session: Session, state: Lead) -> dict[str, object]:
         "participants": sorted({agreement for samples in state.past for agreement in samples}),
         "samples": list(state.past),
         "ignoredResults": state.ignored,
-        "masking": "none: who led the session saw every single result",
+        "masking": MASKING,
     }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foedus.core.market.assets import Container
-from foedus.core.market.documents import Document
+from foedus.core.market.documents import Document, check_characters
 from foedus.core.market.offers import COMPUTE_TYPES, Offer
 from foedus.ports import Ports
 from foedus.records.market.models import Execution
@@ -23,6 +23,7 @@ def lead(ports: Ports, party: Actor, agreement: str, parameters: Mapping[str, An
 
     Nothing is published before all checks of an execution have passed. Raises as ``executions.check`` does.
     """
+    check_characters(parameters)
     _, offer, _ = bought_by(ports, party, agreement, COMPUTE_TYPES, now=now)
     document = _document(ports, offer, party, agreement, parameters, now)
     command = StartRun(party=party, agreement=agreement, workflow=document)
