@@ -1,57 +1,112 @@
-"""How soon all nodes of a federation answer from what one of them learned: servers as processes, over a NATS server.
+"""How soon all nodes of a federation answer from what one of them learned, and what it sends for it.
 
-    python benchmarks/federation.py nats://127.0.0.1:4222 [NODES] [ATTRIBUTES]
-
-Prints, for each of a few learns, the milliseconds from its acknowledgement until the last other node's answers have its
-rows (asked every 10 ms or so), and the bytes that the node sent for it. What learning itself takes does not count.
+``python benchmarks/run.py federation [-- TRANSPORT NODES ATTRIBUTES]``: ``nats`` or ``aws`` (moto, over HTTP); 2 nodes
+and 20 attributes unless told. Servers are processes of their own. One node learns arrays, each time half of its columns
+only; printed are the milliseconds from the acknowledgement of each until the last other node's answers have the rows
+(asked every 10 ms or so), and the bytes of its sync and of the deltas that follow. What learning takes does not count.
 """
 
+import contextlib
+import re
+import socket
+import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import numpy as np
+from benchmarks.fusion import nats_server
+from benchmarks.machine import described
 
-from foedus.core.statistics import Batch, Kind, Plan, Statistics, Table, encode
+from foedus.sdk import Site
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "federation"))
-from sites import federate, started
+from sites import CID, federate, started
 
 LEARNS = 5
+WITHIN_S = 60
+SENT = re.compile(r"([\d,]+) bytes instead of ([\d,]+)")
+REGION = "eu-west-1"
 
 
-def size_bytes(rows: np.ndarray) -> int:
-    """What a node sends for statistics of that many attributes."""
-    names = tuple(f"x{k:04}" for k in range(rows.shape[1]))
-    kinds = (Kind.CONTINUOUS,) * len(names)
-    return len(encode(Statistics.of(Batch([Table(names, kinds, rows)]), Plan(products=True, sketches=True))))
+def main(words):
+    transport, nodes, attributes = [*words, *("nats", "2", "20")[len(words) :]]
+    nodes, attributes = int(nodes), int(attributes)
+    print(described())
+    with TRANSPORTS[transport]() as told, TemporaryDirectory() as folder, started(Path(folder), nodes) as sites:
+        members = federate(told, sites)
+        took = measured(sites, attributes, np.random.default_rng(0))
+        sizes = [found.groups() for line in members[0].syncs() if (found := SENT.search(line))]
+        members[0].leave()  # its stream, or its topic, goes
+    print(f"{transport}, {nodes} nodes, {attributes} attributes: until all others answer, in milliseconds:")
+    print("  all columns, first", f"{took[0]:.0f}", "| half of them", *(f"{each:.0f}" for each in took[1:]))
+    for delta, whole in sizes[:1]:
+        print(f"  {delta} bytes sent instead of {whole} ({len(sizes)} deltas)")
 
 
-def main(broker: str, nodes: int = 2, attributes: int = 20) -> list[float]:
-    rng, took, rows = np.random.default_rng(0), [], attributes + 20
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        sites = [stack.enter_context(started(folder / str(n))) for n in range(nodes)]
-        federate(broker, sites)
+def measured(sites, attributes, rng):
+    took, rows = [], attributes + 20
+    with Site(sites[0].url, sites[0].token, customer=CID, project="rows") as site:
         for number in range(LEARNS + 1):
-            values = rng.normal(50, 9, (rows, attributes))
-            data = [[repr(value) for value in row] for row in values.tolist()]
-            names = [f"x{k:04}" for k in range(attributes)]
-            frame = {"attributeNames": names, "attributeTypes": ["C"] * attributes, "data": data}
-            sites[0].call("POST", "projects/rows/learn?async=false", frame)
-            began = time.perf_counter()
-            for site in sites[1:]:
-                while site.rows("rows") < rows * (number + 1):
-                    time.sleep(0.01)
-            took.append(1000 * (time.perf_counter() - began))
-            time.sleep(0.5)
-        sites[0].call("POST", "fedml/rows/leave")  # its stream goes
-        print(f"{nodes} nodes, {attributes} attributes, {size_bytes(values):,} bytes a sync")
-    print("milliseconds until all others answer:", *(f"{each:.0f}" for each in took[1:]), f"(first {took[0]:.0f})")
-    return took[1:]
+            columns = attributes if number == 0 else max(1, attributes // 2)
+            site.learn({f"x{k:04}": rng.normal(50, 9, rows) for k in range(columns)})
+            took.append(1000 * waited(sites[1:], rows * (number + 1)))
+            beats(sites) if number == 0 else time.sleep(0.5)
+    return took
 
+
+def waited(sites, rows):
+    begun = time.perf_counter()
+    for site in sites:
+        while site.rows("rows") < rows:
+            if time.perf_counter() - begun > WITHIN_S:
+                sys.exit(f"not all nodes have {rows} rows within {WITHIN_S} s")
+            time.sleep(0.01)
+    return time.perf_counter() - begun
+
+
+def beats(sites):
+    """Until the first node heard from all others that they take deltas: with the first beat of each."""
+    time.sleep(2.0 + 0.2 * len(sites))
+
+
+@contextlib.contextmanager
+def over_nats():
+    with nats_server() as url:
+        yield {"nats_hosts": url}
+
+
+@contextlib.contextmanager
+def over_aws():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "moto.server", "-p", url.rpartition(":")[2]]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not _there(url):
+            time.sleep(0.1)
+        body = (
+            f"<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        )
+        signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=test/20300101/{REGION}/s3/aws4_request"}
+        httpx.put(f"{url}/shared-by-all", content=body, headers=signed).raise_for_status()
+        yield {"aws_access_key": "test", "aws_secret_key": "test", "aws_region": REGION, "s3_bucket": "shared-by-all",
+               "aws_endpoint": url, "aws_id": "123456789012"}  # fmt: skip
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _there(url):
+    try:
+        return httpx.get(f"{url}/moto-api/").is_success
+    except httpx.HTTPError:
+        return False
+
+
+TRANSPORTS = {"nats": over_nats, "aws": over_aws}
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(text) for text in sys.argv[2:4]))
+    main(sys.argv[1:])

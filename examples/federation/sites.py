@@ -26,7 +26,7 @@ STARTS_WITHIN_S = 120
 class Server(Customer):
     def __init__(self, url: str, token: str) -> None:
         with Operator(url, token) as operator:
-            self.url, self.secret = url, operator.add_customer(CID)
+            self.url, self.token, self.secret = url, token, operator.add_customer(CID)
         super().__init__(url, CID, self.secret)
 
     def learn(self, project: str, rows: np.ndarray) -> None:

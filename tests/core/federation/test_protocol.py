@@ -209,6 +209,16 @@ def test_many_requests_are_answered_once_in_a_while(node):
     assert pulse.due(node, 3, NOW + 4)[1] == (Send(Kind.SYNC),)
 
 
+@pytest.mark.parametrize("version", [0, 3, 4])
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("sent", [-1, 3])
+def test_nobody_wakes_for_nothing(node, version, wanted, sent):
+    node = replace(node, version=sent, wanted=wanted, synced_at=NOW - 2 if sent > 0 else 0.0, beat_at=NOW)
+    at = max(NOW, pulse.wake_at(node, version))
+
+    assert pulse.due(node, version, at)[1], "a worker that wakes at a moment when nothing is due wakes ever again"
+
+
 def test_only_changes_are_sent_at_the_scheduled_time(node):
     node = replace(node, version=3, synced_at=NOW, beat_at=NOW + 1e9)
     node = replace(node, beat_at=NOW + 319)

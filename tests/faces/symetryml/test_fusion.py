@@ -111,7 +111,7 @@ def test_updating_gives_the_whole_list_anew(c1):
     assert (
         c1.post(
             "projects/fusion/f/updateCellsInfo",
-            sealed(own("b", "a"), extraParameters={"rtlm.option.sml.fusion.prefetch.min.time.ms": 0}),
+            sealed(own("b", "a"), extraParameters={"sml.fusion.prefetch.min.time.ms": 0}),
         ).status_code
         == 200
     )
@@ -121,6 +121,16 @@ def test_updating_gives_the_whole_list_anew(c1):
     assert info["params"]["rtlm.option.sml.fusion.prefetch.min.time.ms"] == "0"
     c1.post("projects/a/learn", FRAME)
     assert values(c1.get("projects/f/info"))["smlInfo"]["count"] == 9  # no window: asked every time
+
+
+def test_the_first_info_says_whether_all_cells_keep_histograms(c1):
+    for name, kept in (("a", "true"), ("b", "true"), ("c", "false")):
+        c1.post(f"projects?pid={name}&enableHistogram={kept}", {})
+        c1.post(f"projects/{name}/learn", FRAME)
+    fuse(c1, own("a", "b"), "f")
+    fuse(c1, own("a", "c"), "g")
+
+    assert [values(c1.get(f"projects/{f}/info"))["smlInfo"]["histogramEnabled"] for f in "fg"] == [True, False]
 
 
 REFUSED = (

@@ -45,9 +45,9 @@ def beat_s(node: Node) -> float:
 def wake_at(node: Node, version: int) -> float:
     """When ``due`` next has something to do, as far as nothing happens; ``version`` is that of the statistics."""
     moments = [node.beat_at + beat_s(node)]
-    if node.wanted:
+    if version > 0 and node.wanted:
         moments.append(node.synced_at + MIN_ANSWER_S if node.version == version else 0.0)
-    elif version != node.version:
+    elif version > 0 and version != node.version:
         moments.append(_scheduled(node))
     return min(moments)
 

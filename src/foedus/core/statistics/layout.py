@@ -38,10 +38,14 @@ def head_bytes(data: bytes) -> int:
     return PREFIX.size + header_bytes
 
 
+def header_of(data: bytes) -> Header:
+    """What statistics are about and how many rows they have, without reading them. Raises Invalid."""
+    return wire_header.read(strict_json.parse(bytes(data[PREFIX.size : head_bytes(data)]), max_depth=6))
+
+
 def spans(head: bytes) -> list[Span]:
     """Of all arrays, in their order, for statistics that begin with ``head``. Raises Invalid."""
-    start = head_bytes(head)
-    header = wire_header.read(strict_json.parse(bytes(head[PREFIX.size : start]), max_depth=6))
+    start, header = head_bytes(head), header_of(head)
     found = []
     for part in header.summaries:
         for name, size in _sizes(part, header):

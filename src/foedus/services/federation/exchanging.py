@@ -225,7 +225,7 @@ def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
 
 
 def _wait_s(ports: Ports, seat: Seat, watch: Watch) -> float:
-    if seat.sums:  # what is due next depends on what others say
+    if seat.sums or seat.private.certificate is None:  # what is due next depends on what others say
         return WAIT_S
     until = pulse.wake_at(seat.node, KEEPER.read(ports, seat.project).version) - watch.now().timestamp()
     return min(WAIT_S, max(0.01, until))

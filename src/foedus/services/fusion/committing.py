@@ -90,6 +90,7 @@ def _merge(
         StatisticsProject.objects.filter(pk=project.pk).update(plan=fields_of(value.plan))
 
     KEEPER.change(ports, project, Change(merged, also, of_cells=True), now=now)
+    project.plan = fields_of(value.plan)  # whoever asked describes it next
 
 
 def _in_order(before: Columns, after: Columns) -> Columns:

@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import IntegrityError
 
 from foedus.core.errors import Conflict, NotFound, Replayed
-from foedus.core.statistics import Kind, Statistics, decode
-from foedus.core.statistics.schema import Attribute
+from foedus.core.statistics import Kind, decode
+from foedus.core.statistics.schema import Attribute, Schema
 from foedus.core.symetryml.frames import Letter
 from foedus.ports import Ports
 from foedus.records.customers.models import Customer
@@ -53,7 +53,7 @@ def contribute(
     row = Contribution(project=project, key=key, digest=staged.digest, rows=value.rows, at=now)
     try:
         learn_statistics(
-            ports, actor, project, value, columns_of(value), now=now, also=lambda: row.save(force_insert=True)
+            ports, actor, project, value, columns_of(value.schema), now=now, also=lambda: row.save(force_insert=True)
         )
     except IntegrityError:  # somebody sent the same meanwhile
         again = _same(project, key, staged.digest)
@@ -70,9 +70,9 @@ def _same(project: StatisticsProject, key: str, digest: str) -> Contribution | N
     return row
 
 
-def columns_of(value: Statistics) -> Columns:
+def columns_of(schema: Schema) -> Columns:
     """The columns of statistics that came without their rows, with the letter of each."""
-    return tuple((column, _letter(attribute)) for attribute in value.schema.attributes for column in attribute.columns)
+    return tuple((column, _letter(attribute)) for attribute in schema.attributes for column in attribute.columns)
 
 
 def _letter(attribute: Attribute) -> str:

@@ -17,6 +17,7 @@ from foedus.services.fusion.defining import CellInfo, CreateFusion
 from foedus.services.shell.authorisation import Verb
 
 _HOPS = 64  # names in a header; how many are too many is said elsewhere
+_SPELLINGS = {defining.WINDOW.removeprefix("rtlm.option."): defining.WINDOW}  # lists of options leave the prefix out
 _SHARE = 0.8  # of the time that the asker has; the rest is for the way back
 
 
@@ -101,7 +102,8 @@ def _cell(value: Mapping[str, Any], here: str) -> CellInfo:
 
 
 def _params(body: Any) -> dict[str, str]:
-    return flat_map(body.get("extraParameters")) if isinstance(body, dict) else {}
+    given = flat_map(body.get("extraParameters")) if isinstance(body, dict) else {}
+    return {_SPELLINGS.get(name, name): text for name, text in given.items()}
 
 
 def _seconds(call: Call) -> float | None:
