@@ -92,7 +92,8 @@ def test_a_refusal_that_leaves_little_unread_reads_it_and_keeps_the_connection()
 
 @pytest.mark.parametrize("more", [{}, {"Expect": "100-continue"}])
 def test_a_refusal_waits_for_nobody_who_sends_nothing(more, monkeypatch):
-    monkeypatch.setattr("foedus.server.middleware._DRAIN_S", 0.05)
+    monkeypatch.setattr("foedus.server.middleware._DRAIN_S", 60.0)
+    monkeypatch.setattr("foedus.server.middleware._DRAIN_IDLE_S", 0.05)
     sent = Exchange("PUT", headers={"Content-Length": "20", **more}, is_complete=bool(more))
 
     answer, _ = passed(sent, Draining(refusing(Malformed("no"))))

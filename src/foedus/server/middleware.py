@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 _DRAIN_BYTES = 64 << 20
 _DRAIN_S = 5.0
+_DRAIN_IDLE_S = 0.5
 _MAX_ERROR_BYTES = 64 << 10
 _PROBES = ("/healthz", "/readyz")
 _FACES = (
@@ -163,7 +164,8 @@ class _Incoming:
         try:
             async with asyncio.timeout(_DRAIN_S):
                 while not (self._is_whole or self._is_pending or self._expects) and left > 0:
-                    left -= len((await self.receive()).get("body", b""))
+                    async with asyncio.timeout(_DRAIN_IDLE_S):  # who sends nothing reads already
+                        left -= len((await self.receive()).get("body", b""))
         except TimeoutError:
             return False
         return self._is_whole
