@@ -3,15 +3,27 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
+from foedus.core.errors import PlatformError
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 K = TypeVar("K", bound=Hashable)
 
 
-def in_groups(asked: Sequence[Q], key: Callable[[Q], K], answer: Callable[[K, Sequence[Q]], Iterable[A]]) -> list[A]:
-    """An answer to each, in their order; ``answer`` is asked once for all that have the same key."""
-    answers: dict[int, A] = {}
+def in_groups(
+    asked: Sequence[Q], key: Callable[[Q], K], answer: Callable[[K, Sequence[Q]], Iterable[A]]
+) -> list[A | PlatformError]:
+    """An answer to each, in their order; ``answer`` is asked once for all that have the same key.
+
+    What it raises is the answer to that group, and does not concern the others.
+    """
+    answers: dict[int, A | PlatformError] = {}
     for group in dict.fromkeys(key(one) for one in asked):
         places = [at for at, one in enumerate(asked) if key(one) == group]
-        answers.update(zip(places, answer(group, [asked[at] for at in places]), strict=True))
+        found: Sequence[A | PlatformError]
+        try:
+            found = list(answer(group, [asked[at] for at in places]))
+        except PlatformError as exc:
+            found = [exc] * len(places)
+        answers.update(zip(places, found, strict=True))
     return [answers[at] for at in range(len(asked))]
