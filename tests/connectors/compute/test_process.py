@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.contracts.compute import LIMITS, POST, SOON_S, ComputeContract
 from tests.stub_session import serving
@@ -141,6 +142,45 @@ def test_memory_ends_where_it_was_bought(compute, tmp_path):
     assert "MemoryError" in " ".join(compute.log("a-run"))
 
 
+FORKS = """import os, sys, time
+kept = []
+for _ in range(3):
+    if not os.fork():
+        kept = bytearray(int(sys.argv[1]))
+        time.sleep(30)
+        sys.exit()
+time.sleep(30)
+"""
+
+
+def test_memory_is_counted_for_all_processes_together(compute, tmp_path):
+    asks = python(tmp_path, FORKS) | {
+        "script": f"python program.py {200 << 20}",
+        "limits": Limits(memory_bytes=400 << 20),
+    }
+
+    compute.start(Job(id="a-run", **asks))
+    run = compute.wait("a-run", 20)
+
+    assert run.phase is Phase.FAILED
+    assert "together" in run.reason
+
+
+@shut_in
+def test_memory_is_not_had_as_files_either(compute):
+    script = (
+        "head -c 200000000 /dev/zero > /tmp/x || head -c 200000000 /dev/zero > /dev/shm/x || touch /dev/x || exit 9"
+    )
+    compute.start(Job(id="a-run", script=script, limits=Limits(memory_bytes=100 << 20)))
+
+    assert compute.wait("a-run", SOON_S).exit_code == 9
+
+
+# In a session of its own, and nobody's child once its shell has ended.
+ESCAPES = """setsid sh -c 'while :; do echo $$ > $VOLUME/outputs/alive; sleep 0.05; done' > /dev/null 2>&1 &
+sleep 0.5; ls $VOLUME/outputs"""
+
+
 @pytest.fixture
 def _no_bubblewrap(tmp_path, monkeypatch):
     """The keeper is a process of its own: it is kept from finding the program by its path, and by its wheel."""
@@ -164,6 +204,17 @@ def test_without_bubblewrap_it_runs_with_what_is_open_said(compute):
     assert "the network of this machine" in run.open_to
     with compute.open("a-run", "user") as user:
         assert int(user.read()) == (NOBODY if os.geteuid() == 0 else os.geteuid())
+
+
+@pytest.mark.usefixtures("_no_bubblewrap")
+def test_without_bubblewrap_nothing_outlives_its_run(compute):
+    compute.start(Job(id="a-run", script=ESCAPES, limits=LIMITS))
+
+    run = compute.wait("a-run", SOON_S)
+
+    assert (run.phase, list(compute.log("a-run"))) == (Phase.SUCCEEDED, ["alive"])
+    with compute.open("a-run", "alive") as alive:
+        assert not psutil.pid_exists(int(alive.read()))
 
 
 STARTER = """

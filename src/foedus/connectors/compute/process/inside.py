@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 _OPEN_FILES = 1024
+_PROCESSES = 4096
 _CHUNK_BYTES = 1 << 16
 
 
@@ -39,6 +40,7 @@ def _limit(memory_bytes: int, disk_bytes: int, cpus: float) -> None:
         (resource.RLIMIT_FSIZE, disk_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_NPROC, _PROCESSES),  # of this user; the keeper counts those of the run
     ):
         hard = resource.getrlimit(kind)[1]
         most = bought if hard == resource.RLIM_INFINITY else min(bought, hard)

@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from foedus.connectors.compute.process import sandbox
+from foedus.connectors.compute.process import family, sandbox
 from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, places_in
 from foedus.connectors.run_outputs import more_than, open_output, outputs_below
 from foedus.connectors.run_sessions import session_in
 from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run
 
+_SCRATCH_BYTES = 1 << 30
 _LAST_WORDS_S = 5.0  # for the end of the log, once the program has ended
 
 
@@ -37,6 +38,7 @@ def main(folder: Path) -> None:
         return
     os.close(reading)
     os.setsid()
+    family.adopt()
     with ExitStack() as stack:
         layout = Layout(folder)
         lock = stack.enter_context(layout.lock.open("wb"))
@@ -87,7 +89,9 @@ class _Keeping:
     def _place(self) -> sandbox.Place:
         door = self._door()
         if program := sandbox.bubblewrap():
-            return sandbox.shut_in(program, self._layout, door, self._job["shown"], self._environment(VOLUME))
+            scratch = min(self._job["limits"]["memory_bytes"], _SCRATCH_BYTES)
+            shown = sandbox.Shown(self._job["shown"], self._environment(VOLUME), scratch)
+            return sandbox.shut_in(program, self._layout, door, shown)
         return sandbox.left_open(self._layout, self._folder(), door)
 
     def _door(self) -> Path | None:
@@ -138,8 +142,9 @@ class _Keeping:
         writing = threading.Thread(target=_copy_log, args=(program, self._layout.log), daemon=True)
         writing.start()
         threading.Thread(target=self._end_when_told, args=(program, limits["seconds"]), daemon=True).start()
+        threading.Thread(target=self._watch, args=(program, limits["memory_bytes"]), daemon=True).start()
         code = program.wait()
-        _kill(program)  # whoever is left of its group
+        family.end()  # whoever is left, wherever it went
         writing.join(_LAST_WORDS_S)
         if place.volume != VOLUME:
             _bring(Path(place.volume, "outputs"), self._layout.outputs)
@@ -149,6 +154,14 @@ class _Keeping:
         if not self._stopped.wait(seconds):
             self._why = self._why or f"it took longer than the {seconds} s that were bought"
         _kill(program)
+
+    def _watch(self, program: "subprocess.Popen[bytes]", memory_bytes: int) -> None:
+        """End what uses more than was bought: each process has its limit, and this is all of them together."""
+        while program.returncode is None and not self._stopped.wait(family.LOOK_EVERY_S):
+            if too_much := family.more_than(memory_bytes):
+                self._why = self._why or too_much
+                _kill(program)
+                return
 
     def _judged(self, code: int, disk_bytes: int) -> tuple[Phase, int | None, str]:
         code = code if code >= 0 else 128 - code

@@ -38,13 +38,22 @@ class Place:
     open_to: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is in a program's world besides its files: folders of programs, variables, and scratch space in memory."""
+
+    programs: Sequence[str]
+    environment: Mapping[str, str]
+    scratch_bytes: int
+
+
 @cache
 def bubblewrap() -> str | None:
     """Its path, if it is here and works on this machine."""
     found = shutil.which("bwrap") or _of_wheel()
     if not found:
         return None
-    trial = [found, "--unshare-all", "--ro-bind", "/", "/", "true"]
+    trial = [found, "--unshare-all", "--ro-bind", "/", "/", "--size", "4096", "--tmpfs", _SCRATCH, "true"]
     works = subprocess.run(trial, capture_output=True, check=False, timeout=30).returncode == 0
     return found if works else None
 
@@ -60,25 +69,29 @@ def _of_wheel() -> str | None:
         return None
 
 
-def shut_in(program: str, layout: Layout, door: Path | None, extra: Sequence[str], env: Mapping[str, str]) -> Place:
-    """In a world of its own; ``program`` is bubblewrap's path, ``extra`` folders of programs to show as well."""
+def shut_in(program: str, layout: Layout, door: Path | None, shown: Shown) -> Place:
+    """In a world of its own; ``program`` is bubblewrap's path."""
+    size = str(shown.scratch_bytes)
     words = [program, "--unshare-all", "--die-with-parent", "--clearenv", "--hostname", "run"]
     words += ["--uid", str(NOBODY), "--gid", str(NOBODY)]
-    words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", _SCRATCH]  # first: this Python may live below one of them
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    for scratch in ("/dev/shm", _SCRATCH):  # noqa: S108 - first: this Python may live below one of them
+        words += ["--size", size, "--tmpfs", scratch]
+    words += ["--remount-ro", "/dev"]
     for path in map(Path, _SYSTEM):
         if path.is_symlink():
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             words += ["--ro-bind", str(path), str(path)]
-    for shown in dict.fromkeys((sys.base_prefix, sys.prefix, *_OWN, *extra)):
-        if not shown.startswith("/usr/"):
-            words += ["--ro-bind", shown, shown]
+    for folder in dict.fromkeys((sys.base_prefix, sys.prefix, *_OWN, *shown.programs)):
+        if not folder.startswith("/usr/"):
+            words += ["--ro-bind", folder, folder]
     words += ["--ro-bind", str(_INSIDE), "/run/inside.py", "--ro-bind", str(layout.inputs), f"{VOLUME}/inputs"]
     words += ["--ro-bind", str(layout.programs), f"{VOLUME}/transformations"]
     words += ["--bind", str(layout.outputs), f"{VOLUME}/outputs", "--chdir", f"{VOLUME}/transformations"]
     if door:
         words += ["--ro-bind", str(door), _DOOR]
-    for name, value in env.items():
+    for name, value in shown.environment.items():
         words += ["--setenv", name, value]
     return Place(tuple(words), VOLUME, "/run/inside.py", _DOOR if door else "", None, 0, ())
 
