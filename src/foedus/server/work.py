@@ -22,9 +22,9 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
-from foedus.services.market.promises import LEAD_JOB, RUN_JOB
+from foedus.services.market.promises import LEAD_JOB, RUN_JOB, SETTLE_JOB
 from foedus.services.shell import jobs
-from foedus.services.shell.garbage import COLLECT_JOB, do_collection, promise_collection
+from foedus.services.shell.garbage import COLLECT_JOB, Unnamed, do_collection, promise_collection
 from foedus.services.shell.sessions import forget_sessions
 from foedus.services.statistics import following, streams
 from foedus.services.statistics import jobs as statistics_jobs
@@ -61,15 +61,35 @@ def lead_session(ports: Ports, job: Job, *, now: datetime) -> None:
     lead(ports, job, Place(serve=serve, host=named, max_bytes=options.max_model_bytes), now=now)
 
 
+def settle_market(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.market.settling import settle_due
+
+    settle_due(ports, now=now)
+    jobs.complete(job)
+
+
 def abandon_execution(ports: Ports, job: Job, *, now: datetime) -> None:
     from foedus.services.market.running import abandon
 
     abandon(ports, job, now=now)
 
 
+def collect_garbage(ports: Ports, job: Job, *, now: datetime) -> None:
+    do_collection(ports, job, folders(ports), now=now)
+
+
+def folders(ports: Ports) -> Mapping[str, Unnamed]:
+    """Folders of blobs that other parts know best, and what in them is named."""
+    if isinstance(ports.ledger, NoLedger):
+        return {}
+    from foedus.services.market.garbage import FOLDER, unnamed  # needs the market's extra
+
+    return {FOLDER: unnamed}
+
+
 HANDLERS: Mapping[str, Handler] = {
     COMBINE_JOB: combine_and_evaluate,
-    COLLECT_JOB: do_collection,
+    COLLECT_JOB: collect_garbage,
     DELETE_BLOBS_JOB: delete_blobs,
     EVALUATE_JOB: evaluate_checkpoint,
     RETAIN_JOB: retain,
@@ -83,6 +103,7 @@ HANDLERS: Mapping[str, Handler] = {
     exchanging.CHANGED_JOB: exchanging.changed,
     RUN_JOB: run_execution,
     LEAD_JOB: lead_session,
+    SETTLE_JOB: settle_market,
 }
 # What follows when a job is given up, so that nobody waits for it for ever.
 ABANDONED: Mapping[str, Handler] = {
@@ -104,6 +125,7 @@ SLOW = frozenset(
         DELETE_BLOBS_JOB,
         EVALUATE_JOB,
         RETAIN_JOB,
+        SETTLE_JOB,
         evaluation.EVALUATE_JOB,
         statistics_jobs.RUN_JOB,
     }
@@ -150,7 +172,7 @@ class Clockwork:
             clock.set_right(now=now)
         self._ticked_at = now
         clock.tick(ports, now=now)
-        settle_market(ports, now)
+        promise_market(ports, now)
         last = self._kept_house_at
         if last is None or abs((now - last).total_seconds()) >= HOUSEKEEPING_EVERY_S:
             housekeeping(ports, fleet_options(), now=now)
@@ -164,12 +186,12 @@ class Clockwork:
             self._collected_at = now
 
 
-def settle_market(ports: Ports, now: datetime) -> None:
-    """Release and refund what is due, where there is a market."""
+def promise_market(ports: Ports, now: datetime) -> None:
+    """Have released and refunded what is due, where there is a market."""
     if not isinstance(ports.ledger, NoLedger):
-        from foedus.services.market.settling import settle_due  # needs the market's extra
+        from foedus.services.market.settling import promise_settlement  # needs the market's extra
 
-        settle_due(ports, now=now)
+        promise_settlement(ports, now=now)
 
 
 def fleet_options() -> FleetOptions:

@@ -10,10 +10,12 @@ from django.core.management.base import CommandError
 from django.db.models import CharField
 from tests.factories import Study, model
 from tests.services.learning.test_rounds import work
+from tests.services.statistics.conftest import Lab
 
 from foedus import bootstrap
 from foedus.core.rounds import Phase
 from foedus.records.learning.models import Round, Upload
+from foedus.records.statistics.models import Snapshot
 from foedus.services.learning.projects import Rule
 from foedus.services.learning.uploads import begin_upload
 from foedus.services.shell.garbage import _NAMES, COLLECT_JOB, garbage, promise_collection
@@ -25,6 +27,7 @@ ORPHANS = (
     "projects/{}/checkpoints/9-lost",
     "projects/77/documents/gone",
     "uploads/{}/0-a",
+    f"statistics/{'a' * 32}/00000000000000000007-lost",
 )
 SHAPE = (90, 100)  # whose updates are blobs: smaller ones lie in their rows
 OTHERS = ("objects/models/start.bin", "projects/{}/elsewhere/x", "statistics/1", "projects/x/updates/y", "large/1")
@@ -60,7 +63,7 @@ def test_what_nothing_names_goes_and_all_else_stays(study, ports):
     orphans = put(ports, ORPHANS, project)
     put(ports, OTHERS, project)
 
-    found = {blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1))}
+    found = {blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1), {})}
 
     assert found == set(orphans)
     assert len(before) >= 4
@@ -70,14 +73,14 @@ def test_what_nothing_names_goes_and_all_else_stays(study, ports):
 def test_what_is_young_may_be_on_its_way(study, ports):
     put(ports, ORPHANS, 1)
 
-    assert not list(garbage(ports, datetime.now(UTC) - timedelta(hours=1)))
+    assert not list(garbage(ports, datetime.now(UTC) - timedelta(hours=1), {}))
 
 
 def test_what_a_round_that_is_being_combined_writes_again_is_left_to_it(study, ports):
     project = Round.objects.get(phase=Phase.COMBINING).project_id
     ports.blobs.put(f"projects/{project}/checkpoints/2-begun", b"half")
 
-    keys = {blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1))}
+    keys = {blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1), {})}
 
     assert f"projects/{project}/checkpoints/2-begun" not in keys
 
@@ -105,22 +108,37 @@ def test_a_command_says_what_it_would_remove_and_removes_it_when_told(study, por
 
     said = StringIO()
     call_command("collect-garbage", "--dry-run", "--older-than", "2", stdout=said)
-    assert said.getvalue().endswith("4 blobs, 16 bytes would be removed.\n")
+    assert said.getvalue().endswith("5 blobs, 20 bytes would be removed.\n")
     assert ports.blobs.stat("projects/77/documents/gone")
     call_command("collect-garbage", "--older-than", "2", stdout=said)
 
-    assert said.getvalue().endswith("4 blobs, 16 bytes removed.\n")
+    assert said.getvalue().endswith("5 blobs, 20 bytes removed.\n")
     with pytest.raises(CommandError, match="at least 1 hour"):
         call_command("collect-garbage", "--older-than", "0.1", stdout=said)
 
 
-@pytest.mark.parametrize("app", ["learning", "fleet", "aggregation"])
+def test_statistics_that_a_row_names_stay(ports, clock):
+    project = Lab(ports, clock).create()
+    old, new = (f"statistics/{project.key}/{number:020d}-x" for number in (1, 2))
+    for key in (old, new, f"{new}-beside"):
+        ports.blobs.put(key, b"large")
+    Snapshot.objects.create(project=project, version=2, blob=new, beside_blob=f"{new}-beside")
+
+    found = [blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1), {})]
+
+    assert found == [old]
+
+
+BY_NAME = ("statistics", "fusion", "federation")
+
+
+@pytest.mark.parametrize("app", ["learning", "fleet", "aggregation", *BY_NAME])
 def test_every_column_that_names_a_blob_of_a_project_is_asked(app):
     columns = {
         (table, field.name)
         for table in apps.get_app_config(app).get_models()
         for field in table._meta.get_fields()
-        if isinstance(field, CharField) and field.max_length == 512
+        if isinstance(field, CharField) and ("blob" in field.name if app in BY_NAME else field.max_length == 512)
     }
 
     assert columns <= {(table, column) for table, names in _NAMES.items() for column in names}

@@ -21,7 +21,9 @@ from foedus.records.market.models import Execution, Purchase
 from foedus.records.market.queries import get_asset
 from foedus.services.market.bought import agreement_of
 from foedus.services.market.catalogue import document_of
+from foedus.services.market.excerpts import excerpt
 from foedus.services.market.joining import Joined, sealed_session
+from foedus.services.market.outcomes import is_granted
 from foedus.services.market.promises import LEAD_JOB, RUN_JOB
 from foedus.services.market.rights import bought_by
 from foedus.services.shell import audit, jobs
@@ -110,27 +112,30 @@ def list_executions(actor: Actor) -> Sequence[Execution]:
 
 
 def log_of(ports: Ports, execution: Execution) -> Sequence[str]:
-    """The first lines of the program's log; none before it has started."""
+    """The program's log; none before it has started. Until it is paid for, no more of it than telling what is wrong
+    takes: a program that writes its result there and fails costs nothing.
+    """
     try:
-        return ports.compute.log(execution.execution, limit=MAX_LINES)
+        lines = ports.compute.log(execution.execution, limit=MAX_LINES)
     except NotFound:
-        return kept_log(ports, execution)
+        lines = kept_log(ports, execution)
+    return lines if is_granted(ports, execution) else excerpt(lines, is_over=execution.is_over)
 
 
 def keep_log(ports: Ports, execution: Execution) -> None:
     """Keep the log of a run whose folder is about to go."""
     with suppress(NotFound):
         lines = ports.compute.log(execution.execution, limit=MAX_LINES)
-        ports.blobs.put(_log_key(execution), "\n".join(lines).encode())
+        ports.blobs.put(log_key(execution), "\n".join(lines).encode())
 
 
 def kept_log(ports: Ports, execution: Execution) -> Sequence[str]:
     with suppress(NotFound):
-        return b"".join(ports.blobs.read(_log_key(execution))).decode().splitlines()
+        return b"".join(ports.blobs.read(log_key(execution))).decode().splitlines()
     return ()
 
 
-def _log_key(execution: Execution) -> str:
+def log_key(execution: Execution) -> str:
     return f"market/{execution.execution}/log"
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import structlog
 
 from foedus.core.errors import Conflict, Invalid, Unavailable
-from foedus.core.market.escrow import TooEarly
+from foedus.core.market.escrow import Agreement, State, TooEarly
 from foedus.ports import Ports
-from foedus.records.market.models import Execution
+from foedus.records.market.models import Asset, Execution
 from foedus.services.market.agreements import id_of
 from foedus.services.market.settling import give_up, grant
 from foedus.services.shell.authorisation import SYSTEM
@@ -47,9 +47,35 @@ def settle(ports: Ports, execution: Execution) -> None:
         return
     step = grant if execution.state == Execution.State.SUCCEEDED else give_up
     try:
-        step(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC))
+        view = step(ports, SYSTEM, execution.purchase.agreement, now=datetime.now(UTC)).agreement
     except TooEarly as exc:  # the offer grants nothing before its time: the job comes back until then
         raise Unavailable(exc.message) from exc
     except Conflict as exc:  # it was settled before: by the clock, by the consumer, or when it started
         log.info("execution.settled_before", execution=execution.execution, reason=exc.message)
+        view = ports.ledger.get(id_of(execution.purchase.agreement), now=datetime.now(UTC))
+    if execution.output:
+        _hand_over(execution, view)
     Execution.objects.filter(pk=execution.pk).update(is_settled=True)
+
+
+def _hand_over(execution: Execution, view: Agreement) -> None:
+    """What was published is whose money bought it, or nobody's: the window may have closed while it was published.
+
+    Raises Unavailable where the ledger has not made up its mind.
+    """
+    asset = Asset.objects.filter(did=execution.output)
+    if view.compute.state is State.FULFILLED:
+        asset.update(owner=execution.consumer)  # the node's key has signed for what it made
+    elif view.is_window_over:
+        asset.update(is_listed=False, is_retired=True)
+        late = Execution.objects.filter(pk=execution.pk)
+        late.update(state=Execution.State.FAILED, reason=Forfeited().message, output="")
+        execution.refresh_from_db()
+    else:
+        raise Unavailable("the ledger has not confirmed yet what became of the agreement")
+
+
+def is_granted(ports: Ports, execution: Execution) -> bool:
+    """Whether the money of its agreement is, or will be, its receivers'."""
+    view = ports.ledger.get(id_of(execution.purchase.agreement), now=datetime.now(UTC))
+    return view.compute.state is State.FULFILLED

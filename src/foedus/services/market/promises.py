@@ -2,3 +2,4 @@
 
 RUN_JOB = "market.run"
 LEAD_JOB = "market.lead"
+SETTLE_JOB = "market.settle"

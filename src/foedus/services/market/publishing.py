@@ -1,4 +1,4 @@
-"""What an execution left, as an asset of its own: owned by whoever ordered it, its files kept by this node."""
+"""What an execution left, as an asset of its own, its files kept by this node: the node's, until it is paid for."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def publish_files(
     """The same for files that the node keeps already; ``about`` goes to the document's additional information."""
     more = {**about, "wasDerivedFrom": [str(did) for did in derived_from]}
     document = _document(ports, execution, files, more)
-    publish_for(ports, document, execution.consumer, now=execution.created_at)
+    publish_for(ports, document, node_key(ports.secrets).address, now=execution.created_at)
     return document.did.hex
 
 

@@ -10,7 +10,8 @@ from foedus.ports import Ports
 from foedus.records.market.models import Purchase
 from foedus.services.market.agreements import AGAIN, Bought, check_again, found, id_of, plan, shown
 from foedus.services.market.node import node_key
-from foedus.services.shell import audit
+from foedus.services.market.promises import SETTLE_JOB
+from foedus.services.shell import audit, jobs
 from foedus.services.shell.authorisation import Actor, Verb
 
 log = structlog.get_logger()
@@ -42,6 +43,12 @@ def refund(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Boug
     return _abort(ports, actor, purchase, purchase.consumer, now)
 
 
+def promise_settlement(ports: Ports, *, now: datetime) -> None:
+    """Have a worker settle what is due: a ledger may take its time, and the clock has other things to do."""
+    if Purchase.objects.filter(next_check_at__lte=now).exists():
+        jobs.enqueue(ports, SETTLE_JOB, "due", now)
+
+
 def settle_due(ports: Ports, *, now: datetime) -> int:
     """What time alone changes, and what a crash left undone; how many purchases were looked at.
 
@@ -49,9 +56,9 @@ def settle_due(ports: Ports, *, now: datetime) -> int:
     hold up the others.
     """
     due = Purchase.objects.filter(next_check_at__lte=now).select_related("asset").order_by("next_check_at")
-    if not due.exists():
-        return 0
-    rows = list(due.filter(network=ports.ledger.network().id)[:_AT_A_TIME])
+    ours = ports.ledger.network().id
+    rows = list(due.filter(network=ours)[:_AT_A_TIME])
+    due.exclude(network=ours).update(next_check_at=now + AGAIN)  # should that ledger ever come back
     for purchase in rows:
         try:
             _settle_due(ports, purchase, now)

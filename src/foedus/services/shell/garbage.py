@@ -3,11 +3,11 @@
 Mark and sweep with a guard: only blobs below our own folders, older than an age that no body on its way reaches, and
 named by no row *after* they were listed, are removed. Every other way to name a blob is fresh: keys carry a random
 part, but for those of a round that is being combined, which are left alone. So it may run beside any number of webs
-and workers, itself included.
+and workers, itself included. Folders whose blobs are named otherwise than by a column are asked about of ``Unnamed``.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -19,9 +19,12 @@ from foedus.core.rounds import Phase
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
 from foedus.records.aggregation.models import ModelArtifact, ModelUpdate
+from foedus.records.federation.models import Membership, Outgoing, SecureSum, SumMessage, SyncBase
 from foedus.records.fleet.models import Submission, TrainingResult
+from foedus.records.fusion.models import FusionCell
 from foedus.records.learning.models import Checkpoint, Round, Update, Upload
 from foedus.records.shell.models import Job
+from foedus.records.statistics.models import Part, Snapshot, StatisticsJob
 from foedus.services.shell import jobs
 
 log = structlog.get_logger()
@@ -30,6 +33,7 @@ COLLECT_JOB = "collect-garbage"
 MIN_AGE = timedelta(days=1)  # uploads live for as long
 _BATCH = 2000  # keys that are asked for in one statement, and held at once
 _OURS = re.compile(r"projects/([0-9]+)/(?:checkpoints|updates|documents|submissions|results)/.+")
+_STATISTICS = re.compile(r"statistics/[0-9a-f]{32}/.+")
 _PART = re.compile(r"uploads/([0-9a-f]{32})/.+")
 _NAMES: Mapping[type[Model], tuple[str, ...]] = {
     Checkpoint: ("blob", "state_blob"),
@@ -38,7 +42,19 @@ _NAMES: Mapping[type[Model], tuple[str, ...]] = {
     TrainingResult: ("blob",),
     ModelArtifact: ("document",),
     ModelUpdate: ("document", "tensors"),
+    Snapshot: ("blob", "beside_blob"),
+    Part: ("blob",),
+    StatisticsJob: ("blob",),
+    FusionCell: ("blob",),
+    Membership: ("sent_blob",),
+    Outgoing: ("blob",),
+    SecureSum: ("own_blob",),
+    SumMessage: ("blob",),
+    SyncBase: ("blob",),
 }
+
+# Of some blobs below a folder, those that nothing names, and that were unnamed before the moment as well.
+Unnamed = Callable[[Ports, list[BlobInfo], datetime], Iterable[BlobInfo]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +70,10 @@ def promise_collection(ports: Ports, now: datetime) -> None:
     jobs.enqueue(ports, COLLECT_JOB, "blobs", now)
 
 
-def do_collection(ports: Ports, job: Job, *, now: datetime) -> None:
+def do_collection(ports: Ports, job: Job, more: Mapping[str, Unnamed], *, now: datetime) -> None:
     """Do a "collect-garbage" job. Who takes it over half-way finds less to do."""
     found = Collected()
-    for blob in garbage(ports, now - MIN_AGE):
+    for blob in garbage(ports, now - MIN_AGE, more):
         ports.blobs.delete(blob.key)
         found = Collected(blobs=found.blobs + 1, size_bytes=found.size_bytes + blob.size_bytes)
     if found.blobs:
@@ -65,15 +81,19 @@ def do_collection(ports: Ports, job: Job, *, now: datetime) -> None:
     jobs.complete(job)
 
 
-def garbage(ports: Ports, older_than: datetime) -> Iterator[BlobInfo]:
-    """The blobs that nothing names and that nobody changed since ``older_than``."""
-    for prefix in ("projects/", "uploads/"):
+def garbage(ports: Ports, older_than: datetime, more: Mapping[str, Unnamed]) -> Iterator[BlobInfo]:
+    """The blobs that nothing names and that nobody changed since ``older_than``.
+
+    ``more`` are other folders, and who knows what is named of the blobs in each.
+    """
+    asked: dict[str, Unnamed] = {"projects/": _unnamed, "uploads/": _unnamed, "statistics/": _unnamed, **more}
+    for prefix, unnamed in asked.items():
         old = (b for b in ports.blobs.list(prefix) if b.changed_at is not None and b.changed_at < older_than)
         while batch := list(islice(old, _BATCH)):
-            yield from _unnamed(batch)
+            yield from unnamed(ports, batch, older_than)
 
 
-def _unnamed(batch: list[BlobInfo]) -> Iterator[BlobInfo]:
+def _unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:  # noqa: ARG001
     """Those of the batch that no row names now, a moment after they were listed."""
     named = _named(blob.key for blob in batch)
     uploads = {part[1] for blob in batch if (part := _PART.fullmatch(blob.key))}
@@ -84,6 +104,8 @@ def _unnamed(batch: list[BlobInfo]) -> Iterator[BlobInfo]:
         if part is not None and part[1] not in open_uploads:
             yield blob
         if ours is not None and blob.key not in named and int(ours[1]) not in combining:
+            yield blob
+        if _STATISTICS.fullmatch(blob.key) and blob.key not in named:
             yield blob
 
 

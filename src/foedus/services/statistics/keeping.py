@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Q
@@ -182,7 +183,7 @@ class Keeper:
         self, ports: Ports, project: StatisticsProject, before: Kept, after: Kept, group: list[_Pending], now: datetime
     ) -> bool:
         data, beside = encode(after.value), encode_beside(after.beside)
-        place = f"statistics/{project.key}/{after.version:020d}-{id(group):x}"
+        place = f"statistics/{project.key}/{after.version:020d}-{uuid4().hex}"  # whose name was never another's
         stored_at = [_put(ports, place, data), _put(ports, f"{place}-beside", beside)]
         blob, beside_blob = stored_at
         same = StatisticsProject.objects.filter(pk=project.pk, version=before.version)

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from foedus import bootstrap
+from foedus.server.work import folders
 from foedus.services.shell.garbage import MIN_AGE, garbage
 
 _HOUR_S = 3600.0
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError("--older-than is at least 1 hour: what is younger may be on its way")
         ports = bootstrap.ports()
         blobs, size_bytes = 0, 0
-        for blob in garbage(ports, timezone.now() - timedelta(hours=hours)):
+        for blob in garbage(ports, timezone.now() - timedelta(hours=hours), folders(ports)):
             if options["dry_run"]:
                 self.stdout.write(f"{blob.size_bytes:>14} {blob.key}")
             else:

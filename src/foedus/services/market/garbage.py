@@ -1,0 +1,66 @@
+"""Blobs of executions that nothing names: left by what failed, was stopped, or was killed while it published.
+
+What an execution keeps is named by its log's key, by the newest average of a session, and by the sealed lists of
+assets that say they are of this execution, whichever version of their document. As long as an execution goes on, and
+for a while after, all is left alone: whoever works on it may write any of its blobs again.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+
+import structlog
+
+from foedus.core.errors import PlatformError
+from foedus.core.market.documents import Document
+from foedus.core.market.leading import Lead
+from foedus.ports import Ports
+from foedus.ports.blobs import BlobInfo
+from foedus.records.market.models import Asset, AssetVersion, Execution, LedSession, Value
+from foedus.services.market.executions import PREFIX, log_key
+from foedus.services.market.files import OWN, files_of
+
+log = structlog.get_logger()
+
+FOLDER = "market/"
+_KEY = re.compile(FOLDER + "(" + PREFIX + "[0-9a-f]+)/.+")
+_OF = "service.attributes.main.metadata.executionId"  # where an asset says it, in what nobody can change
+
+
+def unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:
+    """Those of the batch, which has them in their order, that nothing names."""
+    for name, blobs in groupby(batch, _execution_of):
+        ended = Execution.objects.filter(execution=name, finished_at__lt=older_than, is_settled=True).first()
+        if ended is None:
+            continue
+        try:
+            named = _named(ports, ended)
+        except PlatformError as exc:  # a list that cannot be read may name anything
+            log.warning("garbage.left", execution=name, error=exc.code)
+            continue
+        yield from (blob for blob in blobs if blob.key not in named)
+
+
+def _execution_of(blob: BlobInfo) -> str:
+    found = _KEY.fullmatch(blob.key)
+    return found[1] if found else ""
+
+
+def _named(ports: Ports, execution: Execution) -> set[str]:
+    named = {log_key(execution)}
+    led = LedSession.objects.filter(execution=execution).first()
+    if led is not None:
+        named.add(Lead.from_json(led.state).weights)
+    for document in _documents(execution):
+        for location in files_of(ports, document, ""):
+            named.add(location.url.removeprefix(OWN))
+    return named
+
+
+def _documents(execution: Execution) -> Iterable[Document]:
+    told = Value.objects.filter(path=_OF, exact=execution.execution).values("asset")
+    for asset in Asset.objects.filter(pk__in=told) | Asset.objects.filter(did=execution.output):
+        versions = AssetVersion.objects.filter(asset=asset).values_list("document", flat=True)
+        for text in {asset.document, *versions}:
+            yield Document.read(text.encode())
