@@ -1,5 +1,8 @@
 """Updates that arrive together are counted in one transaction, and as if each had come alone."""
 
+from contextlib import ExitStack
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from django.db import connection
@@ -12,11 +15,11 @@ from foedus.core.codecs import safetensors
 from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
 from foedus.records.learning.models import Checkpoint, Round, Update
 from foedus.records.shell.models import Event
-from foedus.services.learning import updates
+from foedus.services.learning import submitting, updates
 from foedus.services.learning.projects import Rule, remove_participant
 from foedus.services.learning.submitting import HandIn, submit_updates
 from foedus.services.learning.updates import SubmitUpdate
-from foedus.services.shell.staging import held
+from foedus.services.shell.staging import held, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAMES = ("a", "b", "c", "d", "e")
@@ -95,6 +98,30 @@ def test_each_has_its_own_answer_and_a_refused_one_concerns_nobody_else(ports, c
     assert outcomes[0][0].pk == outcomes[1][0].pk
     assert Update.objects.count() == 2
     assert Round.objects.get(project__key=study.key).reported_count == 2
+
+
+def test_what_was_counted_before_something_broke_keeps_its_body(ports, clock, monkeypatch):
+    study, people = begun(ports, clock, minimum=2, names=("a", "b"))
+    monkeypatch.setattr(submitting, "MAX_HELD_BYTES", 0)
+    real = submitting._recorded
+
+    def breaks(ports, offered, now):
+        outcomes = real(ports, offered, now)
+        if len(offered) > 1:
+            raise RuntimeError("once all was committed")
+        return outcomes
+
+    monkeypatch.setattr(submitting, "_recorded", breaks)
+    with ExitStack() as stack:
+        bodies = [
+            stack.enter_context(staged(ports.scratch, [data], len(data)))
+            for data in (factories.body(factories.model(value)) for value in (1, 2))
+        ]
+        offered = [replace(hand_in(study, p, 0), body=body) for p, body in zip(people, bodies, strict=True)]
+        outcomes = submit_updates(ports, offered, now=clock())
+
+    assert kinds(outcomes) == [False, False]
+    assert all(b"".join(ports.blobs.read(update.blob)) for update in Update.objects.all())
 
 
 def test_what_comes_after_the_round_has_enough_is_late_in_the_same_transaction_too(ports, clock):

@@ -121,11 +121,16 @@ def _counted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Ou
     outcomes = _accepted(ports, offered, now)
     for offer, outcome in zip(offered, outcomes, strict=True):
         member = offer.membership
-        if isinstance(outcome, PlatformError) or (not isinstance(outcome, Exception) and not outcome[1]):
+        if isinstance(outcome, PlatformError) or (not isinstance(outcome, Exception) and _is_spare(offer, *outcome)):
             _forget(ports, offer.body)
         if isinstance(outcome, Late):
             end_task(ports, member.participant_id, member.project, offer.command.round, now)
     return outcomes
+
+
+def _is_spare(offer: Offered, update: Update, is_new: bool) -> bool:  # noqa: FBT001 - an outcome's parts
+    """Whether the body was here before; it may be this very one, counted by an attempt that seemed to fail."""
+    return not is_new and update.blob != offer.body.blob
 
 
 class _Door:
