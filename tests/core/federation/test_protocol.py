@@ -126,6 +126,16 @@ def test_a_delta_of_a_sync_that_was_lost_has_it_asked_for_and_one_that_is_late_i
     assert receive(later, message(Kind.DELTA, seq=14, body={}), whole_of(FOUND), NOW)[1] == ()
 
 
+def test_a_number_is_taken_once_whatever_it_is_of(node):
+    node, _ = taken(node, message(seq=8))
+    after, effects = receive(node, told_delta(8, 8), whole_of(Verdict(rows=9)), NOW)
+    assert (after.peer(PEER).rows, effects) == (VALUE.rows, ())
+
+    node, _ = receive(node, told_delta(9, 8), whole_of(Verdict(rows=9)), NOW)
+    after, effects = taken(node, message(seq=9))
+    assert (after.peer(PEER).rows, effects) == (9, ())
+
+
 def test_a_delta_that_leads_to_nothing_is_logged_and_all_is_asked_for(node):
     node, _ = taken(node, message())
 

@@ -161,15 +161,15 @@ def _heartbeat(node: Node, message: Message, inspect: Inspect, now: float) -> St
 
 
 def _sync(node: Node, message: Message, inspect: Inspect, now: float) -> Step:
-    if message.seq < node.peer(message.sender).held:
-        return node, ()  # a later delta came before it, of which it is no base
+    if message.seq <= node.peer(message.sender).held:
+        return node, ()  # a later delta came before it, of which it is no base; or one that has its number
     return _looked_at(node, message, inspect(message), now, base=0)
 
 
 def _delta(node: Node, message: Message, inspect: Inspect, now: float) -> Step:
     """Without its base it means nothing. A later base than is held was lost: asked for at once, not a beat later."""
     peer, base = node.peer(message.sender), whole(message.body, "base")
-    if message.seq < peer.held:
+    if message.seq <= peer.held:
         return node, ()
     if base != peer.base or not base:
         return node, (Send(Kind.SYNC_REQUEST),) if peer.held < base else ()
