@@ -82,6 +82,21 @@ def test_what_waited_for_the_transport_for_long_is_sent_as_of_now(study, exchang
     assert second.errors() == []
 
 
+def test_what_waited_under_a_key_that_nobody_has_any_more_holds_nothing_up(study, exchanges, clock):
+    admin, second, _ = study
+    settle(clock, study, beats=1)
+    exchanges.down = True
+    steering.reschedule(admin.ports, admin.here, "h3", now=clock())
+    for _ in range(3):
+        steering.rotate_key(admin.ports, admin.here, now=clock())
+    clock.passes(900)
+    exchanges.down = False
+    settle(clock, study)
+
+    assert not Outgoing.objects.filter(membership=admin.seat.row).exists()
+    assert (second.status()["key_epoch"], second.status()["sync_sched"]) == (4, "h3")
+
+
 def test_learning_sends_at_once_and_forgetting_too(study, clock):
     first, second, _ = study
     settle(clock, study)
