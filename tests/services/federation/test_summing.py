@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from tests.services.federation.conftest import frame
+from tests.services.federation.test_trusting import delivered
 
 from foedus.core.errors import Invalid
 from foedus.core.exploration import Query
+from foedus.core.federation.messages import Kind, Message
 from foedus.core.statistics import decode, encode, merge_all
 from foedus.ports.exchange import Delivery
 from foedus.records.federation.models import SecureSum, SumMessage
-from foedus.services.federation import steering, sum_messages, summing
+from foedus.services.federation import exchanging, steering, sum_messages, summing
 from foedus.services.federation.envelopes import open_message
 from foedus.services.federation.sum_messages import roster_of
 from foedus.services.statistics.exploring import density_list, explored
@@ -67,6 +69,22 @@ def take_sum(sites):
     run(sites)
     for each in sites:
         each.turn()
+
+
+def test_whoever_is_removed_lets_go_of_the_sum(nodes):
+    sites = nodes(4)
+    take_sum(sites)
+    admin, *_, last = sites
+    assert last.answers().rows == 160
+    at = admin.clock().timestamp()
+    removal = Message(
+        kind=Kind.LEAVE, sender=admin.node, seq=admin.seat.node.seq + 1, at=at, carried_at=at,
+        body={"nodes": [last.node]},
+    )  # fmt: skip
+    exchanging.take_in(last.ports, last.seat.row.pk, delivered(admin, removal), admin.clock())
+
+    assert not last.here.parts.exists()
+    assert last.answers().rows == 40
 
 
 def own(site):

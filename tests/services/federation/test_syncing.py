@@ -231,6 +231,8 @@ def test_whoever_leaves_takes_its_rows_along(study, clock):
 
     assert encode(first.answers()) == encode(second.answers()) == pooled([first, second])
     assert third.answers().rows == 40
+    assert not third.here.parts.exists()
+    assert not third.seat.row.bases.exists()
     with pytest.raises(Conflict):
         third.start()
 

@@ -119,6 +119,14 @@ def drop_part(seat: Seat, source: str) -> None:
         part.delete()
 
 
+def forget_others(seat: Seat) -> None:
+    """Who is no member any more holds nothing that others told, alone or in a sum."""
+    for source in list(Part.objects.filter(project=seat.project).values_list("source", flat=True)):
+        drop_part(seat, source)
+    for node in list(SyncBase.objects.filter(membership=seat.row).values_list("node", flat=True)):
+        drop_base(seat, node)
+
+
 def _keep(seat: Seat, effect: Keep, now: datetime) -> None:
     if not effect.base:
         drop_base(seat, effect.sender)

@@ -25,7 +25,7 @@ from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
 from foedus.services.federation import admission, sum_messages, summing
 from foedus.services.federation.bases import applied
-from foedus.services.federation.effects import carry_out, loaded
+from foedus.services.federation.effects import carry_out, forget_others, loaded
 from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message, renewed
 from foedus.services.federation.errors import NotFederated, UnknownKey
@@ -150,6 +150,8 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
         seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
     carry_out(seat, effects, now)
+    if seat.node.me in seat.node.removed:
+        forget_others(seat)
     Part.objects.filter(project=seat.project, source=message.sender).update(open=seat.node.peer(message.sender).explore)
 
 

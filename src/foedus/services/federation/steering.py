@@ -16,7 +16,7 @@ from foedus.ports import Ports
 from foedus.ports.exchange import BEGINNING
 from foedus.records.federation.models import LogLine, Outgoing, Token
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.federation.effects import carry_out, log, queue
+from foedus.services.federation.effects import carry_out, forget_others, log, queue
 from foedus.services.federation.envelopes import CLEAR, key_id
 from foedus.services.federation.exchanging import promise_pulse, publish
 from foedus.services.federation.identities import KEY_BYTES, keys_for
@@ -116,8 +116,7 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
             queue(seat, Kind.LEAVE, {}, now)
         seat.row.options["left"] = True
         seat.node = pulse.stop(seat.node)
-        for part in list(project.parts.all()):
-            part.delete()
+        forget_others(seat)
     try:
         _hand_over(seat, now)
     except PlatformError as exc:
