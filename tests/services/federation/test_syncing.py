@@ -9,7 +9,7 @@ from foedus.core.statistics import decode, encode
 from foedus.ports.exchange import ExchangeRefuses
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.statistics.models import Part
-from foedus.services.federation import exchanging, steering
+from foedus.services.federation import exchanging, steering, syncing
 from foedus.services.statistics.answering import Answering
 
 
@@ -193,6 +193,40 @@ def test_in_hipaa_mode_all_answer_alike_from_distributions_of_nobody(site, clock
     settle(clock, [other, admin], beats=1)
     assert encode(admin.answers()) == encode(other.answers())
     assert admin.errors() == other.errors() == []
+
+
+def test_what_is_told_again_of_large_statistics_is_kept(site, clock, monkeypatch, django_capture_on_commit_callbacks):
+    monkeypatch.setattr("foedus.services.federation.effects.INLINE_BYTES", 100)
+    admin = site("a").create(fed_enforce_hipaa_compliance="true").start()
+    other = site("b").join(admin, fed_enforce_hipaa_compliance="true").start()
+    admin.learn(visits(1), admin.name)
+    with django_capture_on_commit_callbacks(execute=True):
+        settle(clock, [admin, other])
+        steering.request_sync(other.ports, other.here, now=clock())
+        settle(clock, [other, admin])
+
+    assert admin.here.parts.get(source="own").blob
+    assert encode(admin.answers()) == encode(other.answers())
+
+
+def test_who_was_overtaken_asks_the_guards_anew(study, clock, monkeypatch):
+    """Two processes send at once: what the first has prepared is not sent after what the second sent."""
+    first = study[0].learned(1)
+    settle(clock, study)
+    real = syncing.packed
+
+    def overtaken(seat, prepared):
+        monkeypatch.setattr(syncing, "packed", real)
+        first.learn(frame(3, count=1), first.name)
+        syncing.tick(first.ports, seat.row.pk, clock(), changed=True)
+        return real(seat, prepared)
+
+    first.learned(2)
+    monkeypatch.setattr(syncing, "packed", overtaken)
+    syncing.tick(first.ports, first.seat.row.pk, clock(), changed=True)
+
+    assert syncing.sent(first.seat).rows == 81
+    assert first.seat.node.version == first.kept(first.name).version
 
 
 def test_a_contract_blocks_what_breaks_it_on_both_sides(study, clock):

@@ -91,7 +91,7 @@ def keep_part(seat: Seat, source: str, version: int, content: bytes, now: dateti
             "columns": [list(column) for column in columns_of(about.schema)], "data": inline, "blob": blob, "at": now,
         },
     )  # fmt: skip
-    if part is not None:
+    if part is not None and part.blob != blob:  # what is told again at the same version keeps its name
         removed(seat.ports, part.blob)
 
 

@@ -55,22 +55,33 @@ class Prepared:
 
 
 def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> None:
-    """Queue what is due. Guards are asked before the membership is locked."""
+    """Queue what is due. Guards are asked before the membership is locked, and anew whenever another process sent
+    something meanwhile: they are asked what whoever has both learns by subtracting them.
+    """
+    while not _ticked(ports, pk, now, changed=changed):
+        pass
+
+
+def _ticked(ports: Ports, pk: int, now: datetime, *, changed: bool) -> bool:
+    """False where another process was faster."""
     seat = seat_at(ports, pk)
     if seat is None or not seat.node.pulsing or seat.private.certificate is None:
-        return
+        return True
     version = KEEPER.read(ports, seat.project).version
     _, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
     if seat.sums:  # then no node sends its statistics
         found = tuple(effect for effect in found if effect != Send(Kind.SYNC))
     if not found:
-        return
-    prepared = packed(seat, prepare(seat)) if Send(Kind.SYNC) in found else None
+        return True
+    prepared, known = packed(seat, prepare(seat)) if Send(Kind.SYNC) in found else None, seat.node.sync_seq
     with changing(ports, pk) as seat:
+        if prepared is not None and seat.node.sync_seq != known:
+            return False
         seat.node, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
         if prepared is not None and Send(Kind.SYNC) in found:
             _put(seat, prepared, now)
         carry_out(seat, found, now)
+    return True
 
 
 def prepare(seat: Seat) -> Prepared:
