@@ -174,6 +174,21 @@ def test_sequences_are_counted_and_say_what_comes_next(c1):
     assert said(build(c1, "mc", NOTHING))[0] == 500
 
 
+@pytest.mark.parametrize("order", ["", "&predictBeforeLearn=false"])
+def test_columns_are_kept_of_rows_alone_and_nothing_is_learned_where_there_are_none(c1, order):
+    assert c1.post("projects?pid=p1&type=sequence", {"sml_project_order": "1"}).status_code == 201
+    tokens = {"attributeNames": ["s"], "data": [["a"], ["b"], ["a"]]}
+    assert c1.post("projects/p1/learn", tokens).status_code == 200
+    build(c1, "mc", NOTHING)
+
+    refused = c1.post(f"projects/p1/learnpredict/m1?keepColumns=s{order}", tokens)
+
+    assert said(refused)[:2] == (400, "BAD_REQUEST")
+    assert "sequences" in said(refused)[2]
+    build(c1, "mc", NOTHING)
+    assert {row[2] for row in about(c1)["extra"]["data"]} == {"1"}
+
+
 def test_hidden_states_are_found_by_what_they_show(c1):
     params = {"hmm_state_column": "mood", "hmm_features": "x"}
     assert c1.post("projects?pid=p1&type=sequence", params).status_code == 201

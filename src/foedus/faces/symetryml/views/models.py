@@ -102,12 +102,15 @@ def learn_and_predict(call: Call) -> Answer:
     project, name = call.with_rows(), call.path["model"]
     modelling.find_model(project, name)
     kept = _kept_columns(call)
-    before = call.flag("predictBeforeLearn", default=True)
-    values = _predicted(call) if before else {}
+    rebuilds, before = call.flag("rebuildModel"), call.flag("predictBeforeLearn", default=True)
+    found = _predicted(call)["KSVSMap"]["values"]  # what cannot be answered is not learned either: it is sent again
+    if kept and len(kept) != len(found):
+        raise Invalid("this model answers sequences, and not each row: there is no row to keep columns of")
     learning.learn(call.ports, call.actor, project, call.json(), client=call.client, now=call.now)
-    if call.flag("rebuildModel"):
+    if rebuilds:
         rebuild(call.ports, call.actor, project, name, now=call.now)
-    found = (values or _predicted(call))["KSVSMap"]["values"]
+    if not before:
+        found = _predicted(call)["KSVSMap"]["values"]
     rows = [cells | row for cells, row in zip(kept, found, strict=True)] if kept else found
     return Answer({"KSVSMap": {"values": rows}})
 
