@@ -124,6 +124,34 @@ def test_what_was_counted_before_something_broke_keeps_its_body(ports, clock, mo
     assert all(b"".join(ports.blobs.read(update.blob)) for update in Update.objects.all())
 
 
+def test_a_bug_that_one_body_wakes_is_the_answer_to_that_one(ports, clock, monkeypatch):
+    study, people = begun(ports, clock, minimum=3, names=("a", "b", "c"))
+    real, bad = submitting.check_update, hand_in(study, people[1], 2)
+
+    def check(body, wanted):
+        if body is bad.body:
+            raise KeyError("nobody foresaw it")
+        real(body, wanted)
+
+    monkeypatch.setattr(submitting, "check_update", check)
+    handed_in = [hand_in(study, people[0], 1), bad, hand_in(study, people[2], 3)]
+
+    assert kinds(submit_updates(ports, handed_in, now=clock())) == [True, KeyError, True]
+    assert Update.objects.count() == 2
+
+
+def test_a_body_that_cannot_be_taken_back_is_nobody_elses_affair(ports, clock, monkeypatch):
+    study, people = begun(ports, clock, minimum=3, names=("a", "b", "c"))
+
+    def fail(_ports, body):
+        raise RuntimeError(body.digest)
+
+    monkeypatch.setattr(submitting, "_forget", fail)
+    handed_in = [hand_in(study, people[0], 1), hand_in(study, people[1], 2, number=9), hand_in(study, people[2], 3)]
+
+    assert kinds(submit_updates(ports, handed_in, now=clock())) == [True, RuntimeError, True]
+
+
 def test_what_comes_after_the_round_has_enough_is_late_in_the_same_transaction_too(ports, clock):
     study, people = begun(ports, clock, minimum=2, names=("a", "b", "c", "d"))
 

@@ -25,3 +25,14 @@ def test_what_one_group_is_refused_with_does_not_concern_the_others():
             yield one
 
     assert in_groups(["a1", "b1", "a2", "b2"], lambda one: one[0], answer) == ["a1", gone, "a2", gone]
+
+
+def test_a_bug_that_one_group_meets_is_its_own():
+    bug = KeyError("nobody foresaw it")
+
+    def answer(key, some):
+        if key == "a":
+            raise bug
+        return some
+
+    assert in_groups(["a1", "b1", "a2"], lambda one: one[0], answer) == [bug, "b1", bug]

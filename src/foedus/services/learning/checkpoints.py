@@ -43,12 +43,12 @@ def read_checkpoint(actor: Actor, key: str, number: int | None) -> Checkpoint:
 
 def _read(wanted: Wanted) -> Checkpoint:
     (found,) = read_checkpoints([wanted])
-    if isinstance(found, PlatformError):
+    if isinstance(found, Exception):
         raise found
     return found
 
 
-def read_checkpoints(wanted: Sequence[Wanted]) -> list[Checkpoint | PlatformError]:
+def read_checkpoints(wanted: Sequence[Wanted]) -> list[Checkpoint | Exception]:
     """Checkpoints, or in its asker's place what one is refused with. What is asked for twice is read once."""
     return in_groups(wanted, lambda one: one.key, _read_of_project)
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
@@ -23,6 +24,8 @@ from foedus.services.shell.authorisation import Actor, Verb, membership_of, memb
 from foedus.services.shell.groups import in_groups
 from foedus.services.shell.leftovers import remove_unnamed
 from foedus.services.shell.staging import Held, Staged
+
+log = structlog.get_logger()
 
 MAX_HELD_BYTES = 32 << 10  # a body of so few bytes is a column of its row: no file, and one wait for the disk less
 
@@ -89,12 +92,12 @@ def submit_updates(ports: Ports, handed_in: Sequence[HandIn], *, now: datetime) 
 def take_update(ports: Ports, one: HandIn) -> Offered:
     """The first half of ``submit_update``: the body, checked and kept. ``count_updates`` has to follow."""
     (taken,) = take_updates(ports, [one])
-    if isinstance(taken, PlatformError):
+    if isinstance(taken, Exception):
         raise taken
     return taken
 
 
-def take_updates(ports: Ports, handed_in: Sequence[HandIn]) -> list[Offered | PlatformError]:
+def take_updates(ports: Ports, handed_in: Sequence[HandIn]) -> list[Offered | Exception]:
     """The same for several; what would be raised is in its update's place."""
     return in_groups(handed_in, lambda one: one.command.project, lambda key, some: _taken(ports, key, some))
 
@@ -104,28 +107,41 @@ def count_updates(ports: Ports, offered: Sequence[Offered], *, now: datetime) ->
     return in_groups(offered, lambda one: one.membership.project_id, lambda _, some: _counted(ports, some, now))
 
 
-def _taken(ports: Ports, key: str, handed_in: Sequence[HandIn]) -> Iterator[Offered | PlatformError]:
+def _taken(ports: Ports, key: str, handed_in: Sequence[HandIn]) -> Iterator[Offered | Exception]:
+    """Each is tried alone: what goes wrong with one, foreseen or not, leaves the bodies of the others to be counted."""
     members = memberships_of([one.actor for one in handed_in], Verb.WORK, key)
     door: _Door | None = None
     for one, member in zip(handed_in, members, strict=True):
+        if isinstance(member, PlatformError):
+            yield member
+            continue
         try:
-            if isinstance(member, PlatformError):
-                raise member
             door = door or _Door(ports, member.project)
             yield Offered(member, one.command, door.take(one))
         except PlatformError as exc:
+            yield exc
+        except Exception as exc:
+            log.exception("update.not_taken", project=key, participant=one.actor.id)
             yield exc
 
 
 def _counted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
     outcomes = _accepted(ports, offered, now)
-    for offer, outcome in zip(offered, outcomes, strict=True):
-        member = offer.membership
+    return [_tidied(ports, offer, outcome, now) for offer, outcome in zip(offered, outcomes, strict=True)]
+
+
+def _tidied(ports: Ports, offer: Offered, outcome: Outcome, now: datetime) -> Outcome:
+    """The outcome, once nothing is left of what does not count; or why something is, which is nobody else's affair."""
+    member = offer.membership
+    try:
         if isinstance(outcome, PlatformError) or (not isinstance(outcome, Exception) and _is_spare(offer, *outcome)):
             _forget(ports, offer.body)
         if isinstance(outcome, Late):
             end_task(ports, member.participant_id, member.project, offer.command.round, now)
-    return outcomes
+    except Exception as exc:
+        log.exception("update.not_tidied", project=member.project.key, participant=member.participant_id)
+        return exc
+    return outcome
 
 
 def _is_spare(offer: Offered, update: Update, is_new: bool) -> bool:  # noqa: FBT001 - an outcome's parts

@@ -88,12 +88,12 @@ class Asking:
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
     """The participant's task; asking is a sign of life, after which it can be invited. Raises NotFound."""
     (answer,) = next_tasks(ports, [Asking(actor, key, evaluates, explain)], now=now)
-    if isinstance(answer, PlatformError):
+    if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def next_tasks(ports: Ports, asking: Sequence[Asking], *, now: datetime) -> list[Answer | PlatformError]:
+def next_tasks(ports: Ports, asking: Sequence[Asking], *, now: datetime) -> list[Answer | Exception]:
     """The same for many at once: when a round begins, all its participants ask, and what they share is read once."""
     return in_groups(asking, lambda one: one.key, lambda key, some: _next_of_project(ports, key, some, now))
 

@@ -14,7 +14,6 @@ from django.db import transaction
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
 from foedus.core.codecs.packed import ENCODINGS
-from foedus.core.errors import PlatformError
 from foedus.ports import Ports
 from foedus.records.accounts.models import Organisation, Participant, User
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
@@ -191,8 +190,8 @@ class World:
         return found
 
 
-def _task(answer: tasks.Answer | PlatformError) -> answers.Task | None:
-    if isinstance(answer, PlatformError):
+def _task(answer: tasks.Answer | Exception) -> answers.Task | None:
+    if isinstance(answer, Exception):
         raise answer
     match answer.task:
         case tasks.Train() as task:

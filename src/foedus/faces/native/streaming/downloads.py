@@ -8,7 +8,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from foedus.core.errors import Invalid, NotFound, PlatformError
+from foedus.core.errors import Invalid, NotFound
 from foedus.faces.native.errors import RangeNotSatisfiable
 from foedus.faces.native.streaming.batches import Asked, Batches, asked, of_actors
 from foedus.faces.native.streaming.bodies import SAFETENSORS
@@ -51,7 +51,7 @@ def _answers(ports: Ports, fetches: Sequence[tuple[Actor, Fetch]]) -> list[Respo
     wanted = [Wanted(actor, fetch.key, fetch.number, fetch.best) for actor, fetch in fetches]
     bodies = _Bodies(ports)
     return [
-        found if isinstance(found, PlatformError) else _tried(fetch.request, found, bodies)
+        found if isinstance(found, Exception) else _tried(fetch.request, found, bodies)
         for (_, fetch), found in zip(fetches, read_checkpoints(wanted), strict=True)
     ]
 
