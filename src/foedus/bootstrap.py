@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from foedus.connectors.contents import Terms
+from foedus.connectors.devices.cuda import CudaDevices
 from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundStreams
 from foedus.connectors.internet import Guard
 from foedus.connectors.late import Late
@@ -80,6 +81,7 @@ def ports() -> Ports:
         cells=_cells(options),
         compute=_compute(options),
         files=_files(_terms(options, scratch)),
+        devices=CudaDevices(),
     )
 
 

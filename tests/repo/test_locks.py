@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 from tests.repo.tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+OUTSIDE = {"cuda", "torch"}  # extras that take gigabytes
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 PIN = re.compile(r"^(?P<name>[\w.-]+)(\[.*\])?==(?P<version>\S+)(?P<rest>.*(?:\n    .*)*)", re.MULTILINE)
 
@@ -27,7 +28,7 @@ def wanted(*, development: bool) -> list[Requirement]:
     lines = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"]]
     if development:
         extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
-        lines += [line for name, extra in extras.items() if name != "torch" for line in extra]
+        lines += [line for name, extra in extras.items() if name not in OUTSIDE for line in extra]
         lines += [line for group in groups.values() for line in group]
     return [Requirement(line) for line in lines]
 
@@ -65,7 +66,7 @@ def test_development_has_what_a_user_has():
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_torch_stays_outside_the_locks(lock):
-    heavy = {name for name in pins(lock) if name in {"torch", "torchvision", "triton"} or name.startswith("nvidia-")}
+def test_what_accelerators_take_stays_outside_the_locks(lock):
+    heavy = {name for name in pins(lock) if re.match(r"(torch|torchvision|triton)$|nvidia-|cupy|cuda-", name)}
 
     assert heavy == set()

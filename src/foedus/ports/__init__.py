@@ -7,6 +7,7 @@ from foedus.ports.blobs import Blobs
 from foedus.ports.bus import Bus
 from foedus.ports.cells import Cells, NoCells
 from foedus.ports.compute import Compute, NoCompute
+from foedus.ports.devices import Devices, NoDevices
 from foedus.ports.exchange import Exchanges, NoExchanges
 from foedus.ports.files import Files, NoFiles
 from foedus.ports.identity import Identities, NoIdentities
@@ -38,3 +39,4 @@ class Ports:
     compute: Compute = field(default_factory=NoCompute)
     neighbours: Neighbours = field(default_factory=NoNeighbours)
     files: Files = field(default_factory=NoFiles)
+    devices: Devices = field(default_factory=NoDevices)

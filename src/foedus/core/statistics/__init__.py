@@ -21,9 +21,9 @@ which columns came: whoever numbers attributes keeps that list), ``both.rows``, 
     v.products(), v.squared_products(i, j)           # sums of x*y; of (x*y)**2 as ``Plan(products=True)`` keeps them
     v.sketch(i).quantile(shares), .below(points)     # as ``Plan(sketches=True)`` keeps them
 
-Modules: ``schema`` (attributes, columns), ``batch`` (rows in memory), ``gather`` (rows to moments), ``moments`` and
-``alignment`` (how they add up), ``sketch``, ``distinct``, ``summary`` (these together, of one set of rows),
-``statistics`` (the value), ``narrowing`` (keeping less), ``view`` (reading), ``codec``, ``wire_header`` and
+Modules: ``schema`` (attributes, columns), ``batch`` (rows in memory), ``gather`` and ``products`` (rows to moments),
+``moments`` and ``alignment`` (how they add up), ``sketch``, ``distinct``, ``summary`` (these together, of one set of
+rows), ``statistics`` (the value), ``narrowing`` (keeping less), ``view`` (reading), ``codec``, ``wire_header`` and
 ``soundness`` (bytes).
 docs/explanation/statistics.md has the reasons.
 """
@@ -32,6 +32,7 @@ from foedus.core.statistics.batch import Batch, Codes, Column, Table
 from foedus.core.statistics.codec import MEDIA_TYPE, decode, encode
 from foedus.core.statistics.distinct import Patients
 from foedus.core.statistics.narrowing import common_plan, narrowed
+from foedus.core.statistics.products import PROCESSOR, Arithmetic
 from foedus.core.statistics.schema import Attribute, Kind, Schema
 from foedus.core.statistics.sketch import Sketch
 from foedus.core.statistics.statistics import Level, Plan, Statistics, merge_all
@@ -39,6 +40,8 @@ from foedus.core.statistics.view import Group, View
 
 __all__ = [
     "MEDIA_TYPE",
+    "PROCESSOR",
+    "Arithmetic",
     "Attribute",
     "Batch",
     "Codes",

@@ -27,10 +27,10 @@ from foedus.core.statistics.moments import (
     settled,
     square_about,
 )
+from foedus.core.statistics.products import PROCESSOR, Arithmetic, Products
 from foedus.core.statistics.sketch import Sketch
 
 MAX_MAGNITUDE = 1e70  # fourth powers of differences, and sums of these, stay finite
-_BLOCK_BYTES = 1 << 20  # more than the cache next to a core has: what a block costs Python counts as well
 _CHUNK_BYTES = 1 << 27
 _vecdot = getattr(np, "vecdot", None)  # of NumPy 2, twice as fast as einsum
 
@@ -62,14 +62,17 @@ class Gathered:
     sketches: tuple[Sketch, ...]
 
 
-def gather(rows: Rows, *, products: bool = False, sketches: bool = False, threads: int = 1) -> Gathered:
-    """The moments of ``rows``. Raises Invalid for infinities, values beyond MAX_MAGNITUDE and binaries that are not 0
-    or 1.
+def gather(
+    rows: Rows, *, products: bool = False, sketches: bool = False, threads: int = 1, on: Arithmetic = PROCESSOR
+) -> Gathered:
+    """The moments of ``rows``, whose products are summed ``on`` the processor or a device. Raises Invalid for
+    infinities, values beyond MAX_MAGNITUDE and binaries that are not 0 or 1.
     """
-    chunks = list(_spans(rows))
+    block = max(1024, on.block_bytes // (8 * max(1, len(rows.binary))))
+    chunks = list(_spans(rows, block))
 
     def gathered(span: tuple[int, int]) -> Gathered:
-        return _chunk(rows, *span, _Sums(rows.binary, products=products, sketches=sketches))
+        return _chunk(rows, *span, block, _Sums(rows.binary, on, products=products, sketches=sketches))
 
     if threads == 1 or len(chunks) == 1:
         return reduce(_added, map(gathered, chunks))
@@ -77,13 +80,9 @@ def gather(rows: Rows, *, products: bool = False, sketches: bool = False, thread
         return reduce(_added, pool.map(gathered, chunks))
 
 
-def _spans(rows: Rows) -> Iterator[tuple[int, int]]:
-    size = max(4 * _block_rows(rows), _CHUNK_BYTES // (8 * max(1, len(rows.binary))))
+def _spans(rows: Rows, block: int) -> Iterator[tuple[int, int]]:
+    size = max(4 * block, _CHUNK_BYTES // (8 * max(1, len(rows.binary))))
     return ((start, min(start + size, rows.rows)) for start in range(0, max(1, rows.rows), size))
-
-
-def _block_rows(rows: Rows) -> int:
-    return max(1024, _BLOCK_BYTES // (8 * max(1, len(rows.binary))))
 
 
 def _added(total: Gathered, part: Gathered) -> Gathered:
@@ -97,8 +96,8 @@ def _added(total: Gathered, part: Gathered) -> Gathered:
     )
 
 
-def _chunk(rows: Rows, start: int, stop: int, sums: "_Sums") -> Gathered:
-    size = max(1, min(_block_rows(rows), stop - start))
+def _chunk(rows: Rows, start: int, stop: int, most: int, sums: "_Sums") -> Gathered:
+    size = max(1, min(most, stop - start))
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused before it counts
         for at in range(start, stop, size):
             end = min(at + size, stop)
@@ -113,7 +112,7 @@ def _chunk(rows: Rows, start: int, stop: int, sums: "_Sums") -> Gathered:
 class _Sums:
     """Sums of powers about a shift. Columns that have had values in the same rows so far share a group."""
 
-    def __init__(self, binary: Flags, *, products: bool, sketches: bool) -> None:
+    def __init__(self, binary: Flags, on: Arithmetic, *, products: bool, sketches: bool) -> None:
         d, c = len(binary), int(np.count_nonzero(~binary))
         self.binary, self.products, self.c = binary, products, c
         self.shift = np.zeros(d)
@@ -123,13 +122,10 @@ class _Sums:
         self.s1 = np.zeros((d, 1))
         self.s2 = np.zeros((d, 1))
         self.s3, self.s4 = np.zeros(c), np.zeros(c)
-        self.s11 = np.zeros((d, d))
-        self.s21 = np.zeros((c, d if products else d - c))
-        self.s22 = np.zeros((c, c) if products else (0, 0))
+        self._products = Products(on, d, c, products=products)
         self.least, self.most = np.full(d, np.inf), np.full(d, -np.inf)
         self.sketches = [Sketch.empty()] * c if sketches else []
         self._rows = self._ones = np.empty(0)
-        self._gram = np.empty((d, d))
 
     def sketch(self, rows: Rows, start: int, stop: int) -> None:
         """Add rows to the sketches: of many at once, because sorting them into bins has a price a call."""
@@ -157,19 +153,15 @@ class _Sums:
         v = np.multiply(u, u, out=both[d:])
         if (v[c:] != u[c:]).any():
             raise Invalid("a binary attribute has a value other than 0 and 1")
-        self.s11 += np.matmul(u, u.T, out=self._gram)
+        s2 = self._products.add(u, v)
         uu = v[:c]
         self.s3 += _dots(uu, u[:c])
         self.s4 += _dots(uu, uu)
-        if self.s21.size:
-            self.s21 += uu @ (u if self.products else u[c:]).T
-        if self.products:
-            self.s22 += uu @ uu.T
         if len(lacking):
             self._add_by_group(both, *_patterns(d, lacking, gaps))
         else:
             self.s1 += s1[:, None]
-            self.s2 += np.diagonal(self._gram)[:, None]
+            self.s2 += s2[:, None]
             self.counts += n
 
     def check(self) -> None:
@@ -204,6 +196,7 @@ class _Sums:
     def result(self) -> Gathered:
         """The sums about their means: of each moment, what its lower ones explain is taken off."""
         n = self.counts[self.groups]
+        s11, s21, s22 = self._products.sums()
         off = self.s1 / np.maximum(n, 1)
         offs = off[:, self.groups]
         shift = self.shift[:, None]
@@ -217,16 +210,16 @@ class _Sums:
             mean=mean,
             low=(shift - (mean - t)) + (off - t),
             spread=self.s2 - n * off * off,
-            comoment=self.s11 - n[:, self.groups] * (offs * offs.T),
+            comoment=s11 - n[:, self.groups] * (offs * offs.T),
             cube=np.zeros_like(self.s3),
             fourth=np.zeros_like(self.s4),
-            square=np.zeros_like(self.s21),
-            product=np.zeros_like(self.s22),
+            square=np.zeros_like(s21),
+            product=np.zeros_like(s22),
         )
-        m = replace(m, cube=self.s3 - cube_about(m, off), square=self.s21 - square_about(m, off))
+        m = replace(m, cube=self.s3 - cube_about(m, off), square=s21 - square_about(m, off))
         m = replace(m, fourth=self.s4 - fourth_about(m, off))
         if self.products:
-            m = replace(m, product=self.s22 - product_about(m, off))
+            m = replace(m, product=s22 - product_about(m, off))
         return Gathered(regrouped(settled(m)), self.least[: self.c], self.most[: self.c], tuple(self.sketches))
 
 

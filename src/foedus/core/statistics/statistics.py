@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Self
 
@@ -14,6 +14,7 @@ from foedus.core.statistics.batch import Batch
 from foedus.core.statistics.distinct import Patients
 from foedus.core.statistics.moments import Places
 from foedus.core.statistics.plausible import check_plausible
+from foedus.core.statistics.products import PROCESSOR, Arithmetic
 from foedus.core.statistics.schema import Attribute, Kind, Schema
 from foedus.core.statistics.summary import Summary, pooled, reduced, restricted, summarised
 from foedus.core.statistics.view import View, view_of
@@ -61,19 +62,20 @@ class Statistics:
 
     @classmethod
     def of(
-        cls, batch: Batch, plan: Plan | None = None, *, patients: Patients | None = None, threads: int = 1
-    ) -> "Statistics":
-        """The statistics of some rows. Raises Invalid for values that are none, Conflict for a target of the wrong
-        kind.
+        cls, batch: Batch, plan: Plan | None = None, *, patients: Patients | None = None, threads: int = 1,
+        on: Arithmetic = PROCESSOR,
+    ) -> "Statistics":  # fmt: skip
+        """The statistics of some rows, with sums of products computed ``on`` the processor or a device. Raises Invalid
+        for values that are none, Conflict for a target of the wrong kind.
         """
         plan = plan or Plan()
-        options = {"products": plan.products, "sketches": plan.sketches}
+        summary_of = partial(summarised, products=plan.products, sketches=plan.sketches, threads=threads, on=on)
         parts = {
-            (target, level): summarised(batch.where(rows), **options, threads=threads)
+            (target, level): summary_of(batch.where(rows))
             for target in plan.targets
             for level, rows in batch.levels(target)
         }
-        total = summarised(batch, **options, threads=threads)
+        total = summary_of(batch)
         return pruned(cls(plan, batch.schema, total, parts, patients))
 
     @property

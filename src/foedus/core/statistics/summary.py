@@ -12,6 +12,7 @@ from foedus.core.statistics.alignment import ABSENT, Seat, regrouped, selected, 
 from foedus.core.statistics.batch import Batch
 from foedus.core.statistics.gather import gather
 from foedus.core.statistics.moments import Flags, Floats, Moments, Places, merged, without
+from foedus.core.statistics.products import Arithmetic
 from foedus.core.statistics.schema import Kind, Schema
 from foedus.core.statistics.sketch import Sketch
 
@@ -39,9 +40,9 @@ class Summary:
         return self.rows, self.moments.products, arrays, [sketch.bits() for sketch in self.sketches]
 
 
-def summarised(batch: Batch, *, products: bool, sketches: bool, threads: int) -> Summary:
+def summarised(batch: Batch, *, products: bool, sketches: bool, threads: int, on: Arithmetic) -> Summary:
     """The summary of a batch, over the columns of its schema."""
-    found = gather(batch, products=products, sketches=sketches, threads=threads)
+    found = gather(batch, products=products, sketches=sketches, threads=threads, on=on)
     return Summary(
         rows=batch.rows,
         moments=selected(found.moments, batch.places),

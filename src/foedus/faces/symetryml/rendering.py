@@ -8,7 +8,7 @@ from foedus.services.fusion.describing import CellDescription, FusionDescription
 from foedus.services.statistics.reading import ProjectDescription
 
 _State = StatisticsJob.State
-_TYPES = {"federated": "FED-CPU"}
+_TYPES = {("federated", ""): "FED-CPU", ("federated", "cuda"): "FED-GPU"}
 
 
 def milliseconds(at: datetime) -> int:
@@ -20,7 +20,7 @@ def project_info(about: ProjectDescription) -> dict[str, Any]:
     row = about.row
     return {
         "pid": row.name,
-        "type": _TYPES.get(row.kind, row.kind),
+        "type": _TYPES.get((row.kind, row.device), row.kind),
         "attributeNames": [name for name, _ in about.columns],
         "attributeIndexes": list(range(len(about.columns))),
         "attributeTypes": [letter for _, letter in about.columns],

@@ -17,6 +17,7 @@ class StatisticsProject(models.Model):
     plan = models.JSONField(default=dict)
     columns = models.JSONField(default=list)  # [name, type letter] of each
     encoder = models.CharField(max_length=200, blank=True)
+    device = models.CharField(max_length=20, default="", db_default="", blank=True)  # to learn on; none: the processor
     frozen = models.BooleanField(default=False)
     persisted = models.BooleanField(default=False)
     version = models.PositiveBigIntegerField(default=0)

@@ -97,16 +97,14 @@ def options(given: Mapping[str, str]) -> dict[str, str]:
     for name, known in _CHOICES.items():
         if found.get(name, known[0]) not in known:
             raise Invalid(f"{name} is {', '.join(known)}, not {found[name][:40]!r}")
-    _check_supported(given)
+    if "fed_local_type" in found:
+        found["fed_local_type"] = _local_type(found["fed_local_type"].lower())
     return found
 
 
-def _check_supported(given: Mapping[str, str]) -> None:
-    kind = given.get("fed_local_type", "cpu").lower()
-    if kind in ("gpu", "mgpuf", "mgpud"):
-        raise NotSupported(
-            f"fed_local_type={kind} needs a CUDA device, and this server computes on none; statistics are the same on "
-            "a CPU: say fed_local_type=cpu"
-        )
-    if kind != "cpu":
+def _local_type(kind: str) -> str:
+    if kind in ("mgpuf", "mgpud"):
+        raise NotSupported(f"fed_local_type={kind}: a project learns on one CUDA device at most; say gpu, or cpu")
+    if kind not in ("cpu", "gpu"):
         raise Invalid(f"fed_local_type is cpu or gpu, not {kind[:40]!r}")
+    return kind

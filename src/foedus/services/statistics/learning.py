@@ -19,6 +19,7 @@ from foedus.ports import Ports
 from foedus.records.statistics.models import LearnTotal, StatisticsProject
 from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.shell.sealing import KEY_NAME, derived
+from foedus.services.statistics.computing import arithmetic_of
 from foedus.services.statistics.encoding import encoded_columns
 from foedus.services.statistics.harvests import MAX_COLUMNS, Harvest, adding, check_size, removing
 from foedus.services.statistics.keeping import KEEPER, Change, Columns, Kept
@@ -91,7 +92,7 @@ def prepared(ports: Ports, project: StatisticsProject, value: Any) -> Any:
 
 
 def summarised(ports: Ports, project: StatisticsProject, value: Any) -> Harvest:
-    """What a DataFrame adds to a project. Raises Invalid, TooLarge, Conflict."""
+    """What a DataFrame adds to a project. Raises Invalid, TooLarge, Conflict, NoDevice."""
     kept, declared = KEEPER.read(ports, project), declared_of(project)
     frame = frame_of(project, value, kept)
     sent = frame.rows
@@ -104,14 +105,17 @@ def summarised(ports: Ports, project: StatisticsProject, value: Any) -> Harvest:
     plan = plan_of(project.plan)
     patients = None if found.patients is None else Patients.of(found.patients, _patients_key(ports, project))
     rows = frame.where(found.keep)
+    with arithmetic_of(ports, project) as on:
+        value = Statistics.of(found.batch, plan, patients=patients, on=on)
+        pieces = tuple(
+            Statistics.of(found.batch.where(places), plan, on=on)
+            for places in (declared.window.pieces(found.batch.rows) if declared.window else ())
+        )
     return Harvest(
-        Statistics.of(found.batch, plan, patients=patients),
+        value,
         found.columns,
         {name: companion.part(rows) for name, companion in declared.companions.items()},
-        tuple(
-            Statistics.of(found.batch.where(places), plan)
-            for places in (declared.window.pieces(found.batch.rows) if declared.window else ())
-        ),
+        pieces,
         found.batch.rows,
         sent - found.batch.rows,
     )

@@ -49,6 +49,7 @@ class CreateProject:
     params: Mapping[str, str] = field(default_factory=dict)
     histogram: bool = False
     persisted: bool = False
+    device: str = ""
 
 
 def create_project(actor: Actor, customer: Customer, command: CreateProject, *, now: datetime) -> StatisticsProject:
@@ -71,7 +72,7 @@ def make_project(
         raise Conflict(f"a customer has at most {MAX_PROJECTS} projects")
     row = StatisticsProject(
         customer=customer, name=command.name, key=uuid4().hex, kind=kind, params=params, plan=fields_of(plan),
-        persisted=command.persisted, on_change=on_change, created_at=now, modified_at=now,
+        persisted=command.persisted, device=command.device, on_change=on_change, created_at=now, modified_at=now,
     )  # fmt: skip
     require(actor, Verb.CHANGE, row)
     try:
@@ -184,8 +185,8 @@ def _kind(text: str) -> str:
     kind = KINDS.get(text.strip().lower())
     if text.strip().lower() in _GPU:
         raise NotSupported(
-            f"projects of type {text.strip().lower()} need a CUDA device, and this server computes on none; statistics "
-            "are the same on a CPU: make the project with type=cpu"
+            f"there are no projects of type {text.strip().lower()} here: federated ones alone learn on a CUDA device, "
+            "with fed_local_type=gpu; statistics are the same on a CPU: make the project with type=cpu"
         )
     if text.strip().lower() == FUSION:
         raise Invalid("a fusion project is made with its cells: POST projects/fusion/create")
