@@ -123,6 +123,13 @@ def test_7_whether_it_was_had(stairs):
     assert is_refused(stairs.asked(agreement), 409, "has been had")
 
 
+def test_7_a_run_that_succeeded_was_had_before_its_ledger_says_so(stairs):
+    agreement = stairs.agreement(paid=True)
+    stairs.runs(agreement, "Succeeded")
+
+    assert is_refused(stairs.asked(agreement), 409, "not settled yet")
+
+
 def test_8_the_workflow_9_its_container_and_10_that_nothing_runs(stairs):
     agreement = stairs.agreement(paid=True)
     stairs.runs(agreement, "Running")

@@ -159,19 +159,21 @@ def check(ports: Ports, command: StartRun, *, now: datetime) -> Wanted:
     Raises NotFound, Forbidden, Unpaid, WindowOver, Conflict, Invalid.
     """
     purchase, offer, view = bought_by(ports, command.party, command.agreement, COMPUTE_TYPES, now=now)
-    # The money may stay in escrow long after it was granted: what counts is the grant.
-    if view.compute.state is State.FULFILLED and not _may_run_again(purchase, offer, view):
-        raise Conflict("what was bought has been had: the price of this agreement was granted to its receivers")
+    _check_not_had(purchase, offer, view)
     document, leads = _workflow(command, purchase, offer)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
     return Wanted(purchase, offer, document, leads)
 
 
-def _may_run_again(purchase: Purchase, offer: Offer, view: Agreement) -> bool:
-    """Offers may grant several executions for one price, while the window is open."""
+def _check_not_had(purchase: Purchase, offer: Offer, view: Agreement) -> None:
+    """Raise Conflict for what was had: offers may grant several executions for one price, while the window is open."""
     had = purchase.executions.filter(state__in=_HAD[offer.release_policy]).count()
-    return had < offer.executions and not view.compute.is_timed_out(view.block)
+    # The money may stay in escrow long after it was granted: what counts is the grant.
+    if view.compute.state is State.FULFILLED and (had >= offer.executions or view.compute.is_timed_out(view.block)):
+        raise Conflict("what was bought has been had: the price of this agreement was granted to its receivers")
+    if had >= offer.executions:  # a ledger may take its time
+        raise Conflict("what was bought has been had: the run is over, and its price not settled yet")
 
 
 def _workflow(command: StartRun, purchase: Purchase, offer: Offer) -> tuple[Document, bool]:
