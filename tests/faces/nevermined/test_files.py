@@ -247,6 +247,15 @@ def test_uploads_have_their_limits(market):
     assert asked(file=file(1)) == 501
 
 
+def test_what_says_that_it_is_too_large_never_gets_to_the_disk(market, monkeypatch):
+    MARKET.configure(0, STRICT, Uploads(("s3",), each=10))
+    monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda _: pytest.fail("it was read"))
+
+    for path, size in ((f"{NODE}/upload/s3", 1 << 17), (f"{NODE}/encrypt", 2 << 20), ("/api/v1/auth/login", 2 << 20)):
+        answer = market.client.post(path, {"file": SimpleUploadedFile("f", b"x" * size)})
+        assert answer.status_code == 413, path
+
+
 @pytest.mark.parametrize("url", ["foedus-upload:rows", "foedus-upload:../../rows/x", f"foedus-upload:{'0' * 32}/x"])
 def test_an_address_that_no_upload_was_given_opens_nothing(market, url):
     answer = market.download(market.publish_sealed(CONSUMER, market.encrypted(url)))

@@ -33,15 +33,19 @@ class Call:
     @cached_property
     def body(self) -> bytes:
         """Raises TooLarge, before anything is read where the length is announced."""
-        announced = self.request.headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) > MAX_BYTES:
-            raise TooLarge(f"a body has at most {MAX_BYTES} bytes here")
+        self.check_announced(MAX_BYTES)
         raw = self.request.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise TooLarge(f"a body has at most {MAX_BYTES} bytes here")
         if not raw:
             raise Invalid("the body is empty; send a JSON document")
         return raw
+
+    def check_announced(self, most: int) -> None:
+        """Raise TooLarge for a body that says it has more bytes. Of a form no more is read than was announced."""
+        announced = self.request.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > most:
+            raise TooLarge(f"a body has at most {most} bytes here")
 
     def fields(self) -> Mapping[str, Any]:
         """The body as an object. Raises Invalid."""
@@ -60,6 +64,7 @@ class Call:
         named = self.request.GET.dict()
         if self.request.content_type == "application/json":
             return {**named, **self.fields()}
+        self.check_announced(MAX_BYTES)  # files in a form would go to the disk, whatever they are for
         return {**named, **self.request.POST.dict()}
 
 

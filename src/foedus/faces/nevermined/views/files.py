@@ -19,6 +19,7 @@ from foedus.services.market.node import node_key
 from foedus.services.market.signatures import check_signed
 from foedus.services.market.tickets import Purpose
 
+_FORM_BYTES = 1 << 16  # of a form around its file
 METHODS = ("PSK-RSA", "PSK-ECDSA", "SecretStore")
 
 
@@ -73,6 +74,7 @@ def encrypt_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001
 def upload(call: Call, generation: str, backend: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
     """Keep a file (multipart ``file``) with this node; its address is for ``encrypt``, and known to nobody else."""
     uploads.check_open(MARKET.uploads, backend)
+    call.check_announced(MARKET.uploads.each + _FORM_BYTES)
     file = call.request.FILES.get("file")
     if file is None:
         raise Invalid("there is no file in the request: send it as multipart/form-data, under the name file")
