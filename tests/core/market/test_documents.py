@@ -68,6 +68,17 @@ def test_what_is_no_document_is_refused_with_its_place(text, complaint):
         Document.read(text)
 
 
+@pytest.mark.parametrize(("text", "is_kept"), [(r"\\u0000", True), (r"\\\u0000", False), (r"\\\\u0000", True)])
+def test_letters_that_look_like_the_character_0_are_letters(text, is_kept):
+    given = raw({"id": DID}).replace(b"}", b', "x": "' + text.encode() + b'"}')
+
+    if is_kept:
+        assert Document.read(given).data["x"].endswith("u0000")
+    else:
+        with pytest.raises(Invalid, match="number 0"):
+            Document.read(given)
+
+
 def test_a_document_has_a_largest_size():
     with pytest.raises(TooLarge):
         Document.read(b" " * (MAX_BYTES + 1))

@@ -145,6 +145,7 @@ def test_8_the_workflow_9_its_container_and_10_that_nothing_runs(stairs):
 BODIES = [b"", b"{", b"[]", b"null", b"1e999", b'"' + b"x" * 9000 + b'"', b"[" * 5000, b"\xff\xfe", b'{"a": NaN}',
           b'{"message": {}, "method": []}', b'{"workflowDid": [], "consumer": {}}', b'{"coordinator": {"url": 5}}',
           b'{"parameters": {"rounds": 1e400}}', b'{"serviceAgreementId": {}, "workflow": []}',
+          b'{"message": "\\ud800", "method": "PSK-RSA"}', b'{"message": "\\u0000", "method": "PSK-RSA"}',
           b'{"grant_type": {}, "assertion": 7}', b'{"documentId": "\\ud800", "document": "\\u0000"}']  # fmt: skip
 FEW = BODIES[:3]
 

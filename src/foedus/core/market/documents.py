@@ -5,6 +5,7 @@ Only the frame is read here: identity, services, proof. What an asset is stands 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,6 +17,7 @@ from foedus.core.market.fields import mapping, objects, text
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
+_ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it, and not a backslash before such letters
 REQUIRED = ("@context", "created", "id", "publicKey", "authentication", "proof", "service")
 
 
@@ -100,7 +102,7 @@ def check_characters(data: Mapping[str, Any]) -> None:
         text = json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as exc:
         raise Invalid("there is half a character (a surrogate without its pair)") from exc
-    if b"\\u0000" in text:
+    if _ZERO.search(text):
         raise Invalid("there is a character with the number 0")
 
 

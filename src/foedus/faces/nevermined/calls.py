@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from foedus.core.codecs.strict_json import parse
 from foedus.core.errors import Invalid, TooLarge
-from foedus.core.market.documents import MAX_BYTES, MAX_DEPTH
+from foedus.core.market.documents import MAX_BYTES, MAX_DEPTH, check_characters
 from foedus.faces.nevermined.auth import actor_of_request
 from foedus.faces.nevermined.errors import MethodNotAllowed, respond
 from foedus.ports import Ports
@@ -52,6 +52,7 @@ class Call:
         value = parse(self.body, max_depth=MAX_DEPTH)
         if not isinstance(value, dict):
             raise Invalid("the body is not a JSON object")
+        check_characters(value)
         return value
 
     def optional_fields(self) -> Mapping[str, Any]:
