@@ -1,5 +1,6 @@
 """The market's pages: what is on offer for all of the staff, what is somebody's for administrators alone."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from foedus import bootstrap
 from foedus.connectors.ledger.local.ledger import LocalLedger
 from foedus.core.market.leading import Lead, Member, Phase, Standing
 from foedus.faces.console.templatetags.figures import brief, short
-from foedus.records.market.models import Execution, LedSession
+from foedus.records.market.models import Asset, Execution, LedSession
 from foedus.services.market import settling
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,3 +121,22 @@ def test_numbers_are_short(value, text):
 
 def test_ids_are_brief():
     assert (brief("short"), brief("0x" + "ab" * 20)) == ("short", "0xababab…ababab")
+
+
+def test_one_strange_document_hides_no_other_offer(market):
+    strange = metadata("dataset", name="Strange")
+    strange["attributes"]["additionalInformation"] = ["no", "object"]
+    market.publish(OWNER, offer("compute"), strange)
+    old = market.publish(OWNER, offer("compute"), metadata("dataset", name="Of before"))
+    Asset.objects.filter(did=old.hex).update(document=_wrong(Asset.objects.get(did=old.hex).document))
+
+    page = browser(is_superuser=True).get("/console/market/").content.decode()
+
+    assert ("Strange" in page, "Rows" in page, "Of before" in page) == (True, True, False)
+
+
+def _wrong(text):
+    document = json.loads(text)
+    for service in document["service"]:
+        service["attributes"]["main"]["timeout"] = "soon"
+    return json.dumps(document)

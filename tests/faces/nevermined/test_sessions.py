@@ -148,6 +148,19 @@ def test_who_wants_it_reads_in_the_document_where_the_session_is_and_how_it_ende
     assert said[0]["main"] == said[2]["main"]
 
 
+def test_a_document_in_which_nothing_can_be_said_holds_no_session_up(market):
+    led = Led(market, minParticipants=1, rounds=1, publishSession=True)
+    asset = Asset.objects.get(did=led.workflow.hex)
+    document = json.loads(asset.document)
+    document["service"][0]["attributes"]["additionalInformation"] = "a text"
+    Asset.objects.filter(pk=asset.pk).update(document=json.dumps(document))
+
+    led.work(led.participant("1", 1))
+
+    assert Execution.objects.get().state == "Succeeded"
+    assert Asset.objects.get(pk=asset.pk).version == 1
+
+
 def test_two_participants_train_and_the_model_is_who_paid_for_it(market):
     led = Led(market, minParticipants=2)
     before = led.status()["coordinator"]

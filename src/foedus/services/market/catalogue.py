@@ -90,12 +90,16 @@ def revise(actor: Actor, did: Did, document: Document, *, rules: Rules = STRICT,
 
 
 def annotate(did: Did, key: str, value: Mapping[str, Any], *, now: datetime) -> None:
-    """Say something in an asset's additional information, as a new version; for what this node knows itself."""
+    """Say something in an asset's additional information, as a new version; for what this node knows itself.
+
+    Raises NotFound, Invalid where that information is no object, TooLarge.
+    """
     with transaction.atomic():
         asset = lock_asset(did)
         data = json.loads(asset.document)
         about = next(service for service in data["service"] if service["type"].lower() == "metadata")["attributes"]
-        about["additionalInformation"] = {**(about.get("additionalInformation") or {}), key: dict(value)}
+        more = mapping(about, "additionalInformation", "attributes")
+        about["additionalInformation"] = {**more, key: dict(value)}
         _replace(asset, json.dumps(data, ensure_ascii=False), now)
 
 

@@ -172,13 +172,19 @@ def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: da
 
 
 def _announce(ports: Ports, execution: Execution, now: datetime) -> None:
-    """Where the consumer wants it: say in the session's own document where it is, and how it stands or ended."""
+    """Where the consumer wants it: say in the session's own document where it is, and how it stands or ended.
+
+    A document in which that cannot be said is its owner's affair, and holds nothing up.
+    """
     led, asset = shown(ports, execution), find_asset(Did(bytes.fromhex(execution.did)))
     session = session_of(execution)
     if led is None or session is None or not session.is_announced or asset is None or asset.is_retired:
         return
     if asset.owner == execution.consumer:
-        catalogue.annotate(Did(bytes.fromhex(asset.did)), "session", told(led, execution), now=now)
+        try:
+            catalogue.annotate(Did(bytes.fromhex(asset.did)), "session", told(led, execution), now=now)
+        except PlatformError as exc:
+            log.warning("session.not_announced", execution=execution.execution, error=exc.code)
 
 
 def _rules(ports: Ports, execution: Execution, offer: Offer) -> Leader:

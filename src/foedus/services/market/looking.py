@@ -4,16 +4,16 @@ Offers are public. What parties buy, sell and have is theirs, and the business o
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db.models import QuerySet
 
-from foedus.core.errors import Forbidden, NotFound
+from foedus.core.errors import Forbidden, Invalid, NotFound
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, Service
 from foedus.core.market.escrow import NATIVE
-from foedus.core.market.fields import mapping
 from foedus.core.market.leading import Lead
 from foedus.core.market.offers import COMPUTE_TYPES, Offer, read_offer
 from foedus.core.market.search import Exactly
@@ -173,14 +173,19 @@ def _visible(actor: Actor) -> QuerySet[Purchase]:
 
 def _offered(asset: Asset) -> Sequence[Offered]:
     document = catalogue.document_of(asset)
-    return [_offer(asset, document, each) for each in document.services if each.type in COMPUTE_TYPES]
+    found = []
+    for service in document.services:
+        if service.type in COMPUTE_TYPES:
+            with suppress(Invalid):  # was kept when this server took what it refuses today: no reason to hide the rest
+                found.append(_offer(asset, document, service))
+    return found
 
 
 def _offer(asset: Asset, document: Document, service: Service) -> Offered:
     metadata = document.metadata
-    more = mapping(metadata.attributes, "additionalInformation", "attributes")
-    name = str(metadata.main.get("name") or asset)
-    return Offered(asset, service.index, name, str(more.get("description") or ""), read_offer(service))
+    more = metadata.attributes.get("additionalInformation")  # of any kind: nobody checks it
+    about = str(more.get("description") or "") if isinstance(more, dict) else ""
+    return Offered(asset, service.index, str(metadata.main.get("name") or asset), about, read_offer(service))
 
 
 def _ordered(bought: Bought, *, runs: int) -> Ordered:
