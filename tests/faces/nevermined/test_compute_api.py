@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.markets import coordinator, ddo
-from tests.node_market import CONSUMER, OTHER, balances
+from tests.markets import coordinator, ddo, metadata, offer
+from tests.node_market import CONSUMER, OTHER, OWNER, balances
 
 from foedus.core.market.dids import Did
 from foedus.faces.nevermined.limits import MARKET
@@ -96,3 +96,14 @@ def test_only_administrators_reach_it_unless_the_operator_opened_it(operator, ma
     MARKET.configure(0, STRICT, is_compute_open=True)
 
     assert operator.get("/list").json() == []
+
+
+def test_nobody_but_its_buyer_is_told_by_which_tokens_a_session_is_joined(operator, market):
+    place = market.publish(OWNER, offer("fl-coordinator"), metadata("compute", name="A place to lead sessions"))
+    plan = market.publish(CONSUMER, coordinator(allowedAgreements=["ab" * 32]))
+    agreement = market.order(2, place)
+    execution = market.execute(agreement, plan).json()["workflowId"]
+
+    assert operator.get(f"/status/{execution}").json()["coordinator"]["tokens"] == {}
+    own = market.get(f"/compute/status/{agreement}/{execution}", sub=agreement, execution_id=execution).json()
+    assert list(own["coordinator"]["tokens"]) == ["ab" * 32]

@@ -4,6 +4,7 @@ Answers are texts where the original's are. What cannot be done is 400, and stop
 """
 
 import json
+from dataclasses import replace
 
 from django.http import HttpResponse
 
@@ -64,9 +65,10 @@ def info(call: Call, execution: str) -> HttpResponse:
 
 
 def get_status(call: Call, execution: str) -> HttpResponse:
-    """How an execution stands."""
+    """How an execution stands. Who takes part in a session is said by who bought it: there are no tokens in here."""
     found = _found(call, execution)
-    return answer(status(found, leading.shown(call.ports, found)))
+    led = leading.shown(call.ports, found)
+    return answer(status(found, led and replace(led, tokens={})))
 
 
 def get_logs(call: Call, execution: str) -> HttpResponse:
