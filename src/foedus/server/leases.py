@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 log = structlog.get_logger()
 
@@ -22,8 +22,10 @@ def renewing(renew: Callable[[], bool]) -> Iterator[None]:
         while not done.wait(RENEW_EVERY_S):
             try:
                 renew()
-            except OperationalError as exc:
+            except (OperationalError, InterfaceError) as exc:
                 log.warning("lease.not_renewed", error=str(exc))
+                if settings.configured:  # a connection that broke once stays so: the next try has a new one
+                    close_old_connections()
         if settings.configured:  # whoever keeps leases elsewhere may have no database at all
             close_old_connections()
 
