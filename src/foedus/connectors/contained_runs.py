@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, lines_of, places_in, stage, told_of, write_whole
-from foedus.connectors.run_outputs import more_than, open_output, outputs_below
+from foedus.connectors.run_outputs import more_than, open_output, outputs_below, remove_all
 from foedus.connectors.run_sessions import check_session, session_file
 from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Image, Job, Phase, Run, RunMissing, check_run
@@ -132,7 +131,7 @@ class ContainedRuns:
     def remove(self, run: str) -> None:
         layout = self._layout(run)
         self._place.end(run)
-        shutil.rmtree(layout.root, ignore_errors=True)
+        remove_all(layout.root)
 
     def close(self) -> None:
         """Runs go on; the next server finds them."""

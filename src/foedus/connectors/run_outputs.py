@@ -1,9 +1,10 @@
-"""What a program left in a folder, read without trusting its names and links."""
+"""What a program left in a folder, read and removed without trusting its names, links and rights."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,9 +29,25 @@ def outputs_below(folder: Path) -> Iterator[Output]:
 
 
 def more_than(bought_bytes: int, folder: Path) -> str:
-    """What is wrong where a run left more than was bought; else nothing."""
+    """What is wrong where a run that is over left more than was bought; else nothing."""
+    let_in(folder)
     left = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
     return f"it left {left} bytes, and {bought_bytes} were bought" if left > bought_bytes else ""
+
+
+def let_in(folder: Path) -> None:
+    """Give this process back the rights to look into all folders below, which programs of its own user may take."""
+    for parent, folders, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in folders):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(stat.S_IRWXU)
+
+
+def remove_all(folder: Path) -> None:
+    """The folder of a run that is over, with whatever is in it, if it is there."""
+    let_in(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

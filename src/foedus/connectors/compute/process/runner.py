@@ -3,7 +3,6 @@
 import fcntl
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, Self
 
 from foedus.connectors.addresses import BadAddress, split_address
 from foedus.connectors.run_layout import Layout, lines_of, stage, told_of
-from foedus.connectors.run_outputs import open_output, outputs_below
+from foedus.connectors.run_outputs import open_output, outputs_below, remove_all
 from foedus.connectors.run_sessions import check_session, session_file
 from foedus.ports.compute import ComputeUnavailable, Job, Phase, Run, RunMissing, check_run
 
@@ -95,7 +94,7 @@ class ProcessCompute:
         layout = self._layout(run)
         if layout.read() is not None:
             self.stop(run)
-        shutil.rmtree(layout.root, ignore_errors=True)
+        remove_all(layout.root)
 
     def close(self) -> None:
         """Runs go on; the next server finds them."""
