@@ -5,6 +5,7 @@
 """
 
 import shutil
+import time
 
 import pytest
 from tests.contracts.compute import LIMITS, POST, SOON_S, ComputeContract
@@ -55,6 +56,19 @@ class ContainedContract(ComputeContract):
         run = compute.wait("a-run", SOON_S)
 
         assert (run.phase, run.reason) == (Phase.ERROR, "its container was removed")
+
+    def test_a_node_that_died_after_it_ended_a_run_has_kept_its_log(self, compute, place, monkeypatch):
+        compute.start(self.job("echo said; sleep 30"))
+        until = time.monotonic() + SOON_S
+        while not compute.log("a-run") and time.monotonic() < until:
+            time.sleep(0.05)
+        with monkeypatch.context() as dying:
+            dying.setattr(Layout, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                compute.stop("a-run")
+
+        assert compute.find("a-run").is_over
+        assert list(compute.log("a-run")) == ["said"]
 
     def test_a_program_reaches_its_session_by_a_door_that_alone_has_the_token(self, compute, place, tmp_path):
         (tmp_path / "program.py").write_text(POST)

@@ -178,7 +178,9 @@ class ContainedRuns:
 
         A container that ended by itself goes after its end was written down, which nobody would know otherwise.
         """
-        write_whole(layout.log, _first(self._place.log(run.id)))
+        log = _first(self._place.log(run.id))
+        if log or not layout.log.exists():  # whoever died after the second step has kept it, and nothing is left of it
+            write_whole(layout.log, log)
         went_on = sight.exit_code is None
         if went_on:
             self._place.end(run.id)
