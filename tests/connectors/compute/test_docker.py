@@ -92,6 +92,16 @@ def test_a_session_is_a_network_that_leads_nowhere_with_a_door_on_it(compute, en
     assert "the-token" not in json.dumps(engine.containers)
 
 
+def test_the_end_of_a_run_leaves_the_networks_of_others_alone(compute, engine):
+    session = Session("http://127.0.0.1:9", Secret("the-token"))
+    with door_port():
+        compute.start(Job(id="a-run-too", script="sleep 30", image=IMAGE, session=session, limits=LIMITS))
+
+    compute.remove("a-run")
+
+    assert list(engine.networks) == ["foedus-a-run-too"]
+
+
 def test_an_image_that_is_not_here_is_fetched_by_its_digest(compute, engine):
     engine.images.clear()
     job = Job(id="a-run", script="true", image=IMAGE, limits=LIMITS)

@@ -102,7 +102,7 @@ class Containers:
             for name in (name_of(run), door_name_of(run)):
                 with suppress(NotFound):
                     self._engine.containers.get(name).remove(force=True, v=True)
-            for network in self._engine.networks.list(names=[name_of(run)]):
+            for network in self._networks(name_of(run)):
                 with suppress(NotFound):
                     network.remove()
 
@@ -122,7 +122,7 @@ class Containers:
         """Where the program finds the door, which is open by then."""
         self._fetch(self._door)
         name = name_of(job.id)
-        found = [network for network in self._engine.networks.list(names=[name]) if network.name == name]
+        found = self._networks(name)
         network = found[0] if found else self._made_network(job.id, mark)
         subnet = network.attrs["IPAM"]["Config"][0]["Subnet"]
         door = self._started(door_of(job, layout, mark, user, self._door, subnet), network)
@@ -133,6 +133,10 @@ class Containers:
             time.sleep(_LOOK_EVERY_S)
         door.reload()
         return f"http://{door.attrs['NetworkSettings']['Networks'][name]['IPAddress']}:{DOOR_PORT}"
+
+    def _networks(self, name: str) -> list[Any]:
+        """Those of this name. An engine finds all as well whose names have it in them, such as other runs'."""
+        return [network for network in self._engine.networks.list(names=[name]) if network.name == name]
 
     def _made_network(self, run: str, mark: str) -> Any:
         made = self._engine.networks.create(
