@@ -7,7 +7,7 @@ import httpx
 import pytest
 from tests.markets import DID, metadata, offer, signed
 
-from foedus.core.errors import Conflict, Invalid, Unauthenticated, Unavailable
+from foedus.core.errors import Conflict, Invalid, PlatformError, Unauthenticated, Unavailable
 from foedus.sdk.market import Key, Market, NewOffer, Run
 from foedus.wallet.grants import read_grant
 from foedus.wallet.offering import write_offer
@@ -82,6 +82,19 @@ def test_an_order_that_got_no_answer_names_its_seed():
         Market("http://127.0.0.1:1", KEY, transport=httpx.MockTransport(cut)).order(DID, seed="12" * 32)
 
     assert caught.value.context["seed"] == "12" * 32
+
+
+@pytest.mark.parametrize("answer", [{"status_code": 200, "text": "<html>"}, {"status_code": 429}])
+def test_an_order_names_its_seed_whatever_is_wrong_with_the_answer(answer):
+    def answered(request):
+        if request.url.path.endswith("agreements"):
+            return httpx.Response(**answer)
+        return httpx.Response(200, json={"access_token": "login"})
+
+    with pytest.raises(PlatformError) as caught:
+        Market("http://127.0.0.1:1", KEY, transport=httpx.MockTransport(answered)).order(DID)
+
+    assert len(caught.value.context["seed"]) == 64
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, Unauthenticated), (402, Conflict), (410, Conflict), (400, Invalid)])

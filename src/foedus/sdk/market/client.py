@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from foedus.core.errors import Conflict, Invalid, Unavailable
+from foedus.core.errors import Conflict, Invalid, PlatformError, Unavailable
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import objects
 from foedus.core.market.offers import COMPUTE_TYPES
@@ -103,15 +103,15 @@ class Market:
     def order(self, did: str, *, seed: str | None = None, index: str = "") -> Agreement:
         """Buy an offer and pay its price into escrow. ``seed``, 64 digits, makes it one order, however often sent.
 
-        Raises Unavailable and Conflict (too little money) with the ``seed`` in their context: give it to go on.
+        Whatever is raised has the ``seed`` in its context: after Unavailable and Conflict (too little money) give it to
+        go on.
         """
         seed = seed or os.urandom(32).hex()
         try:
-            said = self._asking.as_party("POST", _AGREEMENTS, {"did": did, "index": index, "seed": seed})
-        except (Unavailable, Conflict) as exc:
+            return _agreement(self._asking.as_party("POST", _AGREEMENTS, {"did": did, "index": index, "seed": seed}))
+        except PlatformError as exc:  # the answer may be what went wrong, and the order be made and paid
             exc.context["seed"] = seed
             raise
-        return _agreement(said)
 
     def agreement(self, agreement: str) -> Agreement:
         return _agreement(self._asking.as_party("GET", f"{_AGREEMENTS}{path(agreement)}"))
