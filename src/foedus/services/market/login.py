@@ -7,9 +7,10 @@ from foedus.core.errors import Unauthenticated
 from foedus.ports import Ports
 from foedus.records.market.models import Account
 from foedus.services.market.parties import actor_of, party_of
+from foedus.services.market.tickets import PREFIXES
 from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
-from foedus.wallet.grants import read_grant
+from foedus.wallet.grants import BadGrant, read_grant
 
 KEY_NAME = "market-login-key"
 LIFE = timedelta(hours=24)
@@ -30,8 +31,13 @@ class Login:
 
 
 def log_in(ports: Ports, assertion: str, *, now: datetime) -> Login:
-    """A login for whoever signed the assertion, a grant without further claims. Raises BadGrant."""
+    """A login for whoever signed the assertion, a grant without further claims. Raises BadGrant.
+
+    A grant that was meant for a node is none: the node that it was shown to could log in with it.
+    """
     grant = read_grant(assertion, now=now.timestamp())
+    if any(prefix in grant.audience for prefix in PREFIXES):
+        raise BadGrant("this grant is for a node; to log in, sign one without aud")
     actor = party_of(grant.issuer, now=now)
     account = Account.objects.get(pk=actor.id)
     expires_at = now + LIFE
