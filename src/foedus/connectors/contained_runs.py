@@ -46,7 +46,9 @@ class Sight:
 class Place(Protocol):
     """What starts containers. Every verb may be repeated, by many processes; any may raise ComputeUnavailable."""
 
-    open_to: tuple[str, ...]
+    def open_to(self, job: Job) -> tuple[str, ...]:
+        """What the program can reach beyond what the port promises, in words."""
+        ...
 
     def begin(self, job: Job, layout: Layout, mark: str) -> None:
         """Start the containers of a run, once. Raises RunExists where some of another mark are there, Invalid."""
@@ -89,7 +91,8 @@ class ContainedRuns:
         with _alone(layout):
             if layout.read() is None:
                 self._place.begin(job, layout, _mark_of(told))
-                layout.write(Run(id=job.id, phase=Phase.RUNNING, started_at=_now(), open_to=self._place.open_to))
+                open_to = self._place.open_to(job)
+                layout.write(Run(id=job.id, phase=Phase.RUNNING, started_at=_now(), open_to=open_to))
         return self.find(job.id)
 
     def find(self, run: str) -> Run:

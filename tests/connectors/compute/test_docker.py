@@ -62,8 +62,9 @@ def told_of(engine, name):
 
 def test_a_program_has_no_rights_and_no_more_than_was_bought(compute, engine):
     limits = Limits(cpus=1.5, memory_bytes=1 << 30, disk_bytes=1 << 20, seconds=60)
-    compute.start(Job(id="a-run", script="sleep 30", image=IMAGE, limits=limits))
+    run = compute.start(Job(id="a-run", script="sleep 30", image=IMAGE, limits=limits))
 
+    assert run.open_to == ()
     told, host = told_of(engine, "foedus-a-run")
     assert told["Image"] == REFERENCE
     assert int(told["User"].partition(":")[0]) > 0
@@ -80,8 +81,9 @@ def test_a_program_has_no_rights_and_no_more_than_was_bought(compute, engine):
 def test_a_session_is_a_network_that_leads_nowhere_with_a_door_on_it(compute, engine):
     session = Session("http://127.0.0.1:9", Secret("the-token"))
     with door_port():
-        compute.start(Job(id="a-run", script="sleep 30", image=IMAGE, session=session, limits=LIMITS))
+        run = compute.start(Job(id="a-run", script="sleep 30", image=IMAGE, session=session, limits=LIMITS))
 
+    assert "this machine" in run.open_to[0]
     told, host = told_of(engine, "foedus-a-run")
     door, door_host = told_of(engine, "foedus-a-run-door")
     assert engine.networks["foedus-a-run"]["Internal"] is True

@@ -35,6 +35,7 @@ with driver_of("docker"):
 
 _SOCKET = "/var/run/docker.sock"
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+_OPEN = "what listens on all addresses of this machine, unless its firewall keeps the engine's networks out"
 _ANSWER_S = 60
 _HEARD_S, _LOOK_EVERY_S = 3.0, 0.1
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
@@ -62,12 +63,15 @@ class Containers:
         self._socket = socket
         self._door = door
         self._pulls = pulls
-        self.open_to: tuple[str, ...] = ()
 
     @cached_property
     def _engine(self) -> Any:
         """Asks the engine which version it speaks: not before somebody runs something."""
         return docker.DockerClient(base_url=f"unix://{self._socket}", timeout=_ANSWER_S)
+
+    def open_to(self, job: Job) -> tuple[str, ...]:
+        """Engines keep a network that leads nowhere from others, and not from the machine that it is on."""
+        return (_OPEN,) if job.session else ()
 
     def begin(self, job: Job, layout: Layout, mark: str) -> None:
         if job.session and not self._door:
