@@ -2,11 +2,13 @@
 
 import threading
 from queue import Empty, SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 from tests.services.statistics.conftest import Lab
 
 from foedus.core.errors import Conflict, Unavailable
+from foedus.ports.bus import BusUnavailable
 from foedus.records.shell.models import Job
 from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
@@ -140,3 +142,23 @@ def test_a_lane_looks_only_when_there_may_be_something_for_it(ports, subject, lo
     lane = Lane(ports, threading.Event(), "", LaneSpec("slow", {"kind__in": SLOW}))
 
     assert lane.concerns(subject) is looks
+
+
+def test_a_lane_whose_bus_is_away_at_first_waits_for_it(monkeypatch):
+    stop, subscribed = threading.Event(), []
+
+    class Bus:
+        def subscribe(self, subject):
+            subscribed.append(subject)
+            if len(subscribed) == 1:
+                raise BusUnavailable
+            stop.set()
+            return SimpleNamespace(close=lambda: subscribed.append("closed"))
+
+    monkeypatch.setattr(stop, "wait", lambda _: False)
+    monkeypatch.setattr(lanes, "close_old_connections", lambda: None)
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_, **__: None)
+
+    Lane(SimpleNamespace(bus=Bus()), stop, "", LaneSpec("slow", {})).run()
+
+    assert subscribed == [jobs.SUBJECT, jobs.SUBJECT, "closed"]

@@ -84,10 +84,12 @@ class Lane:
         threading.Thread(target=self._work, name=self.spec.name, daemon=True).start()
 
     def _work(self) -> None:
-        subscription = self.ports.bus.subscribe(self.spec.subject)
+        subscription: Subscription | None = None
         idle_since = time.monotonic()
         while not self.stop.is_set():
             try:
+                if subscription is None:  # first: a wake-up for what is not seen below must not be lost
+                    subscription = self.ports.bus.subscribe(self.spec.subject)
                 while not self.stop.is_set() and do_one(self.ports, self.owner, taken=self._taken, **self.spec.claims):
                     idle_since = time.monotonic()
                 if time.monotonic() - idle_since > IDLE_S and self._is_too_many():
@@ -101,7 +103,8 @@ class Lane:
             except Exception:  # whatever it was, the jobs behind it are to be done
                 log.exception("worker.stumbled", lane=self.spec.name)
                 self.stop.wait(1.0)
-        subscription.close()
+        if subscription is not None:
+            subscription.close()
         close_old_connections()
 
     def _wait(self, subscription: Subscription, seconds: float) -> None:
