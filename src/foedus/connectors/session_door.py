@@ -31,6 +31,7 @@ from foedus.connectors.run_sessions import address_of, session_in
 from foedus.core.errors import PlatformError
 from foedus.ports.compute import DOOR_HEADER, Session
 
+MAX_CONNECTIONS = 64  # of the one program
 _MAX_BODY_BYTES = 16 << 30
 _CHUNK_BYTES = 1 << 18
 _AWAIT_S = 30.0
@@ -46,6 +47,20 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     client: httpx.Client
     session: Session
     guard: Guard
+    places: threading.BoundedSemaphore
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Each connection has a thread and a file of this process: beyond a number of them nobody is let in."""
+        if not self.places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
 
     def sent(
         self, method: str, path: str, headers: Mapping[str, str], body: Callable[[], Iterator[bytes]]
@@ -172,6 +187,7 @@ def open_door(session: Session, path: Path, guard: Guard) -> Iterator[None]:
 def _serving(server: _Server, session: Session, guard: Guard) -> Iterator[None]:
     with httpx.Client(timeout=_PATIENCE, follow_redirects=False, trust_env=False) as client, server:
         server.client, server.session, server.guard = client, session, guard
+        server.places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield
