@@ -54,7 +54,7 @@ def encrypt(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both
     if method not in METHODS:
         raise Invalid(f"method must be {', '.join(METHODS)}", field="method")
     if method == "SecretStore":
-        stated = text(fields, "did", "encrypt")
+        stated = text(fields, "did", "encrypt", default="")
         Did.parse(stated if stated.startswith("did:") else f"did:nv:{stated}")
     public = "0x04" + node_key(call.ports.secrets).public_bytes.hex()
     return answer({"public-key": public, "hash": seal(call.ports, message), "method": method})
