@@ -1,7 +1,7 @@
 """What a transaction stored stays if it was committed, and goes if it was not, whatever was raised."""
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from tests.services.fusion.conftest import lab
 from tests.services.statistics.frames import frame
 
@@ -68,3 +68,16 @@ def test_all_stay_while_the_database_does_not_answer(lab):
     assert blobs(lab, "statistics/x") == ["statistics/x"]
     remove_unnamed(lab.ports, ["statistics/x", "statistics/gone"], lambda _blobs: set())
     assert blobs(lab, "statistics/x") == []
+
+
+@pytest.mark.parametrize("broken", [OperationalError, InterfaceError])
+def test_all_stay_after_a_broken_connection_whose_commit_may_be_under_way(lab, monkeypatch, broken):
+    def breaks():
+        raise broken
+
+    monkeypatch.setattr(keeping, "INLINE_BYTES", 0)
+    lab.create()
+    with pytest.raises(broken):
+        lab.learn(frame(3), also=breaks)
+
+    assert len(blobs(lab, "statistics/")) == 1

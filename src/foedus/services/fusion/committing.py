@@ -68,8 +68,8 @@ def commit(
                 keep()
         else:
             _merge(ports, project, fold, value, keep, now)
-    except BaseException:
-        remove_unnamed(ports, blobs, _named)
+    except BaseException as exc:
+        remove_unnamed(ports, blobs, _named, exc)
         raise
 
 

@@ -181,7 +181,7 @@ def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[O
         if len(offered) > 1 and not isinstance(exc, DatabaseError):
             return [outcome for one in offered for outcome in _accepted(ports, [one], now)]
         for one in offered:
-            _forget_unless_counted(ports, one)
+            _forget_unless_counted(ports, one, exc)
         return [exc] * len(offered)
 
 
@@ -195,10 +195,10 @@ def _recorded(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[O
         return [next(counted) if one.membership.pk in there else gone for one in offered]
 
 
-def _forget_unless_counted(ports: Ports, one: Offered) -> None:
+def _forget_unless_counted(ports: Ports, one: Offered, after: Exception) -> None:
     rows = Update.objects.filter(membership=one.membership, task_round=one.command.round)
     remove_unnamed(
-        ports, [one.body.blob], lambda blobs: set(rows.filter(blob__in=blobs).values_list("blob", flat=True))
+        ports, [one.body.blob], lambda blobs: set(rows.filter(blob__in=blobs).values_list("blob", flat=True)), after
     )
 
 

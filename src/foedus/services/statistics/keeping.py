@@ -210,8 +210,8 @@ class Keeper:
                         wake(ports, shell.LONG_SUBJECT)
                     # Once committed: what is at hand under a version must be what the database has under it.
                     transaction.on_commit(lambda: self._remember(project.key, after, len(data) + len(beside)))
-        except BaseException:
-            remove_unnamed(ports, stored_at, _named)
+        except BaseException as exc:
+            remove_unnamed(ports, stored_at, _named, exc)
             raise
         if not stored:
             remove_unnamed(ports, stored_at, _named)
