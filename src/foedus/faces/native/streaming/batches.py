@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -16,6 +16,7 @@ from foedus.services.shell.threads import in_thread
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+AT_WORK = 3  # batches of one kind: of a process's 16 threads some are left, whatever the batches of all kinds wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +30,43 @@ class Asked(Generic[Q]):
 class Batches(Generic[Q, A]):
     """Questions of one kind. ``answer`` gives for each, in their order, an answer or the exception to be raised.
 
-    While it works on some, others gather; who comes alone is answered alone, and at once.
+    While it works on some, others gather; who comes alone is answered alone, and at once. Those whose ``key`` differs,
+    such as their project, do not wait for each other, unless ``AT_WORK`` batches are being answered already.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Q]], Sequence[A | Exception]], *, at_once: int) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Q]], Sequence[A | Exception]],
+        *,
+        at_once: int,
+        key: Callable[[Q], Hashable] = lambda _: None,
+    ) -> None:
         self._answer = answer
         self._at_once = at_once
-        self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._key = key
+        self._places = asyncio.Semaphore(AT_WORK)
+        self._waiting: dict[Hashable, deque[tuple[Q, asyncio.Future[A]]]] = {}
+        self._workers: dict[Hashable, asyncio.Task[None]] = {}
 
     async def ask(self, question: Q) -> A:
         """The answer to ``question``; or raises what it is refused with."""
         answered: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, answered))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        key = self._key(question)
+        if key not in self._waiting:
+            self._waiting[key] = deque()
+            self._workers[key] = asyncio.create_task(self._work(key))
+        self._waiting[key].append((question, answered))
         return await answered
 
-    async def _work(self) -> None:
+    async def _work(self, key: Hashable) -> None:
+        waiting = self._waiting[key]
         try:
-            while self._waiting:
-                taken = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
-                await self._settle([(q, answered) for q, answered in taken if not answered.done()])
+            while waiting:
+                async with self._places:  # anew for each batch: whoever has many asking lets others in between
+                    taken = [waiting.popleft() for _ in range(min(self._at_once, len(waiting)))]
+                    await self._settle([(q, answered) for q, answered in taken if not answered.done()])
         finally:
-            self._worker = None
+            del self._waiting[key], self._workers[key]
 
     async def _settle(self, taken: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         answers: Sequence[A | Exception]

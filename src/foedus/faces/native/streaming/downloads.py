@@ -44,7 +44,7 @@ MODELS_AT_ONCE = 64
 
 def models(ports: Ports) -> Models:
     """Where checkpoints are read: those who begin a round all want the same one."""
-    return Batches(of_actors(partial(_answers, ports)), at_once=MODELS_AT_ONCE)
+    return Batches(of_actors(partial(_answers, ports)), at_once=MODELS_AT_ONCE, key=lambda one: one.question.key)
 
 
 def _answers(ports: Ports, fetches: Sequence[tuple[Actor, Fetch]]) -> list[Response | Exception]:

@@ -57,7 +57,7 @@ def hand_ins(ports: Ports) -> HandIns:
         outcomes = iter(count_updates(ports, [each for each in offered if isinstance(each, Offered)], now=now()))
         return [next(outcomes) if isinstance(each, Offered) else each for each in offered]
 
-    return Batches(submitted, at_once=HAND_INS_AT_ONCE)
+    return Batches(submitted, at_once=HAND_INS_AT_ONCE, key=lambda one: one.command.project)
 
 
 @answering

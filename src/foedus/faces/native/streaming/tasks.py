@@ -68,12 +68,14 @@ def tasks(ports: Ports, hub: Hub) -> Tasks:
             for one, answer in zip(asking, answers, strict=True)
         ]
 
-    return Batches(of_actors(told), at_once=TOLD_AT_ONCE)
+    return Batches(of_actors(told), at_once=TOLD_AT_ONCE, key=lambda one: one.question.key)
 
 
 def signs() -> Signs:
     """Where those who wait say that they are still there; whether that is all that there is to say."""
-    return Batches(lambda answers: still_here(answers, now=now()), at_once=SIGNS_AT_ONCE)
+    return Batches(
+        lambda answers: still_here(answers, now=now()), at_once=SIGNS_AT_ONCE, key=lambda one: one.project.pk
+    )
 
 
 @answering
