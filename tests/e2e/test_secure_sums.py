@@ -1,4 +1,4 @@
-"""A secure sum between services of their own over AWS (moto), while a worker dies."""
+"""Secure sums between services of their own, over a real NATS server and over AWS (moto), while processes die."""
 
 import json
 from contextlib import ExitStack
@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.service import Serve, until
 from tests.e2e.test_federation import Node
 from tests.e2e.test_federation_aws import REGION, client
+from tests.servers.nats import NatsMissingError, nats_server
 from tests.servers.s3 import MotoMissingError, s3_server
 
 from foedus.services.customers.invitations import open_legacy_invitation
@@ -22,7 +23,7 @@ def services(tmp_path):
 
         def started(count):
             environment = {"FOEDUS_SOURCES_ALLOW": "127.0.0.1", "FOEDUS_FACES": "native,symetryml"}
-            return [Node(stack.enter_context(Serve(tmp_path / name, **environment))) for name in "abc"[:count]]
+            return [Node(stack.enter_context(Serve(tmp_path / name, **environment))) for name in "abcd"[:count]]
 
         yield started
 
@@ -57,6 +58,31 @@ def begin(nodes):
 def assert_summed(nodes, rows):
     until(lambda: [each.rows() for each in nodes] == [rows] * len(nodes), within_s=100, what=f"a sum of {rows} rows")
     assert len({each.answers() for each in nodes}) == 1
+
+
+def test_over_nats_workers_die_and_a_node_goes_for_good(services, tmp_path):
+    try:
+        broker = nats_server(tmp_path / "nats")
+    except NatsMissingError as exc:
+        pytest.skip(str(exc))
+    with broker as server:
+        nodes = services(4)
+        federate(nodes, {"nats_hosts": server.url})
+        begin(nodes)
+        nodes[1].service.kill("worker")  # its part goes on in another process
+        server.stop()
+        server.start()
+        assert_summed(nodes, 160)
+
+        for seed, each in enumerate(nodes, start=10):
+            each.learn(seed)
+        begin(nodes)
+        until(lambda: any(s in stage(nodes[0]) for s in ("confirm", "reveal")) or nodes[0].rows() == 320, within_s=100)
+        nodes[3].service.kill_all()  # its numbers came: they count
+        assert_summed(nodes[:3], 320)
+        said = [line for each in nodes[:3] for line in each.call("GET", "fedml/p/getSyncLog")["stringList"]["values"]]
+        assert not any(" received " in line or " sent " in line for line in said)
+        assert all(peer["rows"] == 0 for each in nodes[:3] for peer in each.status()["peers"])
 
 
 def test_over_aws_and_nothing_is_left(services):

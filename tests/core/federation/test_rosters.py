@@ -65,6 +65,7 @@ def test_a_roster_is_followed_forwards_only_and_never_contradicted():
 def test_outlines_are_waited_for_longer_than_what_follows():
     assert outline_s("m5") == 150
     assert stage_s("m5") == 50
+    assert (outline_s("m1"), stage_s("m1")) == (90, 30)  # a worker that died is back by then
     assert stage_s("d7") == 600
 
 

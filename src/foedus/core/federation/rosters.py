@@ -19,6 +19,8 @@ STAGES = (OUTLINE, *(stage.value for stage in Stage), OVER)
 _NODE_CHARACTERS = 32
 _ID_CHARACTERS = 64
 MAX_STAGE_S = 600.0
+# However short the period: a process that died is back within that. Who is not in the first sum may not join by itself.
+MIN_OUTLINE_S, MIN_STAGE_S = 90.0, 30.0
 
 Block = tuple[str, ...]
 
@@ -104,12 +106,12 @@ class Roster:
 
 def outline_s(schedule: str) -> float:
     """How long a sum waits for those who have not said what theirs is about: who is not in the first waits for long."""
-    return min(period_s(schedule) / 2, MAX_STAGE_S)
+    return min(max(period_s(schedule) / 2, MIN_OUTLINE_S), MAX_STAGE_S)
 
 
 def stage_s(schedule: str) -> float:
     """How long each later stage waits for those who have not sent its message."""
-    return min(period_s(schedule) / 6, MAX_STAGE_S)
+    return min(max(period_s(schedule) / 6, MIN_STAGE_S), MAX_STAGE_S)
 
 
 def fitting(blocks: Sequence[Block], there: Collection[str]) -> Block:
