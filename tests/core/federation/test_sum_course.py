@@ -191,8 +191,8 @@ def check(seed):
 
 
 def test_sums_go_on_whatever_happened_and_tell_of_no_fewer_than_three():
-    went_on = [check(seed) for seed in range(100)]
-    assert sum(went_on) > 90
+    went_on = [check(seed) for seed in range(40)]
+    assert sum(went_on) > 36
 
 
 @pytest.mark.slow
