@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("storages")
 
 
+@pytest.mark.slow
 def test_styles_can_be_collected_into_a_bucket_of_their_own(s3_endpoint, tmp_path):
     s3 = boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
     s3.create_bucket(Bucket="styles")

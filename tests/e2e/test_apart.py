@@ -37,6 +37,7 @@ def digests_without_a_kill(service):
     return study.digests()
 
 
+@pytest.mark.slow  # tests/e2e/test_survival.py and the short storm kill the same processes in one tree
 def test_each_process_may_die_and_come_back(tmp_path):
     gate = Gate(tmp_path)
     with Apart(tmp_path / "data", **gate.environment) as service:

@@ -63,6 +63,7 @@ def test_a_study_learns_and_can_be_repeated_to_the_last_bit(tmp_path):
     assert model == again
 
 
+@pytest.mark.slow
 def test_an_unplugged_phone_is_left_out_and_a_repeated_report_counts_once(tmp_path):
     report, _ = study(tmp_path / "study", "--devices", "5", "--rounds", "2", "--unplugged", "1", "--repeating", "1")
 

@@ -40,6 +40,7 @@ def published(url, ages):
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # three starts of the service
 def test_every_message_is_learned_once_whoever_dies(service, broker):
     with Operator(service.url, service.token) as operator:

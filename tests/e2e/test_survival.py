@@ -223,7 +223,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("role", "points"), CASES, ids=[role for role, _ in CASES])
+# The storms of tests/chaos kill the clock and everything at once, too.
+@pytest.mark.parametrize(
+    ("role", "points"),
+    [
+        pytest.param(*case, id=case[0], marks=[pytest.mark.slow] if case[0] in ("clock", "tree") else [])
+        for case in CASES
+    ],
+)
 def test_a_round_survives_the_death_of_a_process(service, gate, undisturbed, key, role, points):
     study = Study(service, key, body=BODY, strategy="gated", minimum=len(NAMES), rounds=len(points))
 

@@ -37,7 +37,7 @@ def opened(alias, how):
         del connections[alias], connections.databases[alias]
 
 
-BOTH = pytest.mark.parametrize("empty", ["sqlite", "postgresql"], indirect=True)
+BOTH = pytest.mark.parametrize("empty", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 ONE = pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
 
 

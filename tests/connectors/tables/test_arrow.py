@@ -130,6 +130,7 @@ def test_what_cannot_be_learned_is_refused(tmp_path):
         learn_files([tmp_path / "nowhere"], Plan(), Roles())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_folder(tmp_path):
     """A folder of 10 files needs no more than one of 2: about 13 MB of values each, in another process."""
     table = pa.table({f"x{k}": np.random.default_rng(k).normal(size=80_000) for k in range(20)})
