@@ -118,6 +118,7 @@ print(projects.create(bootstrap.ports(), operator, fields, now=datetime.now(UTC)
 """
 
 
+@pytest.mark.slow
 def test_a_phone_of_its_own_follows_the_outbox_until_the_project_is_complete(server, tmp_path):
     url, data, manage = server
     manage("make-start-model", "CIFAR10_S")

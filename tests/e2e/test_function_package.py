@@ -33,6 +33,7 @@ def run(arguments, **environment):
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_local_package_runs_with_the_database_in_it(wheel, tmp_path):
     target = tmp_path / "function"
 

@@ -59,6 +59,7 @@ def broker(tmp_path):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_the_example_answers_while_a_stream_flows_through_cells(servers, broker):
     spec = importlib.util.spec_from_file_location("fusion_stream", ROOT / "examples" / "fusion_stream" / "run.py")
     example = importlib.util.module_from_spec(spec)

@@ -29,10 +29,10 @@ def evaluators(tmp_path):
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), root])
     sys.path.insert(0, str(folder))
-    registry._points.cache_clear()
+    registry._declared.cache_clear()
     yield
     sys.path.remove(str(folder))
-    registry._points.cache_clear()
+    registry._declared.cache_clear()
     if before is None:
         del os.environ["PYTHONPATH"]
     else:
