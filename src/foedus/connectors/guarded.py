@@ -1,6 +1,7 @@
 """Opening files below a folder by paths from strangers: step by step, and never through a link."""
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -53,9 +54,9 @@ def opened(folder: Path, path: str, *, folder_wanted: bool = False) -> Iterator[
         os.close(handle)
 
 
-def create(folder: int, name: str, chunks: Iterable[bytes]) -> None:
+def create(folder: int, name: str, chunks: Iterable[bytes], *, again: bool = False) -> None:
     """A new file in the folder of a handle, there once it is whole. Raises SourceRefuses when there is one already,
-    Forbidden, SourceUnavailable, and what ``chunks`` raise.
+    unless it is tried ``again`` and the file is equal; Forbidden, SourceUnavailable, and what ``chunks`` raise.
     """
     part = f".{uuid4().hex}.part"
     with _translated():
@@ -69,10 +70,23 @@ def create(folder: int, name: str, chunks: Iterable[bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         with _translated():
-            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            try:
+                os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except FileExistsError:
+                if not again or _digest(folder, name) != _digest(folder, part):
+                    raise
             os.fsync(folder)
     finally:
         os.unlink(part, dir_fd=folder)
+
+
+def _digest(folder: int, name: str) -> bytes | None:
+    """Of an ordinary file; None for anything else."""
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 @contextmanager

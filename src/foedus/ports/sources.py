@@ -65,9 +65,10 @@ class Source(Protocol):
 class Store(Source, Protocol):
     """A kind of source that can be written to as well."""
 
-    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+    def write(self, info: Info, chunks: Iterable[bytes], *, again: bool = False) -> None:
         """A file of these bytes at the place: whole, or not at all when ``chunks`` raise. Raises SourceRefuses,
-        SourceUnavailable, Invalid, TooLarge, Forbidden.
+        SourceUnavailable, Invalid, TooLarge, Forbidden. ``again``: whoever writes may have done so before and not known
+        it, so that an equal file there is this one.
         """
         ...
 

@@ -11,7 +11,7 @@ from tests.contracts.sources import CSV, NAMES, SourceContract, taken
 from foedus.connectors.contents import Terms
 from foedus.connectors.sources.localfile import LocalfileSource
 from foedus.core.errors import Forbidden, Invalid, TooLarge
-from foedus.ports.sources import SourceMissing, SourceRefuses
+from foedus.ports.sources import SourceMissing, SourceRefuses, SourceUnavailable
 
 
 @pytest.fixture
@@ -53,6 +53,23 @@ def test_a_file_is_written_whole_or_not_at_all_and_never_over_another(folder, tm
             source.write({"path": path}, iter(chunks))
     assert sorted(each.name for each in folder.iterdir()) == ["d.csv", "out", "sub"]
     assert (folder / "d.csv").read_bytes() == CSV
+
+
+def test_whoever_tries_again_finds_its_own_file_and_no_other(folder, tmp_path):
+    source = LocalfileSource(Terms(folder=folder, folder_is_writable=True, scratch=tmp_path))
+    source.write({"path": "new.csv"}, iter([b"a\n1\n"]))
+    (folder / "link.csv").symlink_to(folder / "new.csv")
+    (folder / "sub").mkdir()
+
+    source.write({"path": "new.csv"}, iter([b"a\n", b"1\n"]), again=True)
+
+    for path, again, error in [
+        ("new.csv", False, SourceRefuses), ("d.csv", True, SourceRefuses), ("link.csv", True, Forbidden),
+        ("sub", True, (SourceRefuses, Forbidden, SourceUnavailable)),
+    ]:  # fmt: skip
+        with pytest.raises(error):
+            source.write({"path": path}, iter([b"a\n1\n"]), again=again)
+    assert sorted(each.name for each in folder.iterdir()) == ["d.csv", "link.csv", "new.csv", "sub"]
 
 
 def test_nothing_is_written_unless_the_operator_says_so(source):

@@ -18,7 +18,7 @@ from foedus.server import work
 from foedus.services.customers import keys
 from foedus.services.customers.bodies import Direction, open_legacy, seal_body, seal_legacy
 from foedus.services.shell import jobs
-from foedus.services.statistics import taking
+from foedus.services.statistics import scoring, taking
 from foedus.services.statistics.jobs import Running
 
 CSV = "age,bmi,smoker\n41,27.5,no\n58,31,yes\n30,22.25,no\n"
@@ -196,7 +196,9 @@ def test_an_encoder_learns_a_source_that_the_call_tells(c1, folder):
     assert c1.post("encoders/none/learnds", sealed(source)).status_code in (400, 404)
 
 
-def test_a_model_predicts_a_source_into_another(c1, folder):
+@pytest.fixture
+def scoring_path(c1, folder):
+    """Has a model, a source to predict and a place ``out`` for what it says."""
     c1.project()
     rows = {"attributeNames": ["age", "bmi"], "attributeTypes": ["C", "C"], "data": [[i, 2 * i + 1] for i in range(9)]}
     assert c1.post("projects/p1/learn", rows).status_code == 200
@@ -204,7 +206,11 @@ def test_a_model_predicts_a_source_into_another(c1, folder):
     c1.job(c1.post("projects/p1/build?modelid=m&algo=mlr", context))
     told(c1)
     told(c1, "out", path="scored.csv")
-    path = "projects/p1/dss/predict/m?indsname=d1&outdsname={}&impute=false"
+    return "projects/p1/dss/predict/m?indsname=d1&outdsname={}&impute=false"
+
+
+def test_a_model_predicts_a_source_into_another(c1, folder, scoring_path):
+    path = scoring_path
 
     found = values(c1.job(c1.post(path.format("out"), {})))["dataframe"]
 
@@ -212,6 +218,9 @@ def test_a_model_predicts_a_source_into_another(c1, folder):
     assert found["attributeTypes"] == ["C", "C", "T", "C"]
     assert [float(row[3]) for row in found["data"]] == pytest.approx([83, 117, 61])
     assert (folder / "scored.csv").read_text().splitlines()[1].startswith("41,27.5,no,8")
+    kept = StatisticsJob.objects.get(kind="predict_source").result
+    assert "smoker" not in kept
+    assert "27.5" not in kept
     assert said(c1.job(c1.post(path.format("out"), {})))[0] == 500
     assert said(c1.post(path.format("none"), {}))[0] == 400
     assert said(c1.post("projects/p1/dss/predict/none?indsname=d1&outdsname=out", {}))[0] == 500
@@ -219,3 +228,17 @@ def test_a_model_predicts_a_source_into_another(c1, folder):
         c1.post("dss/create", sealed({"type": "http", "name": "web", "info": {"path": "http://a.example/d.csv"}}))
         and c1.post(path.format("web"), {})
     )[2]  # fmt: skip
+
+
+def test_a_worker_that_died_once_its_file_was_there_is_followed_by_one_that_accepts_it(c1, folder, scoring_path):
+    answer = c1.post(scoring_path.format("out"), {})
+    row = StatisticsJob.objects.select_related("customer", "project__customer").get(kind="predict_source")
+    lost = Job.objects.get(subject=str(row.pk))
+    lost.lease_token = "another"
+    with pytest.raises(jobs.Conflict):
+        scoring.predict_source(Running(bootstrap.ports(), row, lost, row.created_at))
+    Job.objects.filter(pk=lost.pk).update(attempts=1)
+    before = (folder / "scored.csv").read_bytes()
+
+    assert len(values(c1.job(answer))["dataframe"]["data"]) == 3
+    assert (folder / "scored.csv").read_bytes() == before

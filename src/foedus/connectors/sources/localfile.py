@@ -41,7 +41,7 @@ class LocalfileSource:
             tuple(name for name, is_folder in shown if is_folder), shown[-1][0] if len(later) > len(shown) else "",
         )  # fmt: skip
 
-    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+    def write(self, info: Info, chunks: Iterable[bytes], *, again: bool = False) -> None:
         """Never in place of a file that is there: the folder is everybody's."""
         *steps, name = parts_of(self._folder(), info.get("path", "")) or ("",)
         if not self._terms.folder_is_writable:
@@ -49,7 +49,7 @@ class LocalfileSource:
         if not name:
             raise Invalid("path names no file")
         with opened(self._folder(), "/".join(steps), folder_wanted=True) as handle:
-            create(handle, name, bounded(chunks, self._terms.max_bytes))
+            create(handle, name, bounded(chunks, self._terms.max_bytes), again=again)
 
     def _folder(self) -> Path:
         if self._terms.folder is None:

@@ -63,7 +63,7 @@ class S3Source:
             tuple(each["Prefix"] for each in page.get("CommonPrefixes", ())), page.get("NextContinuationToken", ""),
         )  # fmt: skip
 
-    def write(self, info: Info, chunks: Iterable[bytes]) -> None:
+    def write(self, info: Info, chunks: Iterable[bytes], *, again: bool = False) -> None:  # noqa: ARG002 - objects are replaced
         """In place of an object of that name, as stores do."""
         bucket, key = self._bucket(info), _key(info)
         with tempfile.TemporaryFile(dir=self._terms.scratch) as file:

@@ -1,8 +1,10 @@
 """What a model says of the rows of a data source, written to another: each row with the outputs behind its cells."""
 
+import base64
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +14,16 @@ from foedus.core.errors import Invalid
 from foedus.core.symetryml.rows import Rows
 from foedus.ports import Ports
 from foedus.ports.sources import Store
-from foedus.records.statistics.models import StatisticsProject
+from foedus.records.statistics.models import StatisticsJob, StatisticsProject
+from foedus.services.shell.sealing import seal, unseal
 from foedus.services.statistics import sources
 from foedus.services.statistics.answering import ANSWERS
 from foedus.services.statistics.jobs import Running
 from foedus.services.statistics.learning import known_letters
 from foedus.services.statistics.predicting import predictions
 from foedus.services.statistics.taking import guessed
+
+PURPOSE = "rows that were predicted"
 
 
 @dataclass(slots=True)
@@ -72,11 +77,17 @@ def predict_source(job: Running) -> None:
     store = store_of(job.ports, out)
     scores = _Scores(job.ports, job.project, asked["model"], asked["impute"])
     with sources.opened(job.ports, place) as reading:
-        store.write(out.info, scores.lines(reading.rows))
+        store.write(out.info, scores.lines(reading.rows), again=job.lease.attempts > 1)
     letters = [guessed(row[k] for row in scores.sample) for k in range(len(scores.names))]
     frame = {"attributeNames": scores.names, "attributeTypes": letters, "data": scores.sample}
+    sealed = seal(job.ports, json.dumps(frame).encode(), purpose=PURPOSE, about=str(job.row.pk))
     with transaction.atomic():
-        job.done(rows=scores.rows, dataframe=frame)
+        job.done(rows=scores.rows, sealed=base64.b64encode(sealed).decode())
+
+
+def sample_of(ports: Ports, row: StatisticsJob, result: Mapping[str, Any]) -> Any:
+    """The first rows with their outputs, of a finished job: the database keeps them for a day, and only sealed."""
+    return json.loads(unseal(ports, base64.b64decode(result["sealed"]), purpose=PURPOSE, about=str(row.pk)))
 
 
 def store_of(ports: Ports, place: sources.Place) -> Store:

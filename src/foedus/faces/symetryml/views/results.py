@@ -9,7 +9,7 @@ from foedus.faces.symetryml.rendering import cell_info, fusion_params, project_i
 from foedus.records.statistics.models import StatisticsJob, StatisticsProject
 from foedus.services.federation import reporting
 from foedus.services.fusion.describing import describe_fusion
-from foedus.services.statistics import reading
+from foedus.services.statistics import reading, scoring
 from foedus.services.statistics.keeping import FUSION
 from foedus.services.statistics.projects import list_projects
 
@@ -92,6 +92,6 @@ _RENDERED: Mapping[str, Callable[[Call, StatisticsJob, Result], Result]] = {
     "pca": _components,
     "select_model": _chosen,
     "auto_select": _chosen,
-    "predict_source": lambda _, __, result: {"dataframe": result["dataframe"]},
+    "predict_source": lambda call, row, result: {"dataframe": scoring.sample_of(call.ports, row, result)},
     "aws_info": lambda call, _, result: {"awsInfoEncrypted": call.sealed(result)},
 }
