@@ -1,6 +1,8 @@
 """The market on the command line, against a server in this process."""
 
 import sys
+import tomllib
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -135,3 +137,24 @@ def test_what_goes_wrong_is_said(foedus, parties, did):
 
 def test_a_key_is_for_its_owner_alone(foedus, parties, tmp_path):
     assert (tmp_path / "p.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_program_wrote_moves_nothing_in_the_terminal(foedus, parties, monkeypatch):
+    monkeypatch.setattr(Market, "log", lambda self, run: ["\x1b]0;mine\x07\x1b[2J\x9bHhello", "rows"])
+
+    assert foedus("log", "a/b", "--key", "c.key").stdout == "  ]0;mine  [2J Hhello\nrows\n".replace("  ]", " ]")
+
+
+def test_a_ledger_is_saved_where_no_table_claims_it(foedus, monkeypatch, tmp_path):
+    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(ledger="", data=tmp_path))
+    monkeypatch.setattr(bootstrap, "secrets", lambda: None)
+    monkeypatch.setattr("foedus.services.market.node.node_key", lambda secrets: None)
+    monkeypatch.setattr("foedus.connectors.ledger.evm.ledger.deploy_at", lambda node, key: "evm:http://n")
+    kept = tmp_path / "foedus.toml"
+    kept.write_text("port = 9000 # no line ends here\n[mine]\na = 1")
+    kept.chmod(0o600)
+
+    assert foedus("deploy", "http://n", "--save").stdout == "evm:http://n\n"
+
+    assert tomllib.loads(kept.read_text()) == {"ledger": "evm:http://n", "port": 9000, "mine": {"a": 1}}
+    assert kept.stat().st_mode & 0o777 == 0o600

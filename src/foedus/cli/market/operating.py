@@ -75,8 +75,16 @@ def deploy(node: str, data: Path | None, *, save: bool) -> None:
     ledger = deploy_at(node, node_key(bootstrap.secrets()))
     click.echo(ledger)
     if save:
-        with (bootstrap.settings().data / "foedus.toml").open("a", encoding="utf-8") as file:
-            file.write(f"ledger = {json.dumps(ledger)}\n")
+        _save_first(bootstrap.settings().data / "foedus.toml", f"ledger = {json.dumps(ledger)}\n")
+
+
+def _save_first(path: Path, line: str) -> None:
+    """Write a line before all others, where no [table] can claim it. The file keeps its rights, and whose it is."""
+    path.touch()
+    with path.open("r+", encoding="utf-8", newline="") as file:
+        before = file.read()
+        file.seek(0)
+        file.write(line + before)
 
 
 COMMANDS = (mint, trust, deploy)

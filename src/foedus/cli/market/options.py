@@ -67,6 +67,11 @@ def record(found: Any, **more: Any) -> None:
     click.echo(json.dumps({**whole, **more}, default=str, ensure_ascii=False))
 
 
+def one_line(text: str) -> str:
+    """What others wrote, without the characters that could move about in a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def use(data: Path | None) -> None:
     """Make ``data`` the server's folder for whatever is done next. Raises Invalid where no server ever ran there.
 

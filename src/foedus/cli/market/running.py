@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from foedus.cli.market.options import as_party, connected, record, run_named
+from foedus.cli.market.options import as_party, connected, one_line, record, run_named
 from foedus.core.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def log(run: str, key_file: Path, url: str | None, *, as_json: bool) -> None:
     """Print what the program of RUN has written."""
     with connected(url, key_file) as market:
         for line in market.log(run_named(run)):
-            record({"line": line}) if as_json else click.echo(line)
+            record({"line": line}) if as_json else click.echo(one_line(line))
 
 
 @click.command()
@@ -155,7 +155,7 @@ def show_run(found: "Run", *, as_json: bool) -> None:
         return
     click.echo(f"{found}  {found.status}")
     if found.reason:
-        click.echo(f"  {found.reason}")
+        click.echo(f"  {one_line(found.reason)}")
     if led := found.coordinator:
         at = f" at {led.url}" if led.url else ""
         click.echo(f"  session {led.state}{at}: round {led.round} of {led.rounds}, {led.connected} connected, "

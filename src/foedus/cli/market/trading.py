@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from foedus.cli.market.options import as_anybody, as_party, connected, record, run_named
+from foedus.cli.market.options import as_anybody, as_party, connected, one_line, record, run_named
 from foedus.cli.market.running import show_run
 from foedus.core.errors import Conflict, Invalid, Unavailable
 
@@ -162,11 +162,6 @@ def show(found: "Agreement", *, as_json: bool) -> None:
         click.echo(f"  {each.name:<14} {each.state:<12} since {each.since:%Y-%m-%dT%H:%M:%SZ}{until}")
     if found.waits_for:
         click.echo(f"  waits {found.waits_for}")
-
-
-def one_line(text: str) -> str:
-    """What others wrote, without the characters that could move about in a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def container(stated: str) -> tuple[str, str, str]:
