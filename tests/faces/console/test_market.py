@@ -13,6 +13,7 @@ from foedus import bootstrap
 from foedus.connectors.ledger.local.ledger import LocalLedger
 from foedus.core.market.leading import Lead, Member, Phase, Standing
 from foedus.faces.console.templatetags.figures import brief, short
+from foedus.ports.ledger import LedgerUnavailable
 from foedus.records.market.models import Asset, Execution, LedSession
 from foedus.services.market import settling
 
@@ -133,6 +134,19 @@ def test_one_strange_document_hides_no_other_offer(market):
     page = browser(is_superuser=True).get("/console/market/").content.decode()
 
     assert ("Strange" in page, "Rows" in page, "Of before" in page) == (True, True, False)
+
+
+def test_offers_are_shown_while_the_chain_is_away(market, monkeypatch):
+    def away(self, *_, **__):
+        raise LedgerUnavailable("the chain does not answer")
+
+    monkeypatch.setattr(LocalLedger, "network", away)
+
+    answer = browser(is_superuser=True).get("/console/market/")
+
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert ("Rows" in page, "Orders cannot be shown now: the chain does not answer" in page) == (True, True)
 
 
 def _wrong(text):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from foedus.core.errors import Unavailable
 from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
 from foedus.core.market.escrow import Outcome, State
 from foedus.core.market.ordering import Step
@@ -31,9 +32,13 @@ class Moment:
 
 def offers(look: Look) -> Context:
     page = looking.list_offers(Window(after=look.after))
-    orders = looking.list_orders(look.ports, look.actor, Window(), now=look.now)
     sessions = looking.list_sessions(look.actor, Window(limit=looking.SHOWN))
-    return {"offers": page.items, "next": page.next, "orders": orders.items, "sessions": sessions.items}
+    found: Context = {"offers": page.items, "next": page.next, "sessions": sessions.items}
+    try:
+        orders = looking.list_orders(look.ports, look.actor, Window(), now=look.now)
+    except Unavailable as exc:  # a chain that is away hides what it knows, and nothing else
+        return {**found, "away": exc.message}
+    return {**found, "orders": orders.items}
 
 
 def offer(look: Look, did: str) -> Context:  # noqa: ARG001 - offers are public
