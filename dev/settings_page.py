@@ -76,6 +76,7 @@ MEANINGS = {
     "market_uploads": "Market: names under which `/upload` keeps files with this node; `none`: no uploads",
     "market_upload_bytes": "Market: the largest file that is uploaded",
     "market_uploads_total_bytes": "Market: what all uploads together may take",
+    "market_run_input_bytes": "Market: the most that a run reads; half of the free disk where that is less",
     "sessions_host": "Market: where sessions that this node leads listen, such as `0.0.0.0`",
     "sessions_open": "Market: sessions that do not name their participants let in who shows no token",
     "sessions_allow": "Market: networks and hosts in which sessions of others may lie that programs take part in",

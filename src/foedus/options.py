@@ -79,6 +79,7 @@ class Settings:
     market_uploads: tuple[str, ...] = ("filecoin", "ipfs", "s3")
     market_upload_bytes: int = 64 << 20
     market_uploads_total_bytes: int = 4 << 30
+    market_run_input_bytes: int = 8 << 30
     sessions_host: str = "127.0.0.1"
     sessions_open: bool = False
     sessions_allow: tuple[str, ...] = ()

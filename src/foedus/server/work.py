@@ -48,7 +48,7 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
 def run_execution(ports: Ports, job: Job, *, now: datetime) -> None:
     from foedus.services.market.running import run  # needs the market's extra
 
-    run(ports, job, now=now)
+    run(ports, job, max_input_bytes=bootstrap.settings().market_run_input_bytes, now=now)
 
 
 def lead_session(ports: Ports, job: Job, *, now: datetime) -> None:
@@ -82,9 +82,10 @@ def folders(ports: Ports) -> Mapping[str, Unnamed]:
     """Folders of blobs that other parts know best, and what in them is named."""
     if isinstance(ports.ledger, NoLedger):
         return {}
-    from foedus.services.market.garbage import FOLDER, unnamed  # needs the market's extra
+    from foedus.services.market.garbage import FOLDER, unlisted, unnamed  # needs the market's extra
+    from foedus.services.market.uploads import FOLDER as UPLOADS
 
-    return {FOLDER: unnamed}
+    return {FOLDER: unnamed, UPLOADS: unlisted}
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.files.uploadedfile import SimpleUploadedFile
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 
+from foedus.core.errors import Unavailable
 from foedus.faces.nevermined.limits import MARKET
+from foedus.services.market import uploads
 from foedus.services.market.catalogue import STRICT
 from foedus.services.market.node import node_key
 from foedus.services.market.signatures import SENTENCE
@@ -39,6 +41,22 @@ def test_who_bought_access_has_the_files_as_often_as_wanted_and_pays_once(market
     assert (content(first), content(again)) == (b"1\n2\n3\n", b"1\n2\n3\n")
     assert first["Content-Disposition"] == "attachment;filename=rows.csv"
     assert (paid, balances(market)) == ([988, 0, 0], [988, 10, 2])
+
+
+def test_asking_what_there_is_pays_nothing_and_gets_nothing(market):
+    agreement = market.order(did=market.priced())
+    headers = market.token("access", sub=agreement)
+
+    for answer in (
+        market.client.head(f"{NODE}/access/{agreement}", headers=headers),
+        market.client.head(f"{NODE}/consume", old_query(agreement)),
+    ):
+        assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "6", b"")
+        assert answer["Content-Disposition"] == "attachment;filename=rows.csv"
+
+    assert market.client.head(f"{NODE}/access/{agreement}/7", headers=headers).status_code == 404
+    assert market.client.head(f"{NODE}/access/{agreement}").status_code == 401
+    assert balances(market) == [988, 0, 0]
 
 
 def test_a_file_that_cannot_be_had_is_not_paid_for(market):
@@ -245,6 +263,27 @@ def test_uploads_have_their_limits(market):
     assert [asked(file=file(10)), asked(file=file(10)), asked(file=file(1))] == [201, 201, 503]
     MARKET.configure(0, STRICT)
     assert asked(file=file(1)) == 501
+
+
+def test_a_full_node_says_when_there_may_be_room(market):
+    MARKET.configure(0, STRICT, Uploads(("s3",), each=10, total=10))
+    answers = [market.client.post(f"{NODE}/upload/s3", {"file": SimpleUploadedFile("f", b"x")}) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [201, 503]
+    assert 86_000 < int(answers[1]["Retry-After"]) <= 86_400
+
+
+def test_uploads_that_come_at_once_take_no_more_than_there_is(market):
+    rules = Uploads(("s3",), each=10, total=15)
+
+    def slow():
+        uploads.keep(market.ports, rules, "quick", [b"x" * 10], encrypt=False, now=market.now)
+        yield b"x" * 10
+
+    with pytest.raises(Unavailable):
+        uploads.keep(market.ports, rules, "slow", slow(), encrypt=False, now=market.now)
+
+    assert [blob.size_bytes for blob in market.ports.blobs.list(uploads.FOLDER)] == [10]
 
 
 def test_what_says_that_it_is_too_large_never_gets_to_the_disk(market, monkeypatch):

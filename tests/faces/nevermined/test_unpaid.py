@@ -3,15 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.node_market import CONSUMER, balances
+from tests.markets import metadata, offer
+from tests.node_market import CONSUMER, OWNER, balances
 
 from foedus.records.market.models import Asset, Execution
 from foedus.server.work import folders
-from foedus.services.market import catalogue, publishing, settling
+from foedus.services.market import catalogue, publishing, settling, uploads
 from foedus.services.market.excerpts import LEFT_OUT
 from foedus.services.market.executions import log_of
 from foedus.services.market.files import KEY_NAME
 from foedus.services.market.node import node_key
+from foedus.services.market.uploads import Uploads
 from foedus.services.shell.garbage import garbage
 
 pytestmark = pytest.mark.django_db
@@ -127,3 +129,23 @@ def test_whose_list_cannot_be_read_keeps_everything(market):
     market.ports.blobs.put(f"market/{Execution.objects.get().execution}/half", b"x")
 
     assert swept(market) == []
+
+
+def test_an_upload_stays_as_long_as_an_asset_of_it_is_listed_or_was_bought(market):
+    rules = Uploads(("s3",))
+    urls = [
+        uploads.keep(market.ports, rules, name, [b"x"], encrypt=False, now=market.now).url
+        for name in ("unlisted", "listed", "retired", "bought")
+    ]
+    keys = [uploads.blob_of(url) for url in urls]
+    listed, retired = (market.publish_sealed(CONSUMER, market.encrypted(url)) for url in urls[1:3])
+    about = metadata("dataset", name="sold")
+    about["attributes"]["encryptedFiles"] = market.encrypted(urls[3])
+    bought = market.publish(OWNER, offer("compute"), about)
+    market.order(did=bought)
+    Asset.objects.filter(did__in=[retired.hex, bought.hex]).update(is_retired=True)
+
+    assert set(swept(market)) == {keys[0], keys[2]}
+    assert swept(market, datetime.now(UTC) - LATER) == [], "they have just come"
+    Asset.objects.filter(did=listed.hex).update(is_retired=True)
+    assert set(swept(market)) == set(keys[:3])

@@ -16,6 +16,7 @@ _WAITS = "waits for a worker of this node"
 def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
     """``did`` is what was published, once that is. ``reason`` is ours: why it waits, or why it failed.
 
+    ``open_to`` is ours too, and there only where the program could reach more than it should.
     ``session``: the one that the execution leads, with tokens that let its participants in, by agreement.
     """
     started, finished = _when(execution.started_at), _when(execution.finished_at)
@@ -26,8 +27,10 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
         "finishedAt": finished,
     }
     led = {"coordinator": {**told(session, execution), "tokens": dict(session.tokens)}} if session else {}
+    reach = {"open_to": execution.open_to.splitlines()} if execution.open_to else {}
     return {
         **led,
+        **reach,
         "status": execution.state,
         "startedAt": started or when(execution.created_at),
         "finishedAt": finished,

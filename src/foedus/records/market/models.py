@@ -240,6 +240,7 @@ class Execution(models.Model):
 
     ``output`` is the DID of what was published of it. ``is_settled``, once its end has had its effect on the money.
     ``joins`` is the session it takes part in, address and token, sealed; empty where it takes part in none.
+    ``open_to`` says, a line each, what it could reach beyond what is promised; mostly nothing.
     """
 
     class State(models.TextChoices):
@@ -255,6 +256,7 @@ class Execution(models.Model):
     document = models.TextField()
     consumer = models.CharField(max_length=42)
     joins = models.TextField(blank=True, db_default="")
+    open_to = models.TextField(blank=True, db_default="")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True)
     output = models.CharField(max_length=64, blank=True)

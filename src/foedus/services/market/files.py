@@ -11,7 +11,10 @@ from binascii import Error as NotBase64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from pathlib import Path, PurePosixPath
+from shutil import disk_usage
+from typing import Self
 from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidTag
@@ -21,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.db.models import Q
 
 from foedus.core.codecs.strict_json import parse
-from foedus.core.errors import Forbidden, Invalid, NotFound
+from foedus.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import MAX_ITEMS, text
 from foedus.ports import Ports
@@ -34,7 +37,7 @@ from foedus.services.shell.staging import on_disk
 KEY_NAME = "market-files-key"
 OWN = "foedus:"
 MAX_MESSAGE_CHARACTERS = 1 << 18
-_GIVEN, _MADE = "foedus1.", "foedus1-own."  # a text that somebody had sealed, and a list that this node made
+GIVEN, _MADE = "foedus1.", "foedus1-own."  # a text that somebody had sealed, and a list that this node made
 _NONCE_BYTES = 12
 _ABOUT = b"foedus market files v1"
 
@@ -55,12 +58,12 @@ def seal(ports: Ports, message: str) -> str:
     """``message`` as only this node can read it again."""
     if not 0 < len(message) <= MAX_MESSAGE_CHARACTERS:
         raise Invalid(f"a message has 1 to {MAX_MESSAGE_CHARACTERS} characters", field="message")
-    return _sealed(ports, message, _GIVEN)
+    return _sealed(ports, message, GIVEN)
 
 
 def unseal(ports: Ports, sealed: str) -> str:
     """Raises Unreadable, also for a sealed text that is written in another way than this node writes it."""
-    mark = next((mark for mark in (_GIVEN, _MADE) if sealed.startswith(mark)), None)
+    mark = next((mark for mark in (GIVEN, _MADE) if sealed.startswith(mark)), None)
     if mark is None:
         raise Unreadable
     try:
@@ -111,12 +114,47 @@ def fetch(ports: Ports, location: Location) -> Iterator[Fetched]:
         yield fetched
 
 
-def save(ports: Ports, location: Location, path: Path) -> Path:
-    """The file, as one of this machine: at ``path``, which is ours to choose, as its name is not."""
-    with fetch(ports, location) as fetched, on_disk(), path.open("xb") as file:
+@dataclass(slots=True)
+class Room:
+    """How many bytes all the files that somebody wants to be saved may have together; ``left`` of them yet."""
+
+    most: int
+    left: int
+
+    @classmethod
+    def on(cls, folder: Path, most: int) -> Self:
+        """``most``, or half of what is free there: what runs gets a copy, and others need room as well."""
+        most = min(most, disk_usage(folder).free // 2)
+        return cls(most, most)
+
+    def take(self, size: int) -> None:
+        """Raises Invalid where that is more than is left."""
+        self.left -= size
+        if self.left < 0:
+            raise Invalid(f"the files that it reads have more than {self.most} bytes, which is all this node takes now")
+
+
+def save(ports: Ports, location: Location, path: Path, room: Room) -> Path:
+    """The file, as one of this machine: at ``path``, which is ours to choose, as its name is not.
+
+    Raises Invalid where there is no room for it, Unavailable for what may pass by itself.
+    """
+    with fetch(ports, location) as fetched, _full_is_final(), path.open("xb") as file:
         for chunk in fetched.chunks:
+            room.take(len(chunk))
             file.write(chunk)
     return path
+
+
+@contextmanager
+def _full_is_final() -> Iterator[None]:
+    try:
+        with on_disk():
+            yield
+    except Unavailable as exc:
+        if isinstance(exc.__cause__, OSError) and exc.__cause__.errno in (ENOSPC, EDQUOT):
+            raise Invalid("the disk of this node has no room for the files that it reads") from exc
+        raise
 
 
 def sealed_list(ports: Ports, locations: tuple[Location, ...]) -> str:

@@ -3,23 +3,29 @@
 What an execution keeps is named by its log's key, by the newest average of a session, and by the sealed lists of
 assets that say they are of this execution, whichever version of their document. As long as an execution goes on, and
 for a while after, all is left alone: whoever works on it may write any of its blobs again.
+
+Uploads are named by the sealed lists of assets that are listed, or that somebody has bought.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import groupby
 
 import structlog
+from django.db.models import Q
 
 from foedus.core.errors import PlatformError
 from foedus.core.market.documents import Document
 from foedus.core.market.leading import Lead
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
-from foedus.records.market.models import Asset, AssetVersion, Execution, LedSession, Value
+from foedus.records.market.models import Asset, AssetVersion, Execution, LedSession, Purchase, Value
+from foedus.services.market import uploads
 from foedus.services.market.executions import PREFIX, log_key
-from foedus.services.market.files import OWN, files_of
+from foedus.services.market.files import GIVEN, OWN, files_of
+from foedus.services.market.node import node_key
 
 log = structlog.get_logger()
 
@@ -40,6 +46,17 @@ def unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterat
             log.warning("garbage.left", execution=name, error=exc.code)
             continue
         yield from (blob for blob in blobs if blob.key not in named)
+
+
+def unlisted(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:  # noqa: ARG001
+    """Those uploads of the batch that are files of no asset, or only of one that is retired and was never bought."""
+    named: set[str] = set()
+    kept = Asset.objects.filter(Q(is_retired=False) | Q(pk__in=Purchase.objects.values("asset")))
+    for document in kept.filter(document__contains=GIVEN).values_list("document", flat=True).iterator():
+        with suppress(PlatformError):  # a list that cannot be read opens nothing either, for anybody
+            files = files_of(ports, Document.read(document.encode()), node_key(ports.secrets).address)
+            named |= {uploads.blob_of(each.url) for each in files if each.url.startswith(uploads.SCHEME)}
+    yield from (blob for blob in batch if blob.key not in named)
 
 
 def _execution_of(blob: BlobInfo) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
-from foedus.core.market.escrow import State
+from foedus.core.market.escrow import Agreement, State
 from foedus.core.market.offers import ACCESS_TYPES
 from foedus.ports import Ports
 from foedus.ports.files import Fetched
@@ -35,9 +35,7 @@ def opened_bought(ports: Ports, party: Actor, agreement: str, did: Did | None, i
 
     The price is the receivers' once the first file could be opened, and before anything of it is handed out.
     """
-    purchase, _, view = bought_by(ports, party, agreement, ACCESS_TYPES, now=now)
-    if did is not None and did != view.terms.did:
-        raise Forbidden(f"the agreement is about {view.terms.did}, not about {did}")
+    asset, view = _bought(ports, party, agreement, did, now)
 
     def pay() -> None:
         if view.compute.state is State.UNFULFILLED:
@@ -45,7 +43,24 @@ def opened_bought(ports: Ports, party: Actor, agreement: str, did: Did | None, i
             if granted.compute.state is not State.FULFILLED:
                 raise WindowOver
 
-    return _opened(ports, purchase.asset, index, pay)
+    return _opened(ports, asset, index, pay)
+
+
+def looked_at(
+    ports: Ports, party: Actor, agreement: str, did: Did | None, index: int, *, now: datetime
+) -> tuple[str, int | None]:
+    """Name and size of what ``opened_bought`` would hand out. Nothing is handed out, and nothing is paid."""
+    asset, _ = _bought(ports, party, agreement, did, now)
+    location = location_at(ports, document_of(asset), asset.owner, index)
+    with fetch(ports, location) as fetched:
+        return location.name, fetched.size
+
+
+def _bought(ports: Ports, party: Actor, agreement: str, did: Did | None, now: datetime) -> tuple[Asset, Agreement]:
+    purchase, _, view = bought_by(ports, party, agreement, ACCESS_TYPES, now=now)
+    if did is not None and did != view.terms.did:
+        raise Forbidden(f"the agreement is about {view.terms.did}, not about {did}")
+    return purchase.asset, view
 
 
 def _opened(ports: Ports, asset: Asset, index: int, before: Callable[[], None]) -> File:

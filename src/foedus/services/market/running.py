@@ -27,7 +27,7 @@ from foedus.records.shell.models import Job as Promise
 from foedus.services.market.agreements import offer_of
 from foedus.services.market.catalogue import document_of
 from foedus.services.market.executions import keep_log
-from foedus.services.market.files import files_of, save
+from foedus.services.market.files import Room, files_of, save
 from foedus.services.market.joining import session_joined
 from foedus.services.market.outcomes import check_payable, end, pay_on_start, settle
 from foedus.services.market.publishing import publish_results
@@ -39,12 +39,15 @@ _LOOK_EVERY_S = 3600.0  # a run's end is told at once; this is for whatever may 
 _DEFAULT = Limits()
 
 
-def run(ports: Ports, job: Promise, *, now: datetime) -> None:
-    """A worker's job from start to settlement; it is done when the execution is over and its money where it belongs."""
+def run(ports: Ports, job: Promise, *, max_input_bytes: int, now: datetime) -> None:
+    """A worker's job from start to settlement; it is done when the execution is over and its money where it belongs.
+
+    What it reads has at most ``max_input_bytes``, data and program together.
+    """
     execution = Execution.objects.select_related("purchase__asset").get(execution=job.subject)
     offer = offer_of(execution.purchase)
     if not execution.is_over:
-        end(execution, *_outcome(ports, execution, offer, now))
+        end(execution, *_outcome(ports, execution, offer, max_input_bytes, now))
     settle(ports, execution)
     keep_log(ports, execution)
     ports.compute.remove(execution.execution)
@@ -62,10 +65,12 @@ def abandon(ports: Ports, job: Promise, *, now: datetime) -> None:  # noqa: ARG0
     ports.compute.remove(execution.execution)
 
 
-def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> tuple[str, str, str]:
+def _outcome(
+    ports: Ports, execution: Execution, offer: Offer, max_input_bytes: int, now: datetime
+) -> tuple[str, str, str]:
     """State, reason, and the DID of what was published. Raises Unavailable where it is worth trying again."""
     try:
-        ended = _ended(ports, execution, offer, now)
+        ended = _ended(ports, execution, offer, max_input_bytes, now)
         if ended.phase is not Phase.SUCCEEDED:
             return ended.phase.value, ended.reason, ""
         check_payable(ports, execution)
@@ -78,14 +83,15 @@ def _outcome(ports: Ports, execution: Execution, offer: Offer, now: datetime) ->
     return ended.phase.value, ended.reason, output
 
 
-def _ended(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> Run:
+def _ended(ports: Ports, execution: Execution, offer: Offer, max_input_bytes: int, now: datetime) -> Run:
     try:
         run = ports.compute.find(execution.execution)
     except NotFound:
-        with _staged(ports, execution, offer) as wanted:
+        with _staged(ports, execution, offer, max_input_bytes) as wanted:
             run = ports.compute.start(wanted)
     begun = Execution.objects.filter(pk=execution.pk, state=Execution.State.PENDING)
     begun.update(state=Execution.State.RUNNING, started_at=now)
+    _keep_reach(execution, run)
     execution.refresh_from_db()
     if execution.is_over:
         raise Conflict("it was stopped before it began")
@@ -93,11 +99,18 @@ def _ended(ports: Ports, execution: Execution, offer: Offer, now: datetime) -> R
         pay_on_start(ports, execution)
     while not run.is_over:
         run = ports.compute.wait(execution.execution, _LOOK_EVERY_S)
+    _keep_reach(execution, run)
     return run
 
 
+def _keep_reach(execution: Execution, run: Run) -> None:
+    """Keep what the run could reach, which its place forgets together with the run."""
+    if run.open_to:
+        Execution.objects.filter(pk=execution.pk).update(open_to="\n".join(run.open_to))
+
+
 @contextmanager
-def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
+def _staged(ports: Ports, execution: Execution, offer: Offer, max_input_bytes: int) -> Iterator[Job]:
     stage, algorithm, program = _plan(execution, offer)
     server = server_of(stage.requirements, offer)
     container = container_of(stage.container, offer)
@@ -106,13 +119,14 @@ def _staged(ports: Ports, execution: Execution, offer: Offer) -> Iterator[Job]:
         inputs.mkdir()
         programs.mkdir()
         data = [get_asset(each.did) for each in stage.inputs if each.did]
+        room = Room.on(ports.scratch, max_input_bytes)
         joined = session_joined(ports, execution)
         yield Job(
             id=execution.execution,
             script=algorithm.entrypoint or "exit 0",
             image=Image(container.image, container.checksum) if container and container.checksum else None,
-            inputs=_saved(ports, data, inputs),
-            programs=_saved(ports, [program], programs),
+            inputs=_saved(ports, data, inputs, room),
+            programs=_saved(ports, [program], programs, room),
             environment={
                 "EXECUTION_ID": execution.execution,
                 **({"NEVERMINED_SESSION_ID": joined.id} if joined else {}),
@@ -139,10 +153,11 @@ def _publishes(execution: Execution) -> bool:
     return isinstance(workflow, Workflow) and workflow.stages[0].publishes
 
 
-def _saved(ports: Ports, assets: list[Asset], folder: Path) -> tuple[InputFile, ...]:
+def _saved(ports: Ports, assets: list[Asset], folder: Path, room: Room) -> tuple[InputFile, ...]:
     found = [location for asset in assets for location in files_of(ports, document_of(asset), asset.owner)]
     return tuple(
-        InputFile(location.name, save(ports, location, folder / str(place))) for place, location in enumerate(found)
+        InputFile(location.name, save(ports, location, folder / str(place), room))
+        for place, location in enumerate(found)
     )
 
 

@@ -18,6 +18,7 @@ from foedus.services.market.files import seal
 from foedus.services.market.node import node_key
 from foedus.services.market.signatures import check_signed
 from foedus.services.market.tickets import Purpose
+from foedus.services.shell.authorisation import Actor
 
 _FORM_BYTES = 1 << 16  # of a form around its file
 METHODS = ("PSK-RSA", "PSK-ECDSA", "SecretStore")
@@ -28,7 +29,7 @@ def access(call: Call, generation: str, agreement: str, index: str = "0") -> Htt
     wanted = agreement_of(agreement)
     ticket = shown_ticket(call, Purpose.ACCESS)
     ticket.check_for(wanted)
-    return _file(*results.opened_bought(call.ports, ticket.party, wanted, ticket.did, int(index), now=call.now))
+    return _bought(call, ticket.party, wanted, ticket.did, int(index))
 
 
 def consume(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
@@ -36,7 +37,7 @@ def consume(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both
     asked, index = Old.of(call), str(call.form().get("index") or "0")
     if not (index.isascii() and index.isdigit() and len(index) <= 4):
         raise Invalid("index is a whole number", field="index")
-    return _file(*results.opened_bought(call.ports, asked.party(call), asked.agreement, None, int(index), now=call.now))
+    return _bought(call, asked.party(call), asked.agreement, None, int(index))
 
 
 def download(call: Call, generation: str, index: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
@@ -80,14 +81,25 @@ def upload(call: Call, generation: str, backend: str) -> HttpResponse:  # noqa: 
         raise Invalid("there is no file in the request: send it as multipart/form-data, under the name file")
     name = str(call.request.POST.get("fileName") or file.name or "")
     is_encrypted = str(call.request.POST.get("encrypt", "")).lower() in ("true", "1")
-    kept = uploads.keep(call.ports, MARKET.uploads, name, file.chunks(), encrypt=is_encrypted)
+    kept = uploads.keep(call.ports, MARKET.uploads, name, file.chunks(), encrypt=is_encrypted, now=call.now)
     return answer({"url": kept.url, **({"password": kept.password} if kept.password else {})}, 201)
 
 
+def _bought(call: Call, party: Actor, agreement: str, did: Did | None, index: int) -> HttpResponse:
+    if call.request.method == "HEAD":  # whoever only asks what there is gets nothing, and pays nothing
+        name, size = results.looked_at(call.ports, party, agreement, did, index, now=call.now)
+        return HttpResponse(content_type="application/octet-stream", headers=_headers(name, size))
+    return _file(*results.opened_bought(call.ports, party, agreement, did, index, now=call.now))
+
+
 def _file(name: str, size: int | None, chunks: Iterator[bytes]) -> HttpResponse:
+    return StreamingHttpResponse(chunks, content_type="application/octet-stream", headers=_headers(name, size))  # type: ignore[return-value]
+
+
+def _headers(name: str, size: int | None) -> dict[str, str]:
     plain = f"attachment;filename={name}"  # older clients read this form alone
     header = plain if filename_as_it_is(name) else str(content_disposition_header(as_attachment=True, filename=name))
     headers = {"Content-Disposition": header, "X-Content-Type-Options": "nosniff"}
     if size is not None:
         headers["Content-Length"] = str(size)
-    return StreamingHttpResponse(chunks, content_type="application/octet-stream", headers=headers)  # type: ignore[return-value]
+    return headers
