@@ -1,6 +1,7 @@
 """What an execution may be asked for by: the token, the body, or the parameters of a session alone."""
 
 import json
+import secrets
 
 import pytest
 from tests.markets import DID, conditions, container, coordinator, metadata, offer
@@ -148,7 +149,7 @@ def test_who_orders_is_told_what_an_offer_leaves_open(market):
     def ordered(template, **more):
         sold = {**offer("compute", **more), "templateId": template}
         did = market.publish(OWNER, sold, metadata("dataset", name=f"A {template}"))
-        body = json.dumps({"did": str(did), "seed": "01" * 32})
+        body = json.dumps({"did": str(did), "seed": secrets.token_hex(32)})
         return market.client.post("/api/v1/market/agreements", body, "application/json", headers=market.login())
 
     told = ordered("0x" + "44" * 20)
