@@ -56,6 +56,7 @@ def test_whatever_ends_the_demo_no_process_is_left(tmp_path, number):
     assert gone_within(10, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_few_lines_a_round_and_the_first_at_once(tmp_path):
     with demo("--participants", "4", "--rounds", "2", cwd=tmp_path) as run:
         output, errors = run.communicate()

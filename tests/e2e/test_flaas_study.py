@@ -72,6 +72,7 @@ def test_an_unplugged_phone_is_left_out_and_a_repeated_report_counts_once(tmp_pa
     assert report["calls"]["report-availability"]["refused"] == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_leaves_nothing_running(tmp_path):
     command = [sys.executable, "-m", "foedus", "simulate", "flaas", "--devices", "2"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as run:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -91,7 +92,10 @@ def cloud(s3_endpoint, postgresql_url, tmp_path_factory):
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     secrets = boto3.client("secretsmanager", endpoint_url=s3_endpoint)
     login = {"username": database.username, "password": database.password}
-    secrets.create_secret(Name="fma/database", SecretString=json.dumps(login))
+    with suppress(
+        secrets.exceptions.ResourceExistsException
+    ):  # of the same database, when these tests are taken up again
+        secrets.create_secret(Name="fma/database", SecretString=json.dumps(login))
     s3.close()
     secrets.close()
     environment = {

@@ -76,6 +76,7 @@ def test_the_example_answers_while_a_stream_flows_through_cells(servers, broker)
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_a_cell_that_is_killed_is_stood_in_for_with_its_age_also_after_a_restart(servers, customers):
     lead, a, b = servers
     cells, sites = [], []

@@ -91,6 +91,7 @@ def test_a_new_database_is_what_all_migrations_make(empty):
 
 
 @ONE
+@pytest.mark.slow
 def test_a_database_that_stopped_half_way_through_history_is_brought_up_to_date(empty):
     started, made = empty
     call_command("migrate", "learning", "0003", database=started, verbosity=0)

@@ -141,7 +141,8 @@ def assert_hidden(admin, site, exchanges):
     assert abs(ones - 0.5) < 4 * 0.5 / np.sqrt(64 * len(numbers))  # as of random numbers, but for 1 in 15,000
 
 
-@pytest.mark.parametrize("stage", [pytest.param("masked", marks=pytest.mark.slow), "reveal"])
+@pytest.mark.parametrize("stage", ["masked", "reveal"])
+@pytest.mark.slow
 def test_one_that_drops_out_is_survived(nodes, clock, stage):
     """Before it sent its numbers the sum is without them; afterwards it is with them."""
     sites = nodes(4)
@@ -179,6 +180,7 @@ def test_a_second_sum_takes_in_what_was_learned_if_guards_let_it(nodes):
     assert any("The sum is withheld: 3 rows changed" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_sum_whose_difference_tells_of_one_is_never_opened(nodes, clock, monkeypatch):
     """Not by the admin's node; and where that ignores earlier sums, as a false one would, not by the others."""
     sites = nodes(4)
