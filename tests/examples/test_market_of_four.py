@@ -44,5 +44,10 @@ def test_the_tutorial_shows_the_example_as_it_is():
 
     assert len(blocks) > 3
     for block in blocks:
-        assert any(block in source for source in sources), block
+        assert any(flush(block) in flush(source) for source in sources), block
     assert len(sources[0].splitlines()) < 60
+
+
+def flush(text):
+    """Without what lines are set in by: a page shows the inside of a function at the margin."""
+    return re.sub(r"^ +", "", text, flags=re.MULTILINE)
