@@ -1,6 +1,7 @@
 """All sections, found by looking into the folder of pages."""
 
 import pkgutil
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
@@ -11,7 +12,13 @@ PAGES = "foedus.faces.console.pages"
 
 @cache
 def sections(faces: frozenset[str]) -> tuple[Section, ...]:
-    """In the order of the navigation. ``faces``: those that are on."""
-    names = (each.name for each in pkgutil.iter_modules(import_module(PAGES).__path__))
-    found: list[Section] = [import_module(f"{PAGES}.{name}").SECTION for name in names]
-    return tuple(sorted((each for each in found if each.face in ("", *faces)), key=lambda each: each.order))
+    """In the order of the navigation. ``faces``: those that are on; pages of others are not even imported."""
+    return tuple(sorted(_found_in(PAGES, faces), key=lambda each: each.order))
+
+
+def _found_in(package: str, faces: frozenset[str]) -> Iterator[Section]:
+    for each in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        if not each.ispkg:
+            yield import_module(each.name).SECTION
+        elif each.name.rpartition(".")[2] in faces:
+            yield from _found_in(each.name, faces)

@@ -1,4 +1,7 @@
-"""What pages are made of. A module below ``pages`` has a ``SECTION``; that is all that makes it part of the console."""
+"""What pages are made of. A module below ``pages`` has a ``SECTION``; that is all that makes it part of the console.
+
+Below a folder with the name of a face it is so only where that face is on.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,10 +45,9 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Pages that belong together; the first is in the navigation. ``face``: only where that face is on."""
+    """Pages that belong together; the first is in the navigation."""
 
     name: str
     title: str
     order: int
     views: tuple[View, ...]
-    face: str = ""

@@ -1,1 +1,1 @@
-"""One module a section, each with its ``SECTION``."""
+"""One module a section, each with its ``SECTION``; those of a face in a folder with its name."""

@@ -17,5 +17,4 @@ def project(look: Look, cid: str, name: str) -> Context:
 SECTION = Section(
     "statistics", "Statistics", 20,
     (View("", "statistics.html", projects), View("<str:cid>/<str:name>/", "statistics_project.html", project)),
-    face="symetryml",
 )  # fmt: skip

@@ -104,5 +104,4 @@ SECTION = Section(
         View("sessions/<slug:execution>/", "market_session.html", session),
         View("statement/", "market_statement.html", statement),
     ),
-    face="nevermined",
 )  # fmt: skip

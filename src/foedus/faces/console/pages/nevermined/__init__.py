@@ -1,0 +1,1 @@
+"""Where bought computation is on; it wants packages that a plain installation lacks."""
