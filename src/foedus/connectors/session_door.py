@@ -28,6 +28,7 @@ import httpx
 
 from foedus.connectors.internet import Guard, literal
 from foedus.connectors.run_sessions import address_of, session_in
+from foedus.core.crowds import Bounded
 from foedus.core.errors import PlatformError
 from foedus.ports.compute import DOOR_HEADER, Session
 
@@ -42,25 +43,10 @@ _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer",
 _OURS = {DOOR_HEADER.lower(), "authorization", "proxy-authorization", "cookie", "content-length", "expect"}
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
-    daemon_threads = True
+class _Server(Bounded, socketserver.BaseServer):
     client: httpx.Client
     session: Session
     guard: Guard
-    places: threading.BoundedSemaphore
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Each connection has a thread and a file of this process: beyond a number of them nobody is let in."""
-        if not self.places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self.places.release()
 
     def sent(
         self, method: str, path: str, headers: Mapping[str, str], body: Callable[[], Iterator[bytes]]

@@ -10,9 +10,10 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+from foedus.core.crowds import Bounded
 from foedus.core.errors import Forbidden, Invalid, NotFound, PlatformError, TooLarge, Unauthenticated, Unavailable
 from foedus.core.market.leading import shown_phase
 from foedus.ports.compute import DOOR_HEADER
@@ -39,25 +40,10 @@ _STATUS: Mapping[type[PlatformError], int] = {
 }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(Bounded, HTTPServer):
     block_on_close = False
     conductor: Conductor
     is_open: bool
-    places: threading.BoundedSemaphore
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Each connection has a thread: beyond a number of them nobody is let in, and may come again."""
-        if not self.places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self.places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections break; whoever sent half a request comes again."""
