@@ -35,6 +35,10 @@ class Container:
     tag: str = ""
     checksum: str = ""
 
+    def stated(self) -> dict[str, str]:
+        """As documents write it."""
+        return {"image": self.image, "tag": self.tag, "checksum": self.checksum}
+
     def is_same(self, other: "Container") -> bool:
         """Digests decide where both have one; then names and tags."""
         if self.checksum and other.checksum:

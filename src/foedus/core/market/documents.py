@@ -81,6 +81,17 @@ class Document:
         return service
 
     @property
+    def name(self) -> str:
+        """As its owner wrote it; empty where there is none. Raises Invalid without metadata."""
+        return str(self.metadata.main.get("name") or "")
+
+    @property
+    def description(self) -> str:
+        """The same. Nobody checks what else there is about an asset: it may be of any kind."""
+        more = self.metadata.attributes.get("additionalInformation")
+        return str(more.get("description") or "") if isinstance(more, dict) else ""
+
+    @property
     def proof(self) -> Mapping[str, Any]:
         return mapping(self.data, "proof", "ddo")
 

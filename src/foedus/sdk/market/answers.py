@@ -141,16 +141,14 @@ class Offer:
     def of(cls, document: Document, service: Service) -> "Offer":
         """Raises Invalid for what is no offer."""
         offer = read_offer(service)
-        metadata = document.metadata
-        more = metadata.attributes.get("additionalInformation")
         return cls(
             did=str(document.did),
             kind=service.type,
             index=service.index,
-            name=str(metadata.main.get("name", "")),
+            name=document.name,
             price=offer.price.total,
             token=offer.price.token,
-            description=str(more.get("description", "")) if isinstance(more, dict) else "",
+            description=document.description,
             containers=tuple(f"{each.image}:{each.tag}@{each.checksum}" for each in offer.containers),
             timeout_s=offer.timeout_s,
             release_policy=offer.release_policy,

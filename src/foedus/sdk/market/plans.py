@@ -1,6 +1,6 @@
 """What a data scientist brings to the market, as the ``main`` of its document: programs, workflows, sessions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from foedus.core.market.assets import Container
@@ -14,7 +14,7 @@ def program(name: str, entrypoint: str, *, container: Container | None = None) -
     """
     about: dict[str, Any] = {"language": "shell", "entrypoint": entrypoint}
     if container:
-        about["requirements"] = {"container": _container(container)}
+        about["requirements"] = {"container": container.stated()}
     return {"name": name, "type": "algorithm", "algorithm": about}
 
 
@@ -33,7 +33,7 @@ def workflow(
     stage = {
         "index": 0,
         "stageType": "Participant" if participant else "Transformation",
-        "requirements": {"serverInstances": 1, **({"container": _container(container)} if container else {})},
+        "requirements": {"serverInstances": 1, **({"container": container.stated()} if container else {})},
         "input": [{"index": index, "id": did} for index, did in enumerate(data)],
         "transformation": {"id": program},
         "output": {} if participant else {"metadata": {"name": name}},
@@ -61,10 +61,6 @@ def session(
     }  # fmt: skip
     if agreements is not None:
         wanted["allowedAgreements"] = list(agreements)
-    needed = {"serverInstances": 1, **({"container": _container(container)} if container else {})}
+    needed = {"serverInstances": 1, **({"container": container.stated()} if container else {})}
     stages = [{"index": 0, "requirements": needed, "input": [], "output": {}}]
     return {"name": name, "type": "fl-coordinator", "parameters": wanted, "workflow": {"stages": stages}}
-
-
-def _container(container: Container) -> Mapping[str, str]:
-    return {"image": container.image, "tag": container.tag, "checksum": container.checksum}

@@ -182,16 +182,13 @@ def _offered(asset: Asset) -> Sequence[Offered]:
 
 
 def _offer(asset: Asset, document: Document, service: Service) -> Offered:
-    metadata = document.metadata
-    more = metadata.attributes.get("additionalInformation")  # of any kind: nobody checks it
-    about = str(more.get("description") or "") if isinstance(more, dict) else ""
-    return Offered(asset, service.index, str(metadata.main.get("name") or asset), about, read_offer(service))
+    return Offered(asset, service.index, document.name or str(asset), document.description, read_offer(service))
 
 
 def _ordered(bought: Bought, *, runs: int) -> Ordered:
     document = catalogue.document_of(bought.purchase.asset)
     newest = bought.purchase.executions.order_by("-pk")[:runs]
-    return Ordered(bought, str(document.metadata.main.get("name") or document.did), list(newest))
+    return Ordered(bought, document.name or str(document.did), list(newest))
 
 
 def _time(seconds: float) -> datetime:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from foedus.core.market.assets import Container
 from foedus.core.market.documents import Document, check_characters
 from foedus.core.market.offers import COMPUTE_TYPES, Offer
 from foedus.ports import Ports
@@ -36,7 +35,7 @@ def _document(
     ports: Ports, offer: Offer, party: Actor, agreement: str, parameters: Mapping[str, Any], now: datetime
 ) -> Document:
     made = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    requirements = {"serverInstances": 1, **({"container": _stated(offer.containers[0])} if offer.containers else {})}
+    requirements = {"serverInstances": 1, **({"container": offer.containers[0].stated()} if offer.containers else {})}
     main = {
         "name": f"Session of {agreement}",
         "type": "fl-coordinator",
@@ -54,7 +53,3 @@ def _document(
         "attributes": {"main": main},
     }
     return signed_document([service], node_key(ports.secrets), created=made)
-
-
-def _stated(container: Container) -> dict[str, str]:
-    return {"image": container.image, "tag": container.tag, "checksum": container.checksum}
