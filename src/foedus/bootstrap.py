@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from foedus.connectors.contents import Terms
+from foedus.connectors.deferred import deferred
 from foedus.connectors.devices.cuda import CudaDevices
 from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundStreams
 from foedus.connectors.internet import Guard
-from foedus.connectors.late import Late
 from foedus.core.errors import Invalid
 from foedus.core.fusion.freshness import Freshness
 from foedus.core.registry import load, names
@@ -126,8 +126,7 @@ def _neighbours(options: Settings) -> Neighbours:
 
         return HttpNeighbours(guard)
 
-    late: Any = Late(make)
-    return late  # type: ignore[no-any-return]  # it has what it makes
+    return deferred(make)
 
 
 def _cells(options: Settings) -> Cells:
@@ -138,8 +137,7 @@ def _cells(options: Settings) -> Cells:
 
         return HttpCells(guard, terms)
 
-    late: Any = Late(make)
-    return late  # type: ignore[no-any-return]  # it has what it makes
+    return deferred(make)
 
 
 def _files(terms: Terms) -> Files:
@@ -148,8 +146,7 @@ def _files(terms: Terms) -> Files:
 
         return PermittedFiles(terms)
 
-    late: Any = Late(make)
-    return late  # type: ignore[no-any-return]  # it has what it makes
+    return deferred(make)
 
 
 def _identities(options: Settings) -> Identities:

@@ -1,11 +1,11 @@
 """What few need is made when it is needed, once."""
 
-from foedus.connectors.late import Late
+from foedus.connectors.deferred import deferred
 
 
 def test_it_is_made_once_when_it_is_first_asked_for_something():
     made = []
-    late = Late(lambda: made.append(1) or "text")
+    late = deferred(lambda: made.append(1) or "text")
 
     assert not made
     assert late.upper() == "TEXT"

@@ -2,12 +2,17 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
+
+A = TypeVar("A")
 
 
-class Late:
+def deferred(make: Callable[[], A]) -> A:
     """Stands for what ``make`` gives, which is imported and made when it is first asked for something."""
+    return cast(A, _Deferred(make))  # it has what it makes
 
+
+class _Deferred:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._made: Any = None

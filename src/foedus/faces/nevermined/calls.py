@@ -83,8 +83,23 @@ def endpoint(*, bearer: bool = True, **methods: View) -> View:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    view.methods = methods  # type: ignore[attr-defined] # for the description of this API
     return view
+
+
+@dataclass(frozen=True)
+class Route:
+    """The paths of one thing that can be asked, and what answers each method there; ``bearer`` as ``endpoint`` has it.
+
+    ``{name}`` in a path stands for an argument of the functions.
+    """
+
+    paths: tuple[str, ...]
+    methods: Mapping[str, View]
+    bearer: bool = True
+
+    @cached_property
+    def view(self) -> View:
+        return endpoint(bearer=self.bearer, **self.methods)
 
 
 def answer(value: Any, status: int = 200) -> HttpResponse:

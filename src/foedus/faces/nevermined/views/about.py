@@ -1,7 +1,7 @@
 """What this server is, as clients of a node and of a metadata API ask at its root; and what it can be asked."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.utils.html import format_html, format_html_join
 
 from foedus.core.errors import Invalid
-from foedus.faces.nevermined.calls import Call, View, answer
+from foedus.faces.nevermined.calls import Call, Route, answer
 from foedus.services.market.node import node_key
 from foedus.services.shell.readiness import check
 
@@ -79,27 +79,21 @@ class Described:
         return HttpResponse(format_html(_PAGE, lines))
 
 
-def describing(routes: Sequence[tuple[str, View]]) -> Described:
+def describing(routes: Sequence[Route]) -> Described:
     """What can be asked, from the addresses and what their views say of themselves."""
-    return Described({path: methods for route, view in routes for path, methods in _paths(route, view)})
+    return Described({f"/api/v1/{path}": _methods(path, route) for route in routes for path in route.paths})
 
 
-def _paths(route: str, view: View) -> Iterator[tuple[str, dict[str, Any]]]:
-    methods: dict[str, View] = view.methods  # type: ignore[attr-defined] # endpoint left it there
-    for generation in ("node", "gateway") if "{generation}" in route else ("",):
-        path = "/api/v1/" + route.replace("{generation}", generation)
-        named = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in re.findall(r"\{([a-z]+)\}", path)
-        ]
-        yield (
-            path,
-            {
-                method: {
-                    "summary": (handler.__doc__ or handler.__name__.replace("_", " ")).split("\n")[0],
-                    "parameters": named,
-                    "responses": {"default": {"description": "the answer, or error and error_description"}},
-                }
-                for method, handler in methods.items()
-            },
-        )
+def _methods(path: str, route: Route) -> dict[str, Any]:
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{([a-z]+)\}", path)
+    ]
+    return {
+        method: {
+            "summary": (handler.__doc__ or handler.__name__.replace("_", " ")).split("\n")[0],
+            "parameters": named,
+            "responses": {"default": {"description": "the answer, or error and error_description"}},
+        }
+        for method, handler in route.methods.items()
+    }

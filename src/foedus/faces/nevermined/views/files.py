@@ -24,7 +24,7 @@ _FORM_BYTES = 1 << 16  # of a form around its file
 METHODS = ("PSK-RSA", "PSK-ECDSA", "SecretStore")
 
 
-def access(call: Call, generation: str, agreement: str, index: str = "0") -> HttpResponse:  # noqa: ARG001
+def access(call: Call, agreement: str, index: str = "0") -> HttpResponse:
     """A file of an asset to which access was bought. The first one that is handed out pays for all."""
     wanted = agreement_of(agreement)
     ticket = shown_ticket(call, Purpose.ACCESS)
@@ -32,7 +32,7 @@ def access(call: Call, generation: str, agreement: str, index: str = "0") -> Htt
     return _bought(call, ticket.party, wanted, ticket.did, int(index))
 
 
-def consume(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def consume(call: Call) -> HttpResponse:
     """The same, as older clients ask for it: with a signature of the agreement's id."""
     asked, index = Old.of(call), str(call.form().get("index") or "0")
     if not (index.isascii() and index.isdigit() and len(index) <= 4):
@@ -40,7 +40,7 @@ def consume(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both
     return _bought(call, asked.party(call), asked.agreement, None, int(index))
 
 
-def download(call: Call, generation: str, index: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def download(call: Call, index: str) -> HttpResponse:
     """A file of the token's asset, for its owner and for who provides it."""
     ticket = shown_ticket(call, Purpose.DOWNLOAD)
     if ticket.did is None:
@@ -48,7 +48,7 @@ def download(call: Call, generation: str, index: str) -> HttpResponse:  # noqa: 
     return _file(*results.opened(call.ports, ticket.party, ticket.did, int(index)))
 
 
-def encrypt(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def encrypt(call: Call) -> HttpResponse:
     """Files' addresses, as only this node can read them; whoever publishes an asset puts the result into it."""
     fields = call.form()
     message, method = text(fields, "message", "encrypt"), text(fields, "method", "encrypt")
@@ -61,7 +61,7 @@ def encrypt(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both
     return answer({"public-key": public, "hash": seal(call.ports, message), "method": method})
 
 
-def encrypt_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def encrypt_signed(call: Call) -> HttpResponse:
     """The same, as older clients ask for it: with a signature of the document's id. The answer is the text alone."""
     fields = call.form()
     named = {"signature": fields.get("signedDocumentId"), **fields}
@@ -72,7 +72,7 @@ def encrypt_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001
     return HttpResponse(seal(call.ports, document), status=201, content_type="text/plain; charset=utf-8")
 
 
-def upload(call: Call, generation: str, backend: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def upload(call: Call, backend: str) -> HttpResponse:
     """Keep a file (multipart ``file``) with this node; its address is for ``encrypt``, and known to nobody else."""
     uploads.check_open(MARKET.uploads, backend)
     call.check_announced(MARKET.uploads.each + _FORM_BYTES)

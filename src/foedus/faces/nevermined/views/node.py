@@ -1,6 +1,8 @@
 """The node: tokens for grants, and executions. Every address stands below two prefixes, of two generations."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from django.http import HttpResponse
 
@@ -26,8 +28,17 @@ GRANT_TYPES = (
 MAX_PARTICIPANTS = 1_000
 
 
-def token(call: Call, generation: str) -> HttpResponse:
+def token(call: Call) -> HttpResponse:
     """A token for a grant that a consumer signed: a form, under either name of its fields, or JSON."""
+    return answer(_token(call), 201)
+
+
+def token_of_gateway(call: Call) -> HttpResponse:
+    """The same, of which the older generation answers 200."""
+    return answer(_token(call))
+
+
+def _token(call: Call) -> Mapping[str, Any]:
     fields = call.form()
     kind = fields.get("grant_type") or fields.get("client_assertion_type")
     if kind not in GRANT_TYPES:
@@ -36,11 +47,10 @@ def token(call: Call, generation: str) -> HttpResponse:
     if not isinstance(assertion, str):
         raise Invalid("assertion is missing: a JWT that your key signed", field="assertion")
     given, seconds = exchange(call.ports, assertion, now=call.now)
-    said = {"access_token": given, "token_type": "Bearer", "expires_in": seconds}
-    return answer(said, 200 if generation == "gateway" else 201)
+    return {"access_token": given, "token_type": "Bearer", "expires_in": seconds}
 
 
-def execute(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def execute(call: Call, agreement: str) -> HttpResponse:
     """Run a workflow. A participant's body names its session: ``{"coordinator": {"url", "token", "id"}}``.
 
     The workflow is the token's, or the body's ``workflowDid``; a ``consumer`` that is named must be the token's.
@@ -56,7 +66,7 @@ def execute(call: Call, generation: str, agreement: str) -> HttpResponse:  # noq
     return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
 
 
-def execute_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def execute_signed(call: Call) -> HttpResponse:
     """Run a workflow, as older clients ask for it: with a signature of the agreement's id."""
     asked = Old.of(call)
     command = StartRun(
@@ -65,7 +75,7 @@ def execute_signed(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001
     return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
 
 
-def lead(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def lead(call: Call, agreement: str) -> HttpResponse:
     """Lead a session of which only the parameters are given; the workflow is made and published of a template."""
     wanted = agreement_of(agreement)
     ticket = shown_ticket(call, Purpose.EXECUTE)
@@ -78,21 +88,21 @@ def lead(call: Call, generation: str, agreement: str) -> HttpResponse:  # noqa: 
     return answer({"workflowDid": str(Did(bytes.fromhex(started.did))), "workflowId": started.execution})
 
 
-def get_status(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+def get_status(call: Call, execution: str, agreement: str = "") -> HttpResponse:
     """How an execution stands; of a session also where it is, with tokens to hand on: ``?participant=AGREEMENT``."""
     found = _execution(call, execution, agreement)
     said = status(found, _session(call, found))
     return answer(said if agreement else {"workflowStatus": said})
 
 
-def get_logs(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+def get_logs(call: Call, execution: str, agreement: str = "") -> HttpResponse:
     """What an execution wrote, a line each."""
     found = _execution(call, execution, agreement)
     lines = logs(found, executions.log_of(call.ports, found))
     return answer(lines if agreement else {"logs": lines})
 
 
-def stop(call: Call, generation: str, execution: str, agreement: str = "") -> HttpResponse:  # noqa: ARG001
+def stop(call: Call, execution: str, agreement: str = "") -> HttpResponse:
     """End an execution, which has failed then."""
     _execution(call, execution, agreement)
     ticket = shown_ticket(call, Purpose.COMPUTE, Purpose.EXECUTE)
@@ -100,7 +110,7 @@ def stop(call: Call, generation: str, execution: str, agreement: str = "") -> Ht
     return answer({"status": "ok", "text": f"{found} has ended, or is about to"})
 
 
-def list_all(call: Call, generation: str) -> HttpResponse:  # noqa: ARG001 - both answer alike
+def list_all(call: Call) -> HttpResponse:
     """Executions of whoever asks: what others run is nobody's business."""
     ticket = shown_ticket(call, *Purpose)
     return answer({"workflows": [str(each) for each in executions.list_executions(ticket.party)]})
