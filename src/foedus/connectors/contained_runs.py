@@ -10,19 +10,23 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from foedus.connectors.addresses import BadAddress
 from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, lines_of, places_in, stage, told_of, write_whole
 from foedus.connectors.run_outputs import more_than, open_output, outputs_below, remove_all
 from foedus.connectors.run_sessions import check_session, session_file
 from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Image, Job, Phase, Run, RunMissing, check_run
 
+RUN_LABEL, MARK_LABEL = "foedus.run", "foedus.mark"
+DOOR_PORT = 8750
+_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _REFERENCE = re.compile(r"[a-z0-9]+(?:[._:/-]+[A-Za-z0-9]+)*")
 _TAG = re.compile(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 _MAX_REFERENCE_CHARACTERS = 255
@@ -204,6 +208,14 @@ def reference_of(image: Image | None) -> str:
     if len(name) > _MAX_REFERENCE_CHARACTERS or not _REFERENCE.fullmatch(name):
         raise Invalid(f"{image.name[:80]!r} cannot be the name of an image", field="image")
     return f"{name}@{image.digest}"
+
+
+def door_in(options: Mapping[str, str], scheme: str) -> str:
+    """The image of the door to sessions that an address names; empty where it names none. Raises BadAddress."""
+    door = options.get("door", "")
+    if "door" in options and not _BY_DIGEST.fullmatch(door):
+        raise BadAddress("door= is an image by its digest, NAME@sha256:...", scheme=scheme)
+    return door
 
 
 def hand_over(layout: Layout) -> int:

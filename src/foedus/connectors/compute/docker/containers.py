@@ -8,12 +8,10 @@ from typing import Any
 
 from docker.types import LogConfig, Mount, Ulimit
 
-from foedus.connectors.contained_runs import reference_of, shell, variables_of
+from foedus.connectors.contained_runs import DOOR_PORT, MARK_LABEL, RUN_LABEL, reference_of, shell, variables_of
 from foedus.connectors.run_layout import VOLUME, Layout
 from foedus.ports.compute import MAX_LOG_BYTES, Job
 
-RUN_LABEL, MARK_LABEL = "foedus.run", "foedus.mark"
-DOOR_PORT = 8750
 _SESSION_FILE = "/run/session.json"
 _PROCESSES, _OPEN_FILES = 512, 1024
 _DOOR_BYTES = 256 << 20

@@ -1,6 +1,5 @@
 """Programs in containers: ``docker:``, ``docker:/run/podman/podman.sock?door=IMAGE@sha256:...``."""
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +10,15 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from foedus.connectors.addresses import BadAddress, driver_of, flag, split_address
-from foedus.connectors.contained_runs import ContainedRuns, Sight, hand_over, reference_of
+from foedus.connectors.contained_runs import (
+    DOOR_PORT,
+    MARK_LABEL,
+    ContainedRuns,
+    Sight,
+    door_in,
+    hand_over,
+    reference_of,
+)
 from foedus.connectors.run_layout import Layout
 from foedus.connectors.session_door import OPEN
 from foedus.core.errors import Invalid
@@ -23,8 +30,6 @@ with driver_of("docker"):
     from requests.exceptions import RequestException
 
     from foedus.connectors.compute.docker.containers import (
-        DOOR_PORT,
-        MARK_LABEL,
         Told,
         door_name_of,
         door_of,
@@ -34,7 +39,6 @@ with driver_of("docker"):
     )
 
 _SOCKET = "/var/run/docker.sock"
-_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _OPEN = "what listens on all addresses of this machine, unless its firewall keeps the engine's networks out"
 _ANSWER_S = 60
 _HEARD_S, _LOOK_EVERY_S = 3.0, 0.1
@@ -50,10 +54,9 @@ class DockerCompute(ContainedRuns):
         socket = unquote(parts.path) or _SOCKET
         if parts.netloc or not Path(socket).is_absolute():
             raise BadAddress("The engine is a socket of this machine: docker:/var/run/docker.sock", scheme=parts.scheme)
-        if "door" in options and not _BY_DIGEST.fullmatch(options["door"]):
-            raise BadAddress("door= is an image by its digest, NAME@sha256:...", scheme=parts.scheme)
+        door = door_in(options, parts.scheme)
         pulls = "pull" not in options or flag(options, "pull")
-        return cls(data.absolute() / "runs", Containers(socket, options.get("door", ""), pulls=pulls), allow)
+        return cls(data.absolute() / "runs", Containers(socket, door, pulls=pulls), allow)
 
 
 class Containers:

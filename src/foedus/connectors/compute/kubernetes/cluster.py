@@ -1,7 +1,6 @@
 """Programs as Jobs of a cluster: ``kubernetes:?volume=CLAIM&folder=/srv/runs``."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,16 +14,14 @@ from urllib3.util import Retry
 
 from foedus.connectors.addresses import BadAddress, driver_of, flag, split_address
 from foedus.connectors.compute.kubernetes.manifests import (
-    MARK_LABEL,
     PROGRAM,
-    RUN_LABEL,
     Cluster,
     Manifest,
     job_of,
     policy_of,
     secret_of,
 )
-from foedus.connectors.contained_runs import ContainedRuns, Sight, hand_over
+from foedus.connectors.contained_runs import MARK_LABEL, RUN_LABEL, ContainedRuns, Sight, door_in, hand_over
 from foedus.connectors.run_layout import Layout
 from foedus.connectors.run_sessions import check_session
 from foedus.core.errors import Invalid
@@ -35,7 +32,6 @@ with driver_of("kubernetes"):
     from kubernetes import config, watch
 
 _OPTIONS = {"namespace", "volume", "folder", "door", "pull_secret", "runtime", "config", "context", "enforced"}
-_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _OPEN = "the network of the cluster, unless its network plugin enforces policies"
 _CONNECT_S, _READ_S = 10.0, 60.0
 _CHUNK_BYTES = 1 << 16
@@ -64,12 +60,10 @@ class KubernetesCompute(ContainedRuns):
                 "volume= names a claim of the cluster, and folder= where this server has mounted the same volume.",
                 scheme=parts.scheme,
             )
-        if "door" in options and not _BY_DIGEST.fullmatch(options["door"]):
-            raise BadAddress("door= is an image by its digest, NAME@sha256:...", scheme=parts.scheme)
         cluster = Cluster(
             namespace=options.get("namespace", "default"),
             claim=options["volume"],
-            door=options.get("door", ""),
+            door=door_in(options, parts.scheme),
             pull_secret=options.get("pull_secret", ""),
             runtime=options.get("runtime", ""),
         )

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foedus.connectors.contained_runs import reference_of, shell, variables_of
+from foedus.connectors.contained_runs import DOOR_PORT, MARK_LABEL, RUN_LABEL, reference_of, shell, variables_of
 from foedus.connectors.internet import IPAddress
 from foedus.connectors.run_layout import VOLUME
 from foedus.connectors.run_sessions import address_of
 from foedus.ports.compute import Job, Limits, Session
 
-RUN_LABEL, MARK_LABEL = "foedus.run", "foedus.mark"
 PROGRAM, DOOR = "program", "door"
-DOOR_PORT = 8750
 SLACK_S = 60  # the node ends what is overdue; the cluster, where the node is gone
 _SECRET_FOLDER = "/run/foedus"  # noqa: S105 - where it is, not what
 _READY = f"import socket; socket.create_connection(('127.0.0.1', {DOOR_PORT}), 1)"
