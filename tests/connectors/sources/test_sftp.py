@@ -106,6 +106,14 @@ def test_private_hosts_are_refused(info):
         taken(SftpSource(Terms()), info)
 
 
+def test_a_file_of_many_windows_arrives_whole_and_in_order(info, tmp_path):
+    rows = [f"{row:0500d}" for row in range(10_000)]
+    (tmp_path / "long.csv").write_text("\n".join(["a", *rows]))
+    source = SftpSource(Terms(Guard.allowing(["127.0.0.1"]), max_bytes=8 << 20, scratch=tmp_path))
+
+    assert [row for (row,) in taken(source, {**info, "path": "/long.csv"})[1]] == rows
+
+
 def test_files_that_are_too_large_and_folders_are_refused(source, info, tmp_path):
     (tmp_path / "large.csv").write_bytes(b"a\n" + b"1\n" * (1 << 20))
 

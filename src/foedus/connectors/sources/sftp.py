@@ -12,7 +12,7 @@ from posixpath import basename
 from urllib.parse import urlsplit
 
 from foedus.connectors.addresses import driver_of
-from foedus.connectors.contents import CHUNK_BYTES, Content, Terms, reading
+from foedus.connectors.contents import Content, Terms, reading
 from foedus.core.errors import Invalid
 from foedus.ports.sources import Info, Listing, Reading, SourceMissing, SourceRefuses, SourceUnavailable
 
@@ -22,7 +22,7 @@ with driver_of("sftp"):
 PORT = 22
 TIMEOUT_S = 30.0
 MAX_NAMES = 1000
-_READ_AHEAD = 64  # requests of 32 KiB under way
+_WINDOW_BYTES = 2 << 20  # asked for at once, in requests of 32 KiB
 
 
 class SftpSource:
@@ -41,8 +41,7 @@ class SftpSource:
             with translated():
                 size = _size(sftp, path)
                 file = stack.enter_context(closing(sftp.open(path, "rb", bufsize=0)))
-                file.prefetch(size, max_concurrent_requests=_READ_AHEAD)
-            yield stack.enter_context(reading(Content(basename(path), _chunks(file), size), info, self._terms))
+            yield stack.enter_context(reading(Content(basename(path), _chunks(file, size), size), info, self._terms))
 
     def browse(self, info: Info) -> Listing:
         path = info.get("path") or "."
@@ -151,10 +150,14 @@ def _size(sftp: paramiko.SFTPClient, path: str) -> int:
     return found.st_size or 0
 
 
-def _chunks(file: paramiko.SFTPFile) -> Iterator[bytes]:
+def _chunks(file: paramiko.SFTPFile, size: int) -> Iterator[bytes]:
+    """A window is taken whole before the next is asked for: paramiko asks from a thread of its own, which would go on
+    asking on a closed connection when a reader stops early.
+    """
     with translated():
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+        for start in range(0, size, _WINDOW_BYTES):
+            (window,) = file.readv([(start, min(_WINDOW_BYTES, size - start))])
+            yield window
 
 
 @contextmanager
