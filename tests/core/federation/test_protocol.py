@@ -210,6 +210,17 @@ def test_what_a_peer_announced_two_beats_ago_is_asked_for(node):
     assert effects == (Send(Kind.SYNC_REQUEST),)
 
 
+def test_a_peer_that_falls_silent_is_an_error_once_and_only_to_who_was_there(node):
+    node = replace(node.with_peer(PEER, heard_at=NOW - 170), version=3, beat_at=NOW - 61)
+    node, effects = pulse.due(node, 3, NOW)
+    assert effects == (Send(Kind.HEARTBEAT),)
+
+    node, effects = pulse.due(node, 3, NOW + 60)
+    assert effects == (Send(Kind.HEARTBEAT), Log("clinic was last heard 230 s ago"))
+    assert pulse.due(node, 3, NOW + 120)[1] == (Send(Kind.HEARTBEAT),)
+    assert pulse.due(replace(node, beat_at=NOW - 400), 3, NOW + 60)[1] == (Send(Kind.HEARTBEAT),)
+
+
 def test_many_requests_are_answered_once_in_a_while(node):
     node = replace(node, version=3, synced_at=NOW - 1, beat_at=NOW)
     node, _ = taken(node, message(Kind.SYNC_REQUEST))

@@ -10,7 +10,7 @@ import pytest
 from tests.core.federation.worlds import ids
 
 from foedus.core.federation.rosters import OUTLINE, Roster, fitting, misfit, with_block
-from foedus.core.federation.sum_course import Course, Part, claimed, framed, moved_on, own_block, with_claims
+from foedus.core.federation.sum_course import Course, Part, framed, moved_on, with_opened
 from foedus.core.privacy.sum_session import Stage, usual_threshold
 
 SUM = "sum"
@@ -22,6 +22,7 @@ class Disk:
     def __init__(self, me):
         self.me, self.part, self.roster, self.blocks = me, Part(), None, ()
         self.words, self.pending, self.held = {}, set(), None
+        self.evidence = None  # the first opened sum that it was in
         self.down_until = 0.0
 
     def hear(self, stage, sender, session, digest):
@@ -83,10 +84,15 @@ class World:
             disk.part = replace(disk.part, given_up=True)
             return
         if stage == Stage.REVEAL:
-            disk.blocks = with_block(disk.blocks, masked)
+            self.remember(disk, masked)
             self.opened.setdefault((roster.id, masked), set()).add(disk.me)
         disk.hear(stage, disk.me, roster.id, disk.me)
-        self.publish(disk, stage, (roster.id, own_block(disk.blocks, disk.me) if stage == OUTLINE else None))
+        self.publish(disk, stage, (roster.id, disk.evidence if stage == OUTLINE else None))
+
+    def remember(self, disk, nodes):
+        disk.blocks = with_block(disk.blocks, nodes)
+        if disk.evidence is None and disk.me in nodes:
+            disk.evidence = nodes
 
     def take(self, disk, course):
         roster = course.roster
@@ -97,16 +103,19 @@ class World:
         if len(course.heard.get(Stage.REVEAL, {})) < usual_threshold(len(roster.peers)):
             return False
         fits = not misfit(disk.blocks, masked)
-        disk.blocks, disk.part = with_block(disk.blocks, masked), replace(disk.part, done=roster.id)
+        self.remember(disk, masked)
+        disk.part = replace(disk.part, done=roster.id)
         disk.held = (roster.run, masked) if fits else disk.held
         return True
 
     def close(self, disk, course):
-        there = course.expected & course.heard.get(course.roster.stage, {}).keys()
-        if course.roster.stage == OUTLINE:
-            found = framed(course, disk.blocks, there, str)
+        roster = course.roster
+        heard, expected = course.heard.get(roster.stage, {}), course.expected(roster)
+        there = {node: digest for node, digest in heard.items() if node in expected}
+        if roster.stage == OUTLINE:
+            found = framed(roster, disk.blocks, there, str)
         else:
-            found = moved_on(course.roster, disk.blocks, there, str)
+            found = moved_on(roster, disk.blocks, there, str)
         self.told(disk, found)
 
     def begin(self, disk, course):
@@ -128,8 +137,8 @@ class World:
             disk.roster = roster if roster.follows(disk.roster) else disk.roster
             return
         disk.hear(kind, sender, body[0], sender)
-        if kind == OUTLINE and disk.me == self.admin:
-            disk.blocks = with_claims(disk.blocks, claimed(body[1], sender))
+        if kind == OUTLINE and disk.me == self.admin and body[1]:
+            disk.blocks = with_opened(disk.blocks, body[1])
 
     def trouble(self, steps):
         """Anything may happen next."""

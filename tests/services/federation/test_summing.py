@@ -8,10 +8,12 @@ from tests.services.federation.test_trusting import delivered
 from foedus.core.errors import Invalid
 from foedus.core.exploration import Query
 from foedus.core.federation.messages import Kind, Message
+from foedus.core.federation.outline_codec import outline_bytes
+from foedus.core.federation.outlines import Outline
 from foedus.core.statistics import decode, encode, merge_all
 from foedus.ports.exchange import Delivery
 from foedus.records.federation.models import SecureSum, SumMessage
-from foedus.services.federation import exchanging, steering, sum_messages, summing
+from foedus.services.federation import exchanging, steering, sum_remembering, summing
 from foedus.services.federation.envelopes import open_message
 from foedus.services.federation.sum_messages import roster_of
 from foedus.services.statistics.exploring import density_list, explored
@@ -117,6 +119,37 @@ def test_all_nodes_answer_from_the_sum_and_nobody_sees_more(nodes, exchanges):
     assert len({encode(each.answers()) for each in sites}) == 1
     assert_left_out_is_refused(sites[1])
     assert_hidden(sites[0], sites[1], exchanges)
+    assert_only_what_happened_is_believed(sites[0], sites[1])
+
+
+def blocks_of(admin):
+    return SecureSum.objects.get(membership=admin.seat.row).blocks
+
+
+def assert_only_what_happened_is_believed(admin, site):
+    """An admin that does not know of the sum hears of it, and of none in which somebody had no part."""
+    happened = SecureSum.objects.get(membership=site.seat.row).opened
+    known = blocks_of(admin)
+    SecureSum.objects.filter(membership=admin.seat.row).update(blocks=[])
+    for number, forged in enumerate(({**happened, "id": "0" * 64}, {**happened, "masked": {}}, {"nodes": []}, "x", 7)):
+        claim(admin, site, forged, number)
+        assert len(admin.errors()) == min(number + 1, 4), admin.errors()
+        assert f"outline of {site.node[:8]}" in admin.errors()[0]
+        assert blocks_of(admin) == []
+    claim(admin, site, None, 8)
+    assert blocks_of(admin) == []
+    claim(admin, site, happened, 9)
+    assert blocks_of(admin) == known
+    assert len(known[0]) == 3
+
+
+def claim(admin, site, opened, number):
+    at, content = site.clock().timestamp(), outline_bytes(Outline.of(own(site)))
+    said = Message(
+        kind=Kind.OUTLINE, sender=site.node, seq=1_000 + number, at=at, carried_at=at,
+        body={"id": f"{number:064}", "opened": opened}, content=content,
+    )  # fmt: skip
+    exchanging.take_in(admin.ports, admin.seat.row.pk, delivered(site, said), site.clock())
 
 
 def assert_left_out_is_refused(site):
@@ -193,7 +226,7 @@ def test_a_sum_whose_difference_tells_of_one_is_never_opened(nodes, clock, monke
     assert codes(left[0])[0] == "sum_failed"
     assert "fewer than three nodes" in left[0].status()["reasons"][0]["text"]
 
-    monkeypatch.setattr(sum_messages, "with_claims", lambda blocks, _claims: blocks)
+    monkeypatch.setattr(sum_remembering, "hear_of", lambda _seat, _message: None)
     SecureSum.objects.filter(membership=left[0].seat.row).update(blocks=[])
     clock.passes(31)
     steering.request_sync(left[0].ports, left[0].here, now=clock())

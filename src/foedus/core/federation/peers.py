@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 MAX_PEERS = 1_000
+SILENT_S = 180.0  # three heartbeats: nobody waits for whoever was not heard for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,9 @@ class Peer:
     @property
     def latest(self) -> int:
         return max(self.seen.values(), default=0)
+
+    def silent(self, now: float) -> bool:
+        return now - self.heard_at > SILENT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,10 +221,12 @@ def _contract(node: Node, message: Message, inspect: Inspect, now: float) -> Ste
 
 
 def _leave(node: Node, message: Message, inspect: Inspect, now: float) -> Step:  # noqa: ARG001
-    if message.sender != node.admin or "nodes" not in message.body:
+    if "nodes" not in message.body:
         named = _named(node.peer(message.sender), message.sender)
         node = node.with_peer(message.sender, gone="left")
         return node, (Drop(message.sender), Log(f"{named} left", error=False))
+    if message.sender != node.admin:
+        raise Invalid("only the federation's admin may send that")
     gone = [each for each in texts(message.body, "nodes", MAX_PEERS, 32) if each not in node.removed]
     effects: list[Effect] = []
     if node.me in gone:

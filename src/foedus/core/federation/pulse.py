@@ -66,8 +66,8 @@ def due(node: Node, version: int, now: float, *, changed: bool = False) -> Step:
     if version > 0 and (asked or (fresh and (changed or now >= _scheduled(node)))):
         effects.append(Send(Kind.SYNC))
     if now >= node.beat_at + beat_s(node):
+        effects += [Send(Kind.HEARTBEAT), *_fallen_silent(node, now)]
         node = replace(node, beat_at=now)
-        effects.append(Send(Kind.HEARTBEAT))
     return node, tuple(effects)
 
 
@@ -140,6 +140,17 @@ def _scheduled(node: Node) -> float:
     """When the next scheduled sync is due: each node a little later than its period, so that not all send at once."""
     late = 1.0 + _JITTER * int(node.me[:4] or "0", 16) / 0xFFFF
     return node.synced_at + period_s(node.schedule) * late
+
+
+def _fallen_silent(node: Node, now: float) -> list[Log]:
+    """Each peer that did since the last beat: it is said once, and by nobody who was away then."""
+    if now - node.beat_at > 2 * beat_s(node):
+        return []
+    return [
+        Log(f"{peer.name or each[:8]} was last heard {now - peer.heard_at:.0f} s ago")
+        for each, peer in node.present.items()
+        if each != node.me and peer.heard_at > 0 and peer.silent(now) and not peer.silent(node.beat_at)
+    ]
 
 
 def _past(moment: float, now: float) -> float:

@@ -3,14 +3,22 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from foedus.core.errors import Invalid
-from foedus.core.federation.peers import MAX_PEERS
-from foedus.core.federation.rosters import OUTLINE, OVER, STAGES, Block, Roster, fitting, misfit, outline_s, stage_s
+from foedus.core.federation.rosters import (
+    OUTLINE,
+    OVER,
+    STAGES,
+    Block,
+    Roster,
+    fitting,
+    misfit,
+    outline_s,
+    stage_s,
+    with_block,
+)
 from foedus.core.federation.schedules import period_s
 from foedus.core.privacy.sum_session import MIN_PEERS, Stage, usual_threshold
 
 MIN_GAP_S = 30.0  # between sums that somebody asks for
-SILENT_S = 180.0  # three heartbeats: nobody waits for whoever was not heard for so long
 Told = Callable[[Collection[str]], str]
 
 
@@ -48,13 +56,11 @@ class Course:
     def anything_due(self) -> bool:
         return self.step_due is not None or self.total_due or self.begin_due or self.close_due
 
-    @property
-    def expected(self) -> frozenset[str]:
+    def expected(self, roster: Roster) -> frozenset[str]:
         """Who may say something in the present stage."""
-        assert self.roster is not None  # noqa: S101
-        if self.roster.stage == OUTLINE:
+        if roster.stage == OUTLINE:
             return self.others | {self.me}
-        return frozenset(self.roster.those[STAGES[STAGES.index(self.roster.stage) - 1]])
+        return frozenset(roster.those[STAGES[STAGES.index(roster.stage) - 1]])
 
     @property
     def begin_due(self) -> bool:
@@ -74,7 +80,7 @@ class Course:
             return False
         patience = (outline_s if roster.stage == OUTLINE else stage_s)(self.schedule)
         late = abs(self.now - self.part.stage_at) >= patience  # clocks may be set back
-        return late or self.expected <= self.heard.get(roster.stage, {}).keys()
+        return late or self.expected(roster) <= self.heard.get(roster.stage, {}).keys()
 
     @property
     def step_due(self) -> str | None:
@@ -84,9 +90,9 @@ class Course:
             return None
         if roster.stage == OUTLINE:
             return OUTLINE if part.session != roster.id else None
-        if part.session != roster.id or part.given_up or self.me not in self.expected:
+        if part.session != roster.id or part.given_up or self.me not in self.expected(roster):
             return None
-        return roster.stage if self.all_here else None
+        return roster.stage if self.all_here(roster) else None
 
     @property
     def total_due(self) -> bool:
@@ -96,27 +102,21 @@ class Course:
         if roster.stage == OVER and roster.why:
             return True
         opened = len(self.heard.get(Stage.REVEAL, {}).keys() & set(roster.peers))
-        return opened >= usual_threshold(len(roster.peers)) and self.all_here
+        return opened >= usual_threshold(len(roster.peers)) and self.all_here(roster)
 
-    @property
-    def all_here(self) -> bool:
+    def all_here(self, roster: Roster) -> bool:
         """Whether everything came that the stages before consist of, the outlines that were meant among it."""
-        roster = self.roster
-        assert roster is not None  # noqa: S101
         meant = self.heard.get(OUTLINE, {})
         return all(meant.get(peer) == digest for peer, digest in roster.digests.items()) and all(
             self.heard.get(stage, {}).keys() >= set(those) for stage, those in roster.those.items()
         )
 
 
-def framed(course: Course, blocks: Collection[Block], there: Collection[str], torn: Told) -> Roster:
-    """The roster once outlines are there: with those who are in, or over."""
-    roster = course.roster
-    assert roster is not None  # noqa: S101
-    blocks = tuple(blocks)
+def framed(roster: Roster, blocks: Collection[Block], digests: Mapping[str, str], torn: Told) -> Roster:
+    """The roster once outlines are there, with these digests: with those who are in, or over."""
+    blocks, there = tuple(blocks), digests.keys()
     chosen = fitting(blocks, there)
     if len(chosen) >= MIN_PEERS:
-        digests = course.heard[OUTLINE]
         return replace(roster, digests={node: digests[node] for node in chosen}).closed(chosen)
     absent = {node for block in blocks for node in block} - set(there)
     few = f"{len(there)} nodes have statistics to add, and it takes {MIN_PEERS}"
@@ -136,28 +136,7 @@ def moved_on(roster: Roster, blocks: Collection[Block], good: Collection[str], t
     return roster.ended(torn(apart)[:500]) if apart else roster.closed(good)
 
 
-def claimed(value: object, node: str) -> tuple[Block, ...]:
-    """The blocks that a node says it is in, of a message. Raises Invalid."""
-    if not isinstance(value, list) or len(value) > 1 or not all(isinstance(block, list) for block in value):
-        raise Invalid("a node is in one block of earlier sums, or in none")
-    found = [tuple(block) for block in value]
-    for block in found:
-        if not all(isinstance(each, str) and len(each) <= 32 for each in block) or len(block) > MAX_PEERS:
-            raise Invalid("a block of earlier sums has ids of nodes")
-        if node not in block or len(set(block)) < MIN_PEERS or list(block) != sorted(set(block)):
-            raise Invalid("a block of earlier sums has three nodes or more in order, and whoever names it")
-    return tuple(found)
-
-
-def own_block(blocks: Collection[Block], node: str) -> list[list[str]]:
-    """What a node says of blocks: the admin may not know of a sum that others helped to open."""
-    return [list(block) for block in blocks if node in block]
-
-
-def with_claims(blocks: Collection[Block], claims: Collection[Block]) -> tuple[Block, ...]:
-    """With those that have no node in common with any that is known."""
-    found = [tuple(block) for block in blocks]
-    for claim in claims:
-        if not {node for block in found for node in block} & set(claim):
-            found.append(claim)
-    return tuple(found)
+def with_opened(blocks: Collection[Block], opened: Block) -> tuple[Block, ...]:
+    """With the block of a sum that this node did not see opened; what contradicts the known blocks tells nothing."""
+    found = tuple(tuple(block) for block in blocks)
+    return found if misfit(found, opened) else with_block(found, opened)

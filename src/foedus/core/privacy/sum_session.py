@@ -95,7 +95,12 @@ class Message:
 
 
 def signed_text(session: Session, stage: Stage, sender: str, body: bytes) -> bytes:
-    return session.context("message", stage, sender, hashlib.sha256(body).digest())
+    return signed_digest(session, stage, sender, hashlib.sha256(body).digest())
+
+
+def signed_digest(session: Session, stage: Stage, sender: str, digest: bytes) -> bytes:
+    """The same of a body of which no more is known than its SHA-256."""
+    return session.context("message", stage, sender, digest)
 
 
 @dataclass(frozen=True, slots=True)

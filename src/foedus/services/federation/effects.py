@@ -24,6 +24,7 @@ from foedus.services.statistics.contributing import columns_of
 from foedus.services.statistics.keeping import INLINE_BYTES
 
 MAX_LINES = 2_000  # of each log
+RECENT_LINES = 20  # of errors, none of which is said twice
 
 
 def carry_out(seat: Seat, effects: Iterable[Effect], now: datetime) -> None:
@@ -68,10 +69,10 @@ def removed(ports: Ports, blob: str) -> None:
 
 
 def log(seat: Seat, text: str, now: datetime, *, error: bool = True) -> None:
-    latest = LogLine.objects.filter(membership=seat.row, error=error).order_by("-pk").first()
-    if latest is not None and latest.text == text[:500]:  # somebody repeats a mistake: one line is enough
-        LogLine.objects.filter(pk=latest.pk).update(at=now)
-        return
+    before = LogLine.objects.filter(membership=seat.row, error=error).order_by("-pk").values_list("pk", "text")
+    same = [pk for pk, said in before[: RECENT_LINES if error else 1] if said == text[:500]]
+    if same:  # somebody repeats a mistake, or several in turn: one line of each is enough
+        LogLine.objects.filter(pk__in=same).delete()
     row = LogLine.objects.create(membership=seat.row, error=error, text=text[:500], at=now)
     if row.pk % 100 == 0:
         lines = LogLine.objects.filter(membership=seat.row, error=error)

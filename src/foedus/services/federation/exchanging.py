@@ -23,7 +23,7 @@ from foedus.ports.exchange import Delivery, Link
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
-from foedus.services.federation import admission, sum_messages, summing
+from foedus.services.federation import admission, sum_messages, sum_remembering, summing
 from foedus.services.federation.bases import applied
 from foedus.services.federation.effects import carry_out, forget_others, loaded
 from foedus.services.federation.effects import log as note
@@ -135,7 +135,14 @@ def take_in(ports: Ports, pk: int, delivery: Delivery, now: datetime) -> None:
     except Unavailable:
         raise
     except PlatformError as exc:
-        _note(ports, pk, delivery, f"{opened.message.kind} of {opened.message.sender[:8]}: {exc.message}", now)
+        _note(ports, pk, delivery, f"{_told_by(opened)}: {exc.message}", now)
+
+
+def _told_by(opened: Opened) -> str:
+    """Strangers are not told apart: they make ids at will, and would fill the log with them."""
+    if opened.certificate is None:
+        return "a message of somebody who was not let in"
+    return f"{opened.message.kind} of {opened.message.sender[:8]}"
 
 
 def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now: datetime) -> None:
@@ -159,6 +166,7 @@ def _of_sums(seat: Seat, message: Message, public: bytes) -> None:
     """What counts for secure sums of a message that was taken in."""
     if message.kind in OF_SUMS:
         sum_messages.take(seat, message, public)
+        sum_remembering.hear_of(seat, message)
     elif message.kind is Kind.SYNC_REQUEST and message.body.get("sum") is True:
         sum_messages.want(seat)
 

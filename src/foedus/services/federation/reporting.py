@@ -17,7 +17,6 @@ from foedus.services.federation.syncing import RECEIVE_ACTION, SEND_ACTION
 from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.plans import FEDERATED
 
-SILENT_S = 180.0  # three heartbeats
 _COUNTERS = {
     "sndCount": "sent",
     "sndContractError": "send_breaches",
@@ -132,7 +131,7 @@ def _of_peer(node: str, peer: Peer, now: float) -> list[Reason]:
     name, facts = peer.name or node[:8], {"node": node}
     if peer.announced > peer.held:
         return [Reason("sync_under_way", f"{name} sent statistics that have not arrived yet.", facts)]
-    if now - peer.heard_at > SILENT_S:
+    if peer.silent(now):
         return [Reason("silent", f"{name} was last heard {now - peer.heard_at:.0f} s ago.", facts)]
     return []
 

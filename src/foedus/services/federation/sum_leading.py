@@ -1,7 +1,7 @@
 """What the admin's node does for a secure sum: begin it, and name who is in after each stage."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
@@ -29,11 +29,10 @@ def begin(standing: Standing, now: datetime) -> None:
     _tell(standing, Roster((roster.run if roster else 0) + 1, os.urandom(KEY_BYTES).hex()), now)
 
 
-def close(standing: Standing, now: datetime) -> None:
+def close(standing: Standing, roster: Roster, now: datetime) -> None:
     """Go on with those who have spoken, or end the sum where that cannot be."""
-    roster = standing.roster
-    assert roster is not None, "only a sum that began has a stage to close"  # noqa: S101
-    there = standing.course.expected & standing.course.heard.get(roster.stage, {}).keys()
+    expected = standing.course.expected(roster)
+    there = {node: said for node, said in standing.course.heard.get(roster.stage, {}).items() if node in expected}
     try:
         _tell(standing, _next(standing, roster, there), now)
     except Unavailable:
@@ -42,12 +41,12 @@ def close(standing: Standing, now: datetime) -> None:
         _tell(standing, roster.ended(exc.message[:500]), now)
 
 
-def _next(standing: Standing, roster: Roster, there: Collection[str]) -> Roster:
+def _next(standing: Standing, roster: Roster, there: Mapping[str, str]) -> Roster:
     torn = partial(why_torn, standing.seat)
     if roster.stage != OUTLINE:
         good = set(there) & _genuine(standing, roster, Stage(roster.stage))
         return moved_on(roster, standing.row.blocks, good, torn)
-    found = framed(standing.course, standing.row.blocks, there, torn)
+    found = framed(roster, standing.row.blocks, there, torn)
     if found.stage != OVER:
         session_of(standing.seat, found)
     return found

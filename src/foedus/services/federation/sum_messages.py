@@ -10,7 +10,6 @@ from foedus.core.federation.messages import Kind, Message, text
 from foedus.core.federation.outline_codec import outline_from
 from foedus.core.federation.outlines import Frame, frame_of
 from foedus.core.federation.rosters import OUTLINE, Roster
-from foedus.core.federation.sum_course import claimed, with_claims
 from foedus.core.federation.summing import length_of
 from foedus.core.privacy.sum_board import Board
 from foedus.core.privacy.sum_session import Message as SumWord
@@ -74,23 +73,12 @@ def take(seat: Seat, message: Message, public: bytes) -> None:
         raise Invalid("this node takes no secure sums: its project was made without fed_use_smpc")
     if message.kind is not Kind.SUM:
         keep(seat, Word.of(message, public))
-        if message.kind is Kind.OUTLINE and seat.node.is_admin:
-            _hear_of_blocks(seat, message)
         return
     row, _ = SecureSum.objects.get_or_create(membership=seat.row)
     roster = Roster.from_json(message.body)
     if roster.follows(roster_of(row)):
         row.roster = roster.to_json()
         row.save(update_fields=["roster"])
-
-
-def _hear_of_blocks(seat: Seat, message: Message) -> None:
-    """So that a sum is not begun that others would have to refuse."""
-    row = SecureSum.objects.filter(membership=seat.row).first()
-    claims = claimed(message.body.get("blocks", []), message.sender)
-    if row is not None and claims:
-        row.blocks = with_claims(row.blocks, claims)
-        row.save(update_fields=["blocks"])
 
 
 def want(seat: Seat) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from foedus.core.federation.rosters import Roster
-from foedus.core.federation.sum_course import SILENT_S, Course, Part
+from foedus.core.federation.sum_course import Course, Part
 from foedus.records.federation.models import SecureSum
 from foedus.services.federation.membership import Seat
 from foedus.services.federation.sum_messages import heard, roster_of
@@ -26,7 +26,7 @@ class Standing:
             session=row.session, given_up=row.given_up, done=row.done, stage_at=row.stage_at, wanted=row.wanted,
             began=kept.began_at if kept is not None else None,
         )  # fmt: skip
-        others = frozenset(node for node, peer in seat.node.present.items() if moment - peer.heard_at <= SILENT_S)
+        others = frozenset(node for node, peer in seat.node.present.items() if not peer.silent(moment))
         course = Course(
             me=seat.row.node, is_admin=seat.node.is_admin, schedule=seat.node.schedule, others=others, roster=roster,
             heard=heard(seat, roster.id) if roster else {}, part=part, now=moment,

@@ -7,7 +7,7 @@ from datetime import datetime
 from foedus.core.errors import Conflict, PlatformError
 from foedus.core.federation.guards import withheld
 from foedus.core.federation.protocol import Keep
-from foedus.core.federation.rosters import OVER, Roster, misfit, with_block
+from foedus.core.federation.rosters import OVER, Roster, misfit
 from foedus.core.federation.summing import Summed, from_words, widened
 from foedus.core.privacy.sum_board import Board
 from foedus.core.privacy.sum_opening import agreed_on, total
@@ -20,6 +20,7 @@ from foedus.services.federation.effects import carry_out, loaded, log
 from foedus.services.federation.membership import Seat
 from foedus.services.federation.sum_crypto import SumCrypto
 from foedus.services.federation.sum_messages import hear, session_of, signer_of
+from foedus.services.federation.sum_remembering import remember
 from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, guard_rules
 from foedus.services.statistics.answering import SUM
 
@@ -41,7 +42,7 @@ def take_sum(seat: Seat, row: SecureSum, roster: Roster, now: datetime) -> bool:
         _over(seat, row, roster, Reason("sum_failed", f"The sum cannot be taken: {exc.message}"), now=now)
         return True
     torn = misfit(row.blocks, nodes)
-    row.blocks = with_block(row.blocks, nodes)
+    remember(seat, row, roster, session, tuple(sorted(nodes)))
     reasons = [Reason("sum_of_others", why_torn(seat, torn))] if torn else _reasons(seat, told, now)
     _over(seat, row, roster, *reasons, now=now)
     if not reasons:

@@ -11,8 +11,7 @@ from foedus.core.errors import Conflict, PlatformError, Unavailable
 from foedus.core.federation.messages import Kind
 from foedus.core.federation.outline_codec import outline_bytes
 from foedus.core.federation.outlines import Frame, Outline
-from foedus.core.federation.rosters import OUTLINE, Roster, misfit, with_block
-from foedus.core.federation.sum_course import own_block
+from foedus.core.federation.rosters import OUTLINE, Roster, misfit
 from foedus.core.federation.summing import to_words
 from foedus.core.privacy.secure_sum import Party, Peer
 from foedus.core.privacy.sum_session import Message, Stage
@@ -25,6 +24,7 @@ from foedus.services.federation.identities import encoded
 from foedus.services.federation.membership import Seat, changing, seat_at
 from foedus.services.federation.sum_crypto import SumCrypto
 from foedus.services.federation.sum_messages import Word, hear, keep, session_of, signer_of
+from foedus.services.federation.sum_remembering import remember
 from foedus.services.federation.sum_standing import Standing
 from foedus.services.federation.sum_taking import give_up, take_sum, why_torn
 from foedus.services.federation.syncing import BLOCK, SEND_ACTION
@@ -60,8 +60,8 @@ def _act(seat: Seat, now: datetime) -> bool:
         _try_step(seat, row, roster, now)
     elif course.total_due and roster is not None and take_sum(seat, row, roster, now):
         pass
-    elif course.close_due:
-        sum_leading.close(standing, now)
+    elif course.close_due and roster is not None:
+        sum_leading.close(standing, roster, now)
     elif course.begin_due:
         sum_leading.begin(standing, now)
     else:
@@ -109,7 +109,7 @@ def _outline(seat: Seat, row: SecureSum, roster: Roster, now: datetime) -> None:
     removed(seat.ports, before)
     content = outline_bytes(Outline.of(kept.value))
     keep(seat, Word(seat.row.node, OUTLINE, roster.id, seat.private.identity.public, content))
-    body = {"id": roster.id, "blocks": own_block(row.blocks, seat.row.node)}
+    body = {"id": roster.id, **({"opened": row.opened} if row.opened else {})}
     queue(seat, Kind.OUTLINE, body, now, content)
 
 
@@ -141,7 +141,7 @@ def _said(seat: Seat, row: SecureSum, roster: Roster, taking: tuple[Peer, Frame]
                 raise Conflict(why_torn(seat, torn))
             return peer.confirm(those[Stage.MASKED])
         case Stage.REVEAL:
-            row.blocks = with_block(row.blocks, those[Stage.MASKED])
+            remember(seat, row, roster, peer.session, those[Stage.MASKED])
             return peer.reveal()
 
 
