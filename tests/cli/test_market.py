@@ -149,7 +149,7 @@ def test_a_ledger_is_saved_where_no_table_claims_it(foedus, monkeypatch, tmp_pat
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(ledger="", data=tmp_path))
     monkeypatch.setattr(bootstrap, "secrets", lambda: None)
     monkeypatch.setattr("foedus.services.market.node.node_key", lambda secrets: None)
-    monkeypatch.setattr("foedus.connectors.ledger.evm.ledger.deploy_at", lambda node, key: "evm:http://n")
+    monkeypatch.setattr("foedus.connectors.ledger.evm.deploying.deploy_at", lambda node, key: "evm:http://n")
     kept = tmp_path / "foedus.toml"
     kept.write_text("port = 9000 # no line ends here\n[mine]\na = 1")
     kept.chmod(0o600)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 import pytest
+from structlog.testing import capture_logs
 from tests.contracts.ledger import (
     CONSUMER,
     DID,
@@ -20,7 +21,8 @@ from tests.contracts.ledger import (
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.ledger.evm.chain import Chain
-from foedus.connectors.ledger.evm.ledger import EvmLedger, deploy
+from foedus.connectors.ledger.evm.deploying import deploy
+from foedus.connectors.ledger.evm.ledger import EvmLedger
 from foedus.connectors.secrets.memory import MemorySecrets
 from foedus.core.errors import Conflict
 from foedus.core.market.escrow import NATIVE, BadShares, Outcome
@@ -300,10 +302,44 @@ def test_an_address_that_means_nothing_is_refused(tmp_path, url):
         EvmLedger.from_url(url, data=tmp_path, secrets=MemorySecrets())
 
 
-def test_a_node_that_does_not_answer_is_unavailable(tmp_path):
-    address = "0x" + "ab" * 20
+class Away(Node):
+    """Answers once it ``is_there``; ``chain`` is what it then says it is of."""
 
+    is_there = False
+
+    def make_request(self, method, params):
+        if not self.is_there:
+            raise ConnectionError("connection refused")
+        return super().make_request(method, params)
+
+
+def test_a_node_may_come_later_than_the_ledger(world):
+    node = Away(world.tester)
+    ledger = EvmLedger(Chain(Web3(node), KEYS, confirmations=0, timeout_s=5), *world.addresses)
+    token = world.ledger.network().token
+
+    for ask in (ledger.network, lambda: ledger.balance(OPERATOR.address, token), lambda: ledger.get(DID.value, now=0)):
+        with pytest.raises(LedgerUnavailable):
+            ask()
+    node.is_there = True
+
+    assert ledger.network() == world.ledger.network()
+
+
+def test_a_node_that_comes_later_and_is_of_another_chain_is_not_used(world):
+    chain = Chain(world.web3, KEYS, confirmations=0, timeout_s=5, chain_id=7)
+
+    with pytest.raises(LedgerUnavailable, match="and the ledger is on chain 7"):
+        EvmLedger(chain, *world.addresses).balance(OPERATOR.address, NATIVE)
+
+
+def test_a_server_starts_without_its_node_and_says_so(tmp_path):
+    address = "0x" + "ab" * 20
+    url = f"evm:http://127.0.0.1:9?contract={address}&token={address}"
+
+    with capture_logs() as said:
+        ledger = EvmLedger.from_url(url, data=tmp_path, secrets=MemorySecrets())
+
+    assert [(each["event"], each["node"]) for each in said] == [("ledger.away", "127.0.0.1")]
     with pytest.raises(LedgerUnavailable):
-        EvmLedger.from_url(
-            f"evm:http://127.0.0.1:9?contract={address}&token={address}", data=tmp_path, secrets=MemorySecrets()
-        )
+        ledger.network()

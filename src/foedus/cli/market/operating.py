@@ -65,7 +65,7 @@ def deploy(node: str, data: Path | None, *, save: bool) -> None:
     """
     if data is not None:
         os.environ["FOEDUS_DATA"] = str(data)  # whose key signs; no server need have run there yet
-    from foedus.connectors.ledger.evm.ledger import deploy_at
+    from foedus.connectors.ledger.evm.deploying import deploy_at
     from foedus.services.market.node import node_key
 
     if save and bootstrap.settings().ledger:

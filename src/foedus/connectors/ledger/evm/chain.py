@@ -2,21 +2,24 @@
 
 A transaction is simulated first, so that what the contract refuses costs nothing. Its number (nonce) comes from the
 node's own count of pending ones; where another process with the same key was faster, the next number is taken. It is
-signed for the one chain that the node was of at the start: should its address lead to another one day, nothing that was
-meant for the first happens there. What is
-sent is waited for until it is ``confirmations`` blocks deep. Should a reorganisation throw it out, it stays in the
-node's pool and is waited for again; whoever gives up, or dies, asks the contract next time what has happened.
+signed for the one chain that the node was of when it first answered: should its address lead to another one day,
+nothing that was meant for the first happens there. What is sent is waited for until it is ``confirmations`` blocks
+deep. Should a reorganisation throw it out, it stays in the node's pool and is waited for again; whoever gives up, or
+dies, asks the contract next time what has happened.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 from requests.exceptions import RequestException
-from web3 import Web3
+from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, ContractLogicError, TimeExhausted, Web3Exception
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
 from foedus.core.errors import Invalid, PlatformError
 from foedus.core.market import escrow as rules
@@ -45,6 +48,7 @@ _REFUSALS: Mapping[str, Callable[[], PlatformError]] = {
 }
 _NUMBER_TAKEN = ("nonce too low", "already known", "replacement transaction underpriced", "nonce is too low")
 _TRIES = 8
+_TIMEOUTS_S = (5, 20)  # to be reached, and to answer
 
 
 class WrongChain(Invalid):
@@ -57,16 +61,30 @@ class Chain:
     def __init__(
         self, web3: Web3, keys: Sequence[Key], *, confirmations: int, timeout_s: float, chain_id: int | None = None
     ) -> None:
-        """Raises WrongChain where ``chain_id`` is given and the node's is another, LedgerUnavailable."""
+        """``chain_id`` is the chain's that is meant; without one, it is whichever the node is of."""
         self.web3 = web3
-        with answering():
-            self.id = int(web3.eth.chain_id)
-        if chain_id not in (None, self.id):
-            raise WrongChain(f"the node is one of chain {self.id}, and the ledger is on chain {chain_id}")
+        self._wanted_id = chain_id
         self._keys = {key.address: key for key in keys}
         self._confirmations = confirmations
         self._timeout_s = timeout_s
         self.turn = RLock()  # transactions of one process follow each other, or their numbers would collide
+
+    @classmethod
+    def at(cls, node: str, key: Key, confirmations: int, chain_id: int | None = None) -> Self:
+        """The chain of the node at that address."""
+        again = ExceptionRetryConfiguration(errors=(RequestException,), retries=2)
+        web3 = Web3(HTTPProvider(node, request_kwargs={"timeout": _TIMEOUTS_S}, exception_retry_configuration=again))
+        web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # chains by authority have longer headers
+        return cls(web3, [key], confirmations=confirmations, timeout_s=120, chain_id=chain_id)
+
+    @cached_property
+    def id(self) -> int:
+        """Asked for once. Raises WrongChain where another is meant, LedgerUnavailable."""
+        with answering():
+            found = int(self.web3.eth.chain_id)
+        if self._wanted_id not in (None, found):
+            raise WrongChain(f"the node is one of chain {found}, and the ledger is on chain {self._wanted_id}")
+        return found
 
     def key_of(self, address: str) -> Key:
         """Raises NoKey."""

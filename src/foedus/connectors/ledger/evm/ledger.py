@@ -10,21 +10,21 @@ Steps are signed with the key of whoever takes them; those without a key here ar
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
+import structlog
 from eth_hash.auto import keccak
-from web3 import HTTPProvider, Web3
-from web3.middleware import ExtraDataToPOAMiddleware
 
 from foedus.connectors.addresses import BadAddress, split_address
 from foedus.connectors.ledger.evm.chain import Chain, answering
 from foedus.connectors.ledger.evm.contracts import artifact
 from foedus.connectors.ledger.evm.encoding import address_of, decoded, encoded
 from foedus.connectors.ledger.evm.movements import Movements
-from foedus.core.errors import Conflict
+from foedus.core.errors import Conflict, Invalid
 from foedus.core.market.aliases import COMPUTE, ESCROW, LOCK
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import (
@@ -39,6 +39,7 @@ from foedus.ports.ledger import (
     AgreementExists,
     AgreementMissing,
     Entry,
+    LedgerUnavailable,
     Network,
     NoFaucet,
     NoFunds,
@@ -49,13 +50,18 @@ from foedus.ports.ledger import (
 from foedus.ports.secrets import Secrets
 from foedus.services.market.node import node_key
 from foedus.services.market.purchases import agreement_id, check_order
-from foedus.wallet.keys import Key, checked_address
+from foedus.wallet.keys import checked_address
+
+log = structlog.get_logger()
 
 _OPTIONS = ("contract", "token", "chain_id", "confirmations", "block_seconds", "since")
 
 
 class EvmLedger:
-    """``contract`` and ``token`` are where ours were deployed; ``since`` the block from which statements are read."""
+    """``contract`` and ``token`` are where ours were deployed; ``since`` the block from which statements are read.
+
+    The node need not be there yet: until it is, every verb raises LedgerUnavailable.
+    """
 
     def __init__(
         self,
@@ -66,17 +72,31 @@ class EvmLedger:
         block_s: float = 12.0,
         since: int = 0,
     ) -> None:
-        self._chain = chain
+        self._node = chain
+        self._contract, self._token = contract, token
         self._block_s = block_s
         self._since = since
-        self._agreements = chain.web3.eth.contract(address=address_of(contract), abi=artifact("Agreements")["abi"])
-        self._token = token
-        self._movements = Movements(chain, self._agreements, self._erc20(token))
-        for name, address in (("contract", contract), ("token", token)):
+
+    @cached_property
+    def _chain(self) -> Chain:
+        """The chain, once its node has answered and ours were found on it. Raises LedgerUnavailable."""
+        try:
+            self.check()
+        except Invalid as exc:  # it was away at the start, and is not what was meant: nothing a client could put right
+            raise LedgerUnavailable(exc.message) from exc
+        return self._node
+
+    @cached_property
+    def _agreements(self) -> Any:
+        return self._chain.web3.eth.contract(address=address_of(self._contract), abi=artifact("Agreements")["abi"])
+
+    def check(self) -> None:
+        """Raises WrongChain, BadAddress where the contracts are not on it, LedgerUnavailable."""
+        for name, address in (("contract", self._contract), ("token", self._token)):
+            here = self._node.id
             with answering():
-                if not chain.web3.eth.get_code(address_of(address)):
-                    raise BadAddress(f"There is nothing on chain {chain.id} at {address}, the {name}.", scheme="evm")
-        self._id = f"evm:{chain.id}:{contract}"
+                if not self._node.web3.eth.get_code(address_of(address)):
+                    raise BadAddress(f"There is nothing on chain {here} at {address}, the {name}.", scheme="evm")
 
     @classmethod
     def from_url(cls, url: str, *, data: Path, secrets: Secrets) -> Self:  # noqa: ARG003 - as connectors are called
@@ -87,19 +107,25 @@ class EvmLedger:
         if not endpoint.startswith(("http://", "https://")) or not {"contract", "token"} <= options.keys():
             raise BadAddress("Write evm:http://NODE:PORT?contract=0x...&token=0x....", scheme="evm")
         expected = int(_number(options, "chain_id", 0)) or None
-        chain = _chain(endpoint, node_key(secrets), int(_number(options, "confirmations", 2)), expected)
-        return cls(
+        chain = Chain.at(endpoint, node_key(secrets), int(_number(options, "confirmations", 2)), expected)
+        ledger = cls(
             chain,
             checked_address(options["contract"]),
             checked_address(options["token"]),
             block_s=_number(options, "block_seconds", 12),
             since=int(_number(options, "since", 0)),
         )
+        try:
+            ledger.check()
+        except LedgerUnavailable as exc:  # the rest of the server need not wait for it
+            log.warning("ledger.away", node=urlsplit(endpoint).hostname, reason=exc.context.get("reason", exc.message))
+        return ledger
 
     def network(self) -> Network:
         at = str(self._agreements.address)
         contracts = Contracts(lock=at, compute=at, escrow=at)
-        return Network(id=self._id, contracts=contracts, template=at, token=self._token, block_s=self._block_s)
+        name = f"evm:{self._chain.id}:{at}"
+        return Network(id=name, contracts=contracts, template=at, token=self._token, block_s=self._block_s)
 
     def register(self, did: Did, *, owner: str, providers: Sequence[str], now: datetime) -> None:  # noqa: ARG002
         wanted = [checked_address(each) for each in providers]
@@ -109,7 +135,7 @@ class EvmLedger:
             current = functions.providers_of(did.value).call()
             if functions.owners(did.value).call() == owner and current == wanted:
                 return
-        sender = owner if operator != owner and self._has_key(owner) else operator
+        sender = owner if operator != owner and self._chain.has_key(owner) else operator
         self._chain.send(functions.register(did.value, address_of(owner), wanted), sender)
 
     def create(self, order: Order, *, now: datetime) -> Agreement:
@@ -182,7 +208,8 @@ class EvmLedger:
 
     def statement(self, address: str, *, limit: int = 100) -> Sequence[Entry]:
         wanted = min(max(limit, 0), MAX_STATEMENT)
-        return self._movements.of(checked_address(address), wanted, self._since)
+        movements = Movements(self._chain, self._agreements, self._erc20(self._token))
+        return movements.of(checked_address(address), wanted, self._since)
 
     def mint(self, address: str, token: str, amount: int, *, reference: str, now: datetime) -> int:  # noqa: ARG002
         check_mint(amount, reference)
@@ -234,41 +261,6 @@ class EvmLedger:
 
     def _erc20(self, token: str) -> Any:
         return self._chain.web3.eth.contract(address=address_of(token), abi=artifact("Token")["abi"])
-
-    def _has_key(self, address: str) -> bool:
-        return self._chain.has_key(address)
-
-
-def deploy(chain: Chain, operator: Key) -> tuple[str, str]:
-    """Put both contracts on the chain; their addresses: of the agreements, and of the token."""
-    made = []
-    for name in ("Agreements", "Token"):
-        found = artifact(name)
-        factory = chain.web3.eth.contract(abi=found["abi"], bytecode=found["bytecode"])
-        made.append(str(chain.send(factory.constructor(), operator.address)["contractAddress"]))
-    return made[0], made[1]
-
-
-def deploy_at(node: str, operator: Key) -> str:
-    """Put both contracts on the chain of a node; the address of the ledger that they are.
-
-    Raises NoFunds naming the operator's address where that cannot pay for it.
-    """
-    if not node.startswith(("http://", "https://")) or "?" in node:
-        raise BadAddress("A node is at http://NODE:PORT or https://NODE.", scheme="evm")
-    chain = _chain(node, operator, confirmations=2)
-    first = chain.head()
-    try:
-        contract, token = deploy(chain, operator)
-    except NoFunds as exc:
-        raise NoFunds(f"{operator.address}, this server's address, cannot pay for gas; send it some coin") from exc
-    return f"evm:{node}?contract={contract}&token={token}&chain_id={chain.id}&since={first}"
-
-
-def _chain(node: str, key: Key, confirmations: int, chain_id: int | None = None) -> Chain:
-    web3 = Web3(HTTPProvider(node, request_kwargs={"timeout": 20}))
-    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # chains by authority have longer headers
-    return Chain(web3, [key], confirmations=confirmations, timeout_s=120, chain_id=chain_id)
 
 
 def _number(options: dict[str, str], name: str, default: float) -> float:
