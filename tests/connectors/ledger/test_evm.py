@@ -302,6 +302,24 @@ def test_an_address_that_means_nothing_is_refused(tmp_path, url):
         EvmLedger.from_url(url, data=tmp_path, secrets=MemorySecrets())
 
 
+class Stingy(Node):
+    """Says how much gas a step takes as long as it changes nothing that is there already, as nodes do."""
+
+    def make_request(self, method, params):
+        answer = super().make_request(method, params)
+        if method == "eth_estimateGas" and "result" in answer:
+            answer["result"] -= 20_000
+        return answer
+
+
+def test_a_step_may_take_more_gas_than_it_seemed(world, deal):
+    chain = Chain(Web3(Stingy(world.tester)), [OPERATOR, *KEYS], confirmations=0, timeout_s=5)
+    ledger = EvmLedger(chain, *world.addresses)
+
+    assert ledger.lock(deal.id, payer=world.party(CONSUMER), now=world.now).is_locked
+    assert ledger.grant(deal.id, by=world.party(NODE), now=world.now).compute.state == 2
+
+
 class Away(Node):
     """Answers once it ``is_there``; ``chain`` is what it then says it is of."""
 

@@ -48,6 +48,7 @@ _REFUSALS: Mapping[str, Callable[[], PlatformError]] = {
 }
 _NUMBER_TAKEN = ("nonce too low", "already known", "replacement transaction underpriced", "nonce is too low")
 _TRIES = 8
+_NEW_WORD_GAS = 22_100
 _TIMEOUTS_S = (5, 20)  # to be reached, and to answer
 
 
@@ -139,7 +140,9 @@ class Chain:
     def _sent(self, call: Any, key: Key, value: int) -> Any:
         for attempt in range(_TRIES):
             number = self.web3.eth.get_transaction_count(_address(key), "pending")
-            fields = call.build_transaction({"from": key.address, "value": value, "nonce": number, "chainId": self.id})
+            paid = {"from": key.address, "value": value}
+            gas = _with_room(call.estimate_gas(paid))
+            fields = call.build_transaction({**paid, "nonce": number, "chainId": self.id, "gas": gas})
             signed = self.web3.eth.account.sign_transaction(fields, key.secret)
             try:
                 return self.web3.eth.send_raw_transaction(signed.raw_transaction)
@@ -178,6 +181,15 @@ def _refusal(message: str) -> PlatformError:
         if said.startswith(words):
             return error()
     return errors.StepRefused(f"the contract refused the step: {said[:200] or 'it gave no reason'}")
+
+
+def _with_room(estimated: int) -> int:
+    """Gas to allow for a step. What is not used costs nothing, and too little undoes the step, which costs it all.
+
+    An estimate is exact for the block it was made for. In the next, time has passed and others were paid, so that words
+    of storage which stayed as they were, or were not the first of their kind, may have to be written anew.
+    """
+    return estimated + estimated // 4 + 2 * _NEW_WORD_GAS
 
 
 def _address(key: Key) -> Any:
