@@ -2,12 +2,14 @@
 
 import sys
 import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from click.testing import CliRunner
 from django.core.wsgi import get_wsgi_application
+from django.utils import timezone
 from tests.markets import ADDRESS
 
 from foedus import bootstrap
@@ -19,8 +21,10 @@ from foedus.faces.nevermined.limits import MARKET
 from foedus.records.market.models import Account, Asset
 from foedus.sdk.market import Market, read_key
 from foedus.server import start
+from foedus.services.market import uploads
 from foedus.services.market.catalogue import STRICT, document_of
 from foedus.services.market.files import files_of
+from foedus.services.market.uploads import Uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DIGEST = "sha256:" + "12" * 32
@@ -67,6 +71,24 @@ def test_from_an_offer_to_a_statement(foedus, parties, did):
     lines = foedus("statement", "--key", "p.key").stdout.splitlines()
     assert lines[0].startswith("10 of 0x")
     assert lines[2].split("\t")[1:] == ["release", "10", agreement]
+
+
+def test_files_are_sold_bought_and_fetched(foedus, parties, tmp_path, monkeypatch):
+    ports, now = bootstrap.ports(), timezone.now()
+    address = uploads.keep(ports, Uploads(("a",)), "my rows.csv", [b"1,2"], encrypt=False, now=now).url
+    did = foedus(
+        "offer", "Rows", "--kind", "access", "--price", "7", "--key", "p.key", "--file", address
+    ).stdout.strip()
+    foedus("mint", parties[1], "7", "--reference", "start")
+
+    assert foedus("search", "rows", "--kind", "access").stdout == f"{did}\taccess\t7\tRows\n"
+    agreement = foedus("order", did, "--key", "c.key").stdout.split()[0]
+    refused = foedus("fetch", agreement, "taken", "--key", "p.key")
+    fetched = foedus("fetch", agreement, "bought", "--key", "c.key")
+
+    assert (refused.exit_code, Path("taken").exists() and list(Path("taken").iterdir())) == (1, [])
+    assert (fetched.stdout, Path("bought/my rows.csv").read_bytes()) == ("bought/my rows.csv\n", b"1,2"), fetched.stderr
+    assert foedus("status", agreement, "--key", "c.key").stdout.split()[1] == "released"
 
 
 def test_files_of_an_offer_are_for_the_node_alone(foedus, parties):

@@ -8,7 +8,7 @@ import pytest
 from tests.markets import DID, metadata, offer, signed
 
 from foedus.core.errors import Conflict, Invalid, PlatformError, Unauthenticated, Unavailable
-from foedus.sdk.market import Key, Market, NewOffer, Run
+from foedus.sdk.market import Container, Key, Market, NewOffer, Run
 from foedus.wallet.grants import read_grant
 from foedus.wallet.offering import write_offer
 
@@ -156,6 +156,12 @@ def test_a_run_is_waited_for_until_what_is_wanted():
     assert (seen.status, seen.coordinator.round) == ("Running", 2)
 
 
+def test_a_run_says_what_its_program_could_reach():
+    server = Server(**{"run-1": {"status": "Succeeded", "open_to": ["the network of this machine"]}})
+
+    assert server.market().look(RUN).open_to == ("the network of this machine",)
+
+
 def test_waiting_ends():
     server = Server(**{"run-1": {"status": "Pending", "reason": "waits for a worker"}})
 
@@ -167,6 +173,7 @@ def test_what_an_offer_grants_is_in_its_document():
     wanted = NewOffer(
         name="A place", shares=[(KEY.address, 3)], node="http://n", kind="fl-coordinator", description="Quiet", cpu="2",
         memory="4gb", executions=2, public_host="lead.example", ports=(9000, 9009),
+        containers=[Container("example/lead", "v1", "sha256:" + "1" * 64)],
     )  # fmt: skip
 
     document = write_offer(wanted, KEY, now=datetime(2026, 1, 1, tzinfo=UTC))
@@ -175,4 +182,5 @@ def test_what_an_offer_grants_is_in_its_document():
     assert (found.name, found.description, found.kind, found.price) == ("A place", "Quiet", "fl-coordinator", 3)
     environment = document.services[1].main["provider"]["environment"]
     assert (environment["publicHost"], environment["incomingPorts"]) == ("lead.example", [9000, 9009])
+    assert found.containers == ("example/lead:v1@sha256:" + "1" * 64,)
     assert environment["supportedServers"][0]["memory"] == "4gb"

@@ -138,14 +138,18 @@ def stop(run: str, key_file: Path, url: str | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", metavar="RUN|DID")
+@click.argument("what", metavar="RUN|DID|AGREEMENT")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @as_party
 def fetch(what: str, folder: Path, key_file: Path, url: str | None, *, as_json: bool) -> None:
-    """Download what a RUN has left, or your asset DID, into FOLDER; print the files."""
+    """Download what a RUN has left, your asset DID, or what access was bought to, into FOLDER; print the files."""
     with connected(url, key_file) as market:
-        did = what if what.startswith("did:") else market.look(run_named(what)).result
-        for path in market.fetch(did, folder):
+        agreement = "" if what.startswith("did:") or "/" in what else what
+        if agreement:
+            did = market.agreement(agreement).did
+        else:
+            did = what if what.startswith("did:") else market.look(run_named(what)).result
+        for path in market.fetch(did, folder, agreement=agreement):
             record({"did": did, "path": str(path)}) if as_json else click.echo(path)
 
 
@@ -156,6 +160,8 @@ def show_run(found: "Run", *, as_json: bool) -> None:
     click.echo(f"{found}  {found.status}")
     if found.reason:
         click.echo(f"  {one_line(found.reason)}")
+    for each in found.open_to:
+        click.echo(f"  could reach {each}")
     if led := found.coordinator:
         at = f" at {led.url}" if led.url else ""
         click.echo(f"  session {led.state}{at}: round {led.round} of {led.rounds}, {led.connected} connected, "

@@ -10,9 +10,9 @@ from foedus.cli.market.running import show_run
 from foedus.core.errors import Conflict, Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from foedus.sdk.market import Agreement
+    from foedus.sdk.market import Agreement, Container
 
-KINDS = ("compute", "fl-coordinator")
+KINDS = ("compute", "fl-coordinator", "access")
 
 
 @click.command()
@@ -29,11 +29,11 @@ def key(file: Path) -> None:
 @click.option("--price", type=click.IntRange(min=0), default=0, show_default=True, help="In the token's smallest unit.")
 @click.option("--share", "shares", multiple=True, metavar="ADDRESS=AMOUNT", help="Further receivers beside you.")
 @click.option("--kind", type=click.Choice(KINDS), default="compute", show_default=True,
-              help="Next to data, or leading sessions.")  # fmt: skip
+              help="Computing next to data, leading sessions, or downloading the data.")  # fmt: skip
 @click.option("--description", default="", help="What buyers should know.")
 @click.option("--container", "containers", multiple=True, metavar="IMAGE[:TAG]@DIGEST", help="What may be run.")
 @click.option("--file", "files", multiple=True, metavar="URL", help="Where a file of the data lies, https:, http: or "
-              "file:; only the market's node learns it.")  # fmt: skip
+              "file:; only the market's node learns it. Names of files to be downloaded are published.")  # fmt: skip
 @click.option("--timeout", type=click.IntRange(min=1), default=86_400, show_default=True, metavar="SECONDS",
               help="Until when what was bought has to be done; then the price goes back.")  # fmt: skip
 @click.option(
@@ -54,7 +54,7 @@ def offer(
     files: tuple[str, ...], timeout: int, seconds: int, executions: int, cpu: str, memory: str, disk: str,
     public_host: str, ports: str | None, token: str, key_file: Path, url: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Offer computation under NAME, and print the offer's DID."""
+    """Offer computation, or files, under NAME, and print the offer's DID."""
     from foedus.sdk.market import NewOffer
 
     with connected(url, key_file) as market:
@@ -164,12 +164,14 @@ def show(found: "Agreement", *, as_json: bool) -> None:
         click.echo(f"  waits {found.waits_for}")
 
 
-def container(stated: str) -> tuple[str, str, str]:
+def container(stated: str) -> "Container":
+    from foedus.sdk.market import Container
+
     name, _, digest = stated.partition("@")
     image, colon, tag = name.rpartition(":")
     if not digest.startswith("sha256:"):
         raise Invalid(f"a container is named with its digest, as IMAGE:TAG@sha256:..., not {stated[:80]!r}")
-    return (image, tag, digest) if colon and "/" not in tag else (name, "", digest)
+    return Container(image, tag, digest) if colon and "/" not in tag else Container(name, "", digest)
 
 
 def _share(stated: str) -> tuple[str, int]:

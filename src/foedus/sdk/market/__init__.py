@@ -8,6 +8,7 @@
 Wants the extra ``market`` (``pip install 'foedus[market]'``). Everything public is here.
 """
 
+from foedus.core.market.assets import Container
 from foedus.sdk.market.answers import Agreement, Condition, Entry, Offer, Run, Session, Statement
 from foedus.sdk.market.client import Market
 from foedus.sdk.market.keyfiles import new_key, read_key
@@ -19,6 +20,7 @@ from foedus.wallet.offering import NewOffer
 __all__ = [
     "Agreement",
     "Condition",
+    "Container",
     "Entry",
     "Key",
     "Market",

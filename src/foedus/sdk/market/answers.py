@@ -90,7 +90,10 @@ class Session(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Run(Answer):
-    """A run of a workflow. ``did`` is what it left, once that is published; ``coordinator`` the session it leads."""
+    """A run of a workflow. ``did`` is what it left, once that is published; ``coordinator`` the session it leads.
+
+    ``open_to`` says in words what its program could reach beyond what was promised; mostly nothing.
+    """
 
     agreement: str
     id: str
@@ -100,6 +103,7 @@ class Run(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     coordinator: Session | None = None
+    open_to: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -121,7 +125,7 @@ class Run(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Computation on offer; ``price`` in the smallest unit of ``token`` (empty: the market's own).
+    """Computation or files on offer; ``price`` in the smallest unit of ``token`` (empty: the market's own).
 
     ``containers`` are all that may be run, as IMAGE:TAG@DIGEST; ``index`` is that of the service in the document.
     """

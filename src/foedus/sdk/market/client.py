@@ -16,9 +16,10 @@ import httpx
 from foedus.core.errors import Conflict, Invalid, PlatformError, Unavailable
 from foedus.core.market.documents import Document
 from foedus.core.market.fields import objects
-from foedus.core.market.offers import COMPUTE_TYPES
+from foedus.core.market.offers import OFFER_TYPES
 from foedus.sdk.link import Link, path
 from foedus.sdk.market.answers import Agreement, Offer, Run, Statement, read
+from foedus.sdk.market.filenames import named, safe
 from foedus.sdk.market.node import BELOW, Asking, Seat
 from foedus.sdk.problems import BadAnswer
 from foedus.wallet.keys import Key
@@ -67,9 +68,14 @@ class Market:
         return self._asking.key.address
 
     def offer(self, wanted: NewOffer, *, files: Sequence[str] = ()) -> str:
-        """Put computation on offer, its node being this server; the DID. ``files``: where the data's files lie."""
-        sealed = self._sealed(files) if files else wanted.sealed_files
-        complete = replace(wanted, node=wanted.node or self.url, sealed_files=sealed)
+        """Put something on offer, its node being this server; the DID. ``files``: where the data's files lie.
+
+        Of files to be downloaded, everybody may read the names.
+        """
+        complete = replace(wanted, node=wanted.node or self.url)
+        if files:
+            names = [named(place, url) for place, url in enumerate(files)] if wanted.kind == "access" else ()
+            complete = replace(complete, sealed_files=self._sealed(files), file_names=wanted.file_names or names)
         return self.publish(write_offer(complete, self._asking.key, now=datetime.now(UTC)))
 
     def publish_asset(self, main: Mapping[str, Any], *, files: Sequence[str] = ()) -> str:
@@ -93,7 +99,7 @@ class Market:
 
     def search(self, *words: str, kind: str = "", limit: int = PAGE) -> list[Offer]:
         """Offers in whose documents all ``words`` are found, the newest first."""
-        wanted: list[dict[str, Any]] = [{"terms": {"service.type": [kind] if kind else list(COMPUTE_TYPES)}}]
+        wanted: list[dict[str, Any]] = [{"terms": {"service.type": [kind] if kind else list(OFFER_TYPES)}}]
         if words:
             wanted.append({"query_string": {"query": " ".join(words), "default_operator": "and"}})
         body = {"query": {"bool": {"must": wanted}}, "offset": min(max(limit, 1), PAGE)}
@@ -194,9 +200,12 @@ class Market:
         listed = objects(self.document(did).metadata.main, "files", "main")
         return [str(each.get("name") or f"file-{place}") for place, each in enumerate(listed)]
 
-    def fetch(self, did: str, folder: Path) -> list[Path]:
-        """Download one's own asset, such as what a run has left, into ``folder``; Conflict for a file that is there."""
-        names = [_safe(name) for name in self.files(did)]
+    def fetch(self, did: str, folder: Path, *, agreement: str = "") -> list[Path]:
+        """Download one's own asset, such as what a run has left, into ``folder``; Conflict for a file that is there.
+
+        Somebody else's, where access to it was bought under ``agreement``: the first file that is opened is paid for.
+        """
+        names = [safe(name) for name in self.files(did)]
         if len(set(names)) < len(names):
             raise BadAnswer(f"{did} has two files of one name")
         targets = [folder / name for name in names]
@@ -204,13 +213,17 @@ class Market:
             raise Conflict(f"{taken[0]} is there already; move it, or name another folder")
         folder.mkdir(parents=True, exist_ok=True)
         for place, target in enumerate(targets):
-            self._save(did, place, target)
+            self._save(did, place, target, agreement)
         return targets
 
-    def _save(self, did: str, place: int, target: Path) -> None:
+    def _save(self, did: str, place: int, target: Path, agreement: str) -> None:
         part = target.with_name(f".{target.name}.part")
+        if agreement:
+            opened = self._asking.download(path("access", agreement, place), "access", sub=agreement, did=did)
+        else:
+            opened = self._asking.download(path("download", place), "download", did=did)
         try:
-            with self._asking.download(path("download", place), did=did) as response, part.open("wb") as file:
+            with opened as response, part.open("wb") as file:
                 for piece in response.iter_bytes():
                     file.write(piece)
             part.replace(target)
@@ -249,15 +262,8 @@ def _is_reached(run: Run) -> bool:
 
 def _offers(source: Mapping[str, Any], kind: str) -> list[Offer]:
     """None of a document that its market kept although it makes no sense."""
-    wanted = (kind,) if kind else COMPUTE_TYPES
+    wanted = (kind,) if kind else OFFER_TYPES
     with suppress(Invalid):
         document = Document.read(json.dumps(source, ensure_ascii=False).encode())
         return [Offer.of(document, each) for each in document.services if each.type in wanted]
     return []
-
-
-def _safe(name: str) -> str:
-    """A file's name as one below a folder. Raises Invalid for what is none: it was made up by others."""
-    if name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0")) or len(name) > 200:
-        raise Invalid(f"{name[:80]!r} is no name for a file here")
-    return name

@@ -68,9 +68,9 @@ class Asking:
         return self.link.json(method, BELOW + path, body=body, params=params, headers=headers)
 
     @contextmanager
-    def download(self, path: str, **claims: str) -> Iterator[httpx.Response]:
+    def download(self, path: str, purpose: str, **claims: str) -> Iterator[httpx.Response]:
         """Bytes as they come."""
-        with self.link.stream("GET", BELOW + path, headers=self._granted("download", claims)) as response:
+        with self.link.stream("GET", BELOW + path, headers=self._granted(purpose, claims)) as response:
             yield response
 
     def _login(self) -> dict[str, str]:
