@@ -4,7 +4,7 @@ import pytest
 from foedus.core.errors import Invalid
 from foedus.core.statistics import Batch, Column, Kind, Plan, Statistics, Table
 
-BLOCK = 1024  # rows, of a table that is this wide
+BLOCK = 2048  # rows, of a table that is this wide
 WIDE = 130
 
 

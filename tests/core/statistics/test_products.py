@@ -19,13 +19,13 @@ def cupy():
 @pytest.fixture
 def device(cupy):
     on = CudaArithmetic(cupy)
-    on.block_bytes = 1  # of 1024 rows then, so that there are several
+    on.block_bytes = 1  # of 2048 rows then, so that there are several
     return on
 
 
 def rows(gaps):
     rng = np.random.default_rng(4)
-    x = rng.normal(rng.normal(0, 50, 9), 1, size=(3000, 9))
+    x = rng.normal(rng.normal(0, 50, 9), 1, size=(5000, 9))
     x[:, 6:] = x[:, 6:] > 0
     x[rng.random(x.shape) < gaps] = np.nan
     kinds = (Kind.CONTINUOUS,) * 6 + (Kind.BINARY,) * 3

@@ -17,8 +17,8 @@ import numpy as np
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.statistics import Plan, Schema, Statistics
 from foedus.core.statistics.alignment import numbered
-from foedus.core.statistics.gather import MAX_MAGNITUDE
 from foedus.core.statistics.moments import Floats, Places
+from foedus.core.statistics.sums import MAX_MAGNITUDE
 
 MAX_ROWS = 1 << 40
 Box = tuple[float, float]

@@ -12,6 +12,8 @@ from foedus.core.statistics.moments import Flags, Floats
 from foedus.core.statistics.schema import Attribute, Kind, Schema
 
 Numbers = NDArray[Any]  # bool, integers or floats
+_TURNED_BYTES = 1 << 16
+_LEAST_TURNED = 64  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,16 @@ class Table:
         return Table(self.names, self.kinds, self.values[rows])
 
     def fill(self, start: int, stop: int, out: Floats, lines: Sequence[int]) -> None:
-        block = self.values[start:stop].T
-        if list(lines) == list(range(lines[0], lines[0] + len(lines))):
-            out[lines[0] : lines[0] + len(lines)] = block
+        together = list(lines) == list(range(lines[0], lines[0] + len(lines)))
+        if together and not self.values.flags.f_contiguous:
+            # Rows are turned into columns some at a time, so that the cache has them when their next number is due.
+            step = max(_LEAST_TURNED, _TURNED_BYTES // (self.values.itemsize * len(lines)))
+            for at in range(start, stop, step):
+                end = min(at + step, stop)
+                out[lines[0] : lines[0] + len(lines), at - start : end - start] = self.values[at:end].T
             return
-        for column, line in enumerate(lines):
-            out[line] = block[column]
+        for line, column in zip(lines, self.values[start:stop].T, strict=True):
+            out[line] = column
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ Sources: Chan, Golub, LeVeque, The American Statistician 37 (1983); Pébay, SAND
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Places = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 _ROUNDING = 1e-9  # how far rounding may lead beyond Cauchy's inequality
 
@@ -117,6 +119,13 @@ def without(a: Moments, b: Moments) -> Moments:
     return _combined(a, b, -1)
 
 
+def by_partner(values: NDArray[Scalar], groups: Places) -> NDArray[Scalar]:
+    """Values (d, G) for each column and each partner, whose group counts: (d, d), not to be written to."""
+    if values.shape[1] == 1:
+        return np.broadcast_to(values, (len(values), len(groups)))
+    return values[:, groups]
+
+
 def settled(m: Moments) -> Moments:
     """``m`` with what is known exactly put exactly: counted columns, and what fewer than two rows leave no choice."""
     n = m.counts[m.groups]  # (d, G)
@@ -127,8 +136,8 @@ def settled(m: Moments) -> Moments:
     mean = np.where(n > 0, np.where(flags, share, m.mean), 0.0)
     low = np.where((n > 0) & ~flags, m.low, 0.0)
     spread = np.where(flags, ones * ((n - ones) / some), np.where(n > 1, np.maximum(m.spread, 0.0), 0.0))
-    pairs = n[:, m.groups]
-    spreads = spread[:, m.groups]  # of i where j is seen too
+    pairs = by_partner(n, m.groups)
+    spreads = by_partner(spread, m.groups)  # of i where j is seen too
     comoment = np.where(pairs > 1, _within(m.comoment, np.sqrt(spreads) * np.sqrt(spreads.T)), 0.0)
     _count_both(comoment, m, ones, pairs)
     at = np.arange(len(m.groups))
@@ -195,7 +204,7 @@ def _combined(a: Moments, b: Moments, sign: int) -> Moments:
     if sign == 1:
         mean, low = np.where(na > 0, mean, b.mean), np.where(na > 0, low, b.low)
     weight = share * na
-    gaps = gap[:, a.groups]
+    gaps = by_partner(gap, a.groups)
     from_a, from_b = -gap * share, gap * (1.0 - share)
     return settled(
         replace(
@@ -204,7 +213,7 @@ def _combined(a: Moments, b: Moments, sign: int) -> Moments:
             mean=mean,
             low=low,
             spread=a.spread + sign * b.spread + gap * gap * weight,
-            comoment=a.comoment + sign * b.comoment + gaps * gaps.T * weight[:, a.groups],
+            comoment=a.comoment + sign * b.comoment + gaps * gaps.T * by_partner(weight, a.groups),
             cube=cube_about(a, from_a) + sign * cube_about(b, from_b),
             fourth=fourth_about(a, from_a) + sign * fourth_about(b, from_b),
             square=square_about(a, from_a) + sign * square_about(b, from_b),

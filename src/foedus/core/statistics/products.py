@@ -62,14 +62,22 @@ class Products:
         self._s22 = on.zeros((c, c) if products else (0, 0))
         self._gram = on.zeros((d, d))
 
-    def add(self, u: Floats, squares: Floats) -> Floats:
-        """Add a block (d, n), whose squares are at hand; each column's sum of squares in it, until the next: (d,)."""
+    @property
+    def wants_squares(self) -> bool:
+        """Whether squares of the columns that are not binary go into products."""
+        return bool(self._s21.size)
+
+    def add(self, u: Floats, squares: Floats | None) -> Floats:
+        """Add a block (d, n), with its squares (c, n) if they are wanted; each column's sum of squares in it, until the
+        next: (d,).
+        """
         c, there = self._c, self._on.asarray(u)
-        uu = squares[:c] if there is u else there[:c] * there[:c]  # to square anew costs less than to carry it over
         self._on.matmul(there, there.T, out=self._gram)
         self._s11 += self._gram
-        if self._s21.size:
-            self._s21 += uu @ (there if self._products else there[c:]).T
+        if squares is None:
+            return self._on.asnumpy(self._gram.diagonal())
+        uu = squares if there is u else there[:c] * there[:c]  # to square anew costs less than to carry it over
+        self._s21 += uu @ (there if self._products else there[c:]).T
         if self._products:
             self._s22 += uu @ uu.T
         return self._on.asnumpy(self._gram.diagonal())

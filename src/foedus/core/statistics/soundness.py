@@ -6,11 +6,11 @@ Whole numbers must fit exactly, floats up to rounding. What passes may still be 
 import numpy as np
 
 from foedus.core.errors import Invalid
-from foedus.core.statistics.gather import MAX_MAGNITUDE
 from foedus.core.statistics.moments import Floats, Moments
 from foedus.core.statistics.schema import Kind, Schema
 from foedus.core.statistics.sketch import Sketch
 from foedus.core.statistics.summary import Summary
+from foedus.core.statistics.sums import MAX_MAGNITUDE
 
 _SLACK = 1e-6  # of what a sum could be: far above rounding
 

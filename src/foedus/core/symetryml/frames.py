@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from foedus.core.errors import Conflict, Invalid, TooLarge
 from foedus.core.statistics import Batch, Codes, Column, Kind
-from foedus.core.statistics.gather import MAX_MAGNITUDE
+from foedus.core.statistics.sums import MAX_MAGNITUDE
 
 MAX_NAME = 512
 MAX_LEVEL = 256

@@ -1,0 +1,60 @@
+"""Which rows of a block columns lack, and sums over the rows where another column has values.
+
+Columns that lack the same rows of a block share a *pattern*.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foedus.core.statistics.moments import Flags, Floats, Integers, Places
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Of d columns the pattern of each, (d,), and which rows each pattern lacks: (p, n), all different."""
+
+    of: Places
+    gaps: Flags
+
+    def counts(self) -> Integers:
+        """In how many rows both of two patterns have values: (p, p)."""
+        n = self.gaps.shape[1]
+        flags = self.gaps.astype(np.float32)  # whole numbers up to 2**24: exact, and half the time
+        both = (flags @ flags.T).astype(np.int64)
+        own = np.diagonal(both)
+        counts: Integers = n - own[:, None] - own + both
+        return counts
+
+
+def filled(u: Floats) -> tuple[Places, Flags]:
+    """Turn what is missing into 0; which lines lack values, and where: (k,) and (k, n)."""
+    missing = np.isnan(u)
+    lacking = np.flatnonzero(missing.any(axis=1))
+    np.copyto(u, 0.0, where=missing)
+    return lacking, missing[lacking]
+
+
+def patterns(d: int, lacking: Places, missing: Flags) -> Patterns:
+    """Columns of ``d`` that are not ``lacking`` have all rows."""
+    known: dict[bytes, int] = {}
+    of = np.empty(d, np.intp)
+    of[lacking] = [known.setdefault(line.tobytes(), len(known)) for line in np.packbits(missing, axis=1)]
+    _, first = np.unique(of[lacking], return_index=True)
+    complete = np.ones(d, bool)
+    complete[lacking] = False
+    of[complete] = len(known)
+    nothing = np.zeros((int(complete.any()), missing.shape[1]), bool)
+    return Patterns(of, np.concatenate([missing[first], nothing]))
+
+
+def sums_where_seen(u: Floats, s1: Floats, s2: Floats, gaps: Flags) -> tuple[Floats, Floats]:
+    """Sums of ``u`` (d, n) and of its squares over the rows that each pattern has: 2 of (d, p). ``s1`` and ``s2`` are
+    the sums over all rows.
+    """
+    sums, squares = np.repeat(s1[:, None], len(gaps), axis=1), np.repeat(s2[:, None], len(gaps), axis=1)
+    some = gaps.any(axis=1)
+    seen = np.logical_not(gaps[some]).astype(np.float64).T
+    sums[:, some] = u @ seen
+    squares[:, some] = (u * u) @ seen
+    return sums, squares

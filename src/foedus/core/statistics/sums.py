@@ -1,0 +1,146 @@
+"""Sums of powers of rows about a shift, block by block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from foedus.core.errors import Invalid
+from foedus.core.statistics.gaps import Patterns, filled, patterns, sums_where_seen
+from foedus.core.statistics.moments import Flags, Floats, Places
+from foedus.core.statistics.products import Arithmetic, Products
+
+MAX_MAGNITUDE = 1e70  # fourth powers of differences, and sums of these, stay finite
+_PASS_BYTES = 1 << 19  # of lines at a time, which all passes but the products find in the cache
+_HEAD = 512  # rows that say about where a column is
+_BUFFER = 512  # numbers: with more, NumPy copies a shift for every row before it takes it off
+_vecdot = getattr(np, "vecdot", None)  # of NumPy 2, twice as fast as einsum
+
+
+class Sums:
+    """Sums over the blocks of a chunk, the first c of whose columns are not binary. Columns that have had values in the
+    same rows so far share a group.
+    """
+
+    def __init__(self, binary: Flags, on: Arithmetic, *, products: bool) -> None:
+        d, c = len(binary), int(np.count_nonzero(~binary))
+        self.binary, self.products, self.c = binary, products, c
+        self.shift = np.zeros(d)
+        self.unset = ~binary  # columns without a value so far: their shift is free
+        self.groups: Places = np.zeros(d, np.intp)
+        self.counts = np.zeros((1, 1), np.int64)
+        self.s1 = np.zeros((d, 1))
+        self.s2 = np.zeros((d, 1))
+        self.s3, self.s4 = np.zeros(c), np.zeros(c)
+        self.least, self.most = np.full(c, np.inf), np.full(c, -np.inf)
+        self.of_pairs = Products(on, d, c, products=products)
+        self._room = self._squares = self._scratch = self._ones = np.empty(0)
+
+    def room(self, n: int, most: int) -> Floats:
+        """Where to put the next ``n`` rows: (d, n). No block has more than ``most``."""
+        d = len(self.binary)
+        if len(self._ones) < most:
+            self._room, self._ones = np.empty(d * most), np.ones(most)
+            self._squares = np.empty(self.c * most if self.of_pairs.wants_squares else 0)
+            self._scratch = np.empty(max(most, _PASS_BYTES // 8))
+        return self._room[: d * n].reshape(d, n)
+
+    def add(self, u: Floats) -> None:
+        """Add a block (d, n) that is in the ``room``; it is overwritten."""
+        d, n = u.shape
+        if self.unset.any():
+            self._set_shift(u)
+        s1 = np.empty(d)
+        gaps = []
+        for lines in self._passes(n):
+            part = u[lines]
+            if lines.start < self.c:
+                self._look(part, lines)
+            s1[lines] = part @ self._ones[:n]
+            if np.isnan(s1[lines]).any():
+                lacking, missing = filled(part)
+                gaps.append((lacking + lines.start, missing))
+                s1[lines] = part @ self._ones[:n]
+            self._add_powers(part, lines)
+        squares = self._squares[: self.c * n].reshape(self.c, n) if self.of_pairs.wants_squares else None
+        s2 = self.of_pairs.add(u, squares)
+        if gaps and any(len(lacking) for lacking, _ in gaps):
+            lacking, missing = (np.concatenate(each) for each in zip(*gaps, strict=True))
+            found = patterns(d, lacking, missing)
+            self._add_by_group(found, *sums_where_seen(u, s1, s2, found.gaps))
+        else:
+            self.s1 += s1[:, None]
+            self.s2 += s2[:, None]
+            self.counts += n
+
+    def check(self) -> None:
+        """Raises Invalid for values that are too large, whatever they made of the sums."""
+        if (self.least < -MAX_MAGNITUDE).any() or (self.most > MAX_MAGNITUDE).any():
+            raise Invalid(f"a value is infinite or beyond {MAX_MAGNITUDE:g}; nothing of these rows was learned")
+
+    def _passes(self, n: int) -> Iterator[slice]:
+        """Lines of one kind, as many as go through the cache together."""
+        step = _lines(n)
+        for first, end in ((0, self.c), (self.c, len(self.binary))):
+            for start in range(first, end, step):
+                yield slice(start, min(start + step, end))
+
+    def _look(self, part: Floats, lines: slice) -> None:
+        """Note extremes of lines that are not binary, and take off their shifts."""
+        self.least[lines] = np.fmin(self.least[lines], np.fmin.reduce(part, axis=1))
+        self.most[lines] = np.fmax(self.most[lines], np.fmax.reduce(part, axis=1))
+        np.subtract(part, self.shift[lines, None], out=part)
+
+    def _add_powers(self, part: Floats, lines: slice) -> None:
+        numeric = lines.start < self.c
+        start = lines.start * part.shape[1] if numeric and self.of_pairs.wants_squares else None
+        room = self._scratch if start is None else self._squares[start:]
+        squares = np.multiply(part, part, out=room[: part.size].reshape(part.shape))
+        if numeric:
+            self.s3[lines] += _dots(squares, part)
+            self.s4[lines] += _dots(squares, squares)
+        elif (squares != part).any() or np.isinf(part).any():
+            raise Invalid("a binary attribute has a value other than 0 and 1")
+
+    def _set_shift(self, x: Floats) -> None:
+        """Something near the mean of a column's first values; 0 for binary columns, whose sums are counts."""
+        for width in {min(_HEAD, x.shape[1]), x.shape[1]}:
+            columns = np.flatnonzero(self.unset)
+            head = x[columns, :width]
+            seen = ~np.isnan(head)
+            counts = np.count_nonzero(seen, axis=1)
+            found = counts > 0
+            self.shift[columns[found]] = (np.where(seen, head, 0.0).sum(axis=1) / np.maximum(counts, 1))[found]
+            self.unset[columns[found]] = False
+
+    def _add_by_group(self, found: Patterns, sums: Floats, squares: Floats) -> None:
+        """Columns of one group with different patterns part here; each takes along what they had together."""
+        labels = self.groups * len(found.gaps) + found.of
+        _, first, groups = np.unique(labels, return_index=True, return_inverse=True)
+        old, new = self.groups[first], found.of[first]
+        if len(old) > len(self.counts):
+            self.groups = groups.reshape(-1)
+            self.counts, self.s1, self.s2 = self.counts[np.ix_(old, old)], self.s1[:, old], self.s2[:, old]
+        self.s1 += sums[:, new]
+        self.s2 += squares[:, new]
+        self.counts += found.counts()[np.ix_(new, new)]
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """While blocks are added: what is too large is refused before it counts, and buffers are small."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        before = np.setbufsize(_BUFFER)
+        try:
+            yield
+        finally:
+            np.setbufsize(before)
+
+
+def _lines(n: int) -> int:
+    return max(1, _PASS_BYTES // (8 * max(1, n)))
+
+
+def _dots(a: Floats, b: Floats) -> Floats:
+    """The inner product of each line of ``a`` with that of ``b``."""
+    return np.asarray(_vecdot(a, b) if _vecdot else np.einsum("ij,ij->i", a, b))
