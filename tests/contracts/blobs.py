@@ -131,6 +131,8 @@ class BlobsContract:
         middle = content(blobs, "big", READ_CHUNK_BYTES - 10, 2 * READ_CHUNK_BYTES + 10)
 
         assert max(map(len, chunks)) <= READ_CHUNK_BYTES
+        assert max(map(len, blobs.read("big", 10, chunk_bytes=100_000))) <= 100_000
+        assert b"".join(blobs.read("big", 10, chunk_bytes=100_000)) == data[10:]
         assert b"".join(chunks) == data
         assert middle == data[READ_CHUNK_BYTES - 10 : 2 * READ_CHUNK_BYTES + 10]
 

@@ -57,8 +57,10 @@ class Blobs(Protocol):
         """Store the content of the file at ``path`` and remove the file. Never reads it into memory as a whole."""
         ...
 
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``stop`` (None: the end) in chunks of at most READ_CHUNK_BYTES.
+    def read(
+        self, key: str, start: int = 0, stop: int | None = None, *, chunk_bytes: int = READ_CHUNK_BYTES
+    ) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` (None: the end) in chunks of at most ``chunk_bytes``.
 
         Raises BlobMissing on the call itself, not at the first chunk. A range outside of the blob gives nothing.
         """

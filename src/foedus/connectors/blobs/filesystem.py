@@ -111,8 +111,10 @@ class FilesystemBlobs:
                     self._publish(part, file, key)
                 path.unlink()
 
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        chunks = self._chunks(key, max(start, 0), stop)
+    def read(
+        self, key: str, start: int = 0, stop: int | None = None, *, chunk_bytes: int = READ_CHUNK_BYTES
+    ) -> Iterator[bytes]:
+        chunks = self._chunks(key, max(start, 0), stop, chunk_bytes)
         next(chunks)  # opens the file now, so that a missing blob is an error of this call
         return chunks
 
@@ -191,7 +193,7 @@ class FilesystemBlobs:
                     if key.startswith(prefix):
                         yield key, path
 
-    def _chunks(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+    def _chunks(self, key: str, start: int, stop: int | None, chunk_bytes: int) -> Iterator[bytes]:
         with reading(key):
             file = self._path(key).open("rb")
         with file, writing(key):
@@ -199,7 +201,7 @@ class FilesystemBlobs:
             file.seek(start)
             left = stop - start if stop is not None else None
             while left is None or left > 0:
-                chunk = file.read(READ_CHUNK_BYTES if left is None else min(READ_CHUNK_BYTES, left))
+                chunk = file.read(chunk_bytes if left is None else min(chunk_bytes, left))
                 if not chunk:
                     return
                 left = None if left is None else left - len(chunk)

@@ -31,10 +31,12 @@ class MemoryBlobs:
         self.put(key, path.read_bytes())
         path.unlink()
 
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, start: int = 0, stop: int | None = None, *, chunk_bytes: int = READ_CHUNK_BYTES
+    ) -> Iterator[bytes]:
         data = self._get(key)
         end = len(data) if stop is None else min(stop, len(data))
-        return (data[i : min(i + READ_CHUNK_BYTES, end)] for i in range(max(start, 0), end, READ_CHUNK_BYTES))
+        return (data[i : min(i + chunk_bytes, end)] for i in range(max(start, 0), end, chunk_bytes))
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:

@@ -105,8 +105,10 @@ class S3Blobs:
             self._client.upload_file(str(path), **where, ExtraArgs=self._extra(key), Config=UPLOAD)
         path.unlink()
 
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        chunks = self._chunks(key, max(start, 0), stop)
+    def read(
+        self, key: str, start: int = 0, stop: int | None = None, *, chunk_bytes: int = READ_CHUNK_BYTES
+    ) -> Iterator[bytes]:
+        chunks = self._chunks(key, max(start, 0), stop, chunk_bytes)
         next(chunks)  # asks now, so that a missing blob is an error of this call
         return chunks
 
@@ -200,7 +202,7 @@ class S3Blobs:
         tail = base64.urlsafe_b64decode(found["Metadata"][TAIL]).decode()
         return BlobInfo(key + tail, found["ContentLength"], found["LastModified"])
 
-    def _chunks(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+    def _chunks(self, key: str, start: int, stop: int | None, chunk_bytes: int) -> Iterator[bytes]:
         if stop is not None and stop <= start:
             self._head(key)
             yield b""
@@ -216,4 +218,4 @@ class S3Blobs:
                 return
             with body:
                 yield b""
-                yield from body.iter_chunks(READ_CHUNK_BYTES)
+                yield from body.iter_chunks(chunk_bytes)

@@ -14,12 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from foedus.core.errors import Invalid, QuotaExceeded, TooLarge
 from foedus.faces.native.errors import LengthRequired, Malformed, Timeout, UnsupportedMediaType
+from foedus.faces.native.streaming.crowds import LARGEST_BYTES, Crowd
 from foedus.services.shell.staging import Held, Staged, Staging, held
 from foedus.services.shell.threads import in_thread
 
 T = TypeVar("T")
 SAFETENSORS = "application/vnd.safetensors"
-PIECE_BYTES = 1 << 20  # handed to a thread at once
 IDLE_S = 20.0  # without a byte
 MAX_IN_FLIGHT = 32  # bodies of one actor in this process: more than repetitions in good faith, less than a disk
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
@@ -141,7 +141,7 @@ def _is_http2(request: Request) -> bool:
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about PIECE_BYTES. Raises ClientDisconnect, Timeout after all that arrived."""
+    """The body in pieces for a thread each. Raises ClientDisconnect, Timeout after all that arrived."""
     parts: list[bytes] = []
     size = 0
     cut: ClientDisconnect | Timeout | None = None
@@ -150,7 +150,7 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
         while (chunk := await _next(chunks)) is not None:
             parts.append(chunk)
             size += len(chunk)
-            if size >= PIECE_BYTES:
+            if size >= _senders.piece_bytes():
                 yield b"".join(parts)
                 parts, size = [], 0
     except (ClientDisconnect, Timeout) as exc:
@@ -170,6 +170,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 _bodies: Counter[str] = Counter()  # of each actor who sends any; only the event loop touches it
+_senders = Crowd()
 
 
 @contextmanager
@@ -181,7 +182,8 @@ def _in_flight(request: Request) -> Iterator[None]:
         raise QuotaExceeded(f"{MAX_IN_FLIGHT} bodies of yours are on their way; send the next after one of them")
     _bodies[who] += 1
     try:
-        yield
+        with _senders.joined():
+            yield
     finally:
         _bodies[who] -= 1
         if not _bodies[who]:
@@ -189,7 +191,7 @@ def _in_flight(request: Request) -> Iterator[None]:
 
 
 class _Unpacker:
-    """Unpacks gzip in steps of at most PIECE_BYTES, so that a bomb is refused before it unfolds."""
+    """Unpacks gzip in steps of at most LARGEST_BYTES, so that a bomb is refused before it unfolds."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=31)
@@ -199,7 +201,7 @@ class _Unpacker:
             if self._stream.eof:
                 raise Malformed("there is something behind the end of the gzip stream")
             try:
-                plain = self._stream.decompress(data, PIECE_BYTES)
+                plain = self._stream.decompress(data, LARGEST_BYTES)
             except zlib.error as exc:
                 raise Malformed(f"the body is not valid gzip: {exc}") from exc
             staging.write(plain)

@@ -7,19 +7,21 @@ from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from foedus.core.errors import Invalid, NotFound
 from foedus.faces.native.errors import RangeNotSatisfiable
 from foedus.faces.native.streaming.batches import Asked, Batches, asked, of_actors
 from foedus.faces.native.streaming.bodies import SAFETENSORS
 from foedus.faces.native.streaming.calls import answering, as_actor, key_in, ports_of
+from foedus.faces.native.streaming.crowds import LARGEST_BYTES, Crowd
 from foedus.ports import Ports
-from foedus.ports.blobs import READ_CHUNK_BYTES
 from foedus.records.learning.models import Checkpoint
 from foedus.services.learning.checkpoints import Wanted, read_checkpoints
 from foedus.services.learning.equipment import KeptState, read_state
 from foedus.services.shell.authorisation import Actor
 
+_readers = Crowd()
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -49,7 +51,7 @@ def models(ports: Ports) -> Models:
 
 def _answers(ports: Ports, fetches: Sequence[tuple[Actor, Fetch]]) -> list[Response | Exception]:
     wanted = [Wanted(actor, fetch.key, fetch.number, fetch.best) for actor, fetch in fetches]
-    bodies = _Bodies(ports)
+    bodies = _Bodies(ports, len(fetches))
     return [
         found if isinstance(found, Exception) else _tried(fetch.request, found, bodies)
         for (_, fetch), found in zip(fetches, read_checkpoints(wanted), strict=True)
@@ -68,10 +70,11 @@ def _tried(request: Request, found: Checkpoint, bodies: "_Bodies") -> Response |
 
 
 class _Bodies:
-    """Bytes of blobs, small ones read once for all who are answered together."""
+    """Bytes of blobs for so many ``askers``: small ones read once for all who are answered together."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, askers: int = 1) -> None:
         self._blobs = ports.blobs
+        self._askers = askers
         self._whole: dict[str, bytes] = {}
 
     def whole(self, blob: str) -> bytes:
@@ -80,7 +83,15 @@ class _Bodies:
         return self._whole[blob]
 
     def part(self, blob: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._blobs.read(blob, start, stop)
+        return self._blobs.read(blob, start, stop, chunk_bytes=_readers.piece_bytes(self._askers))
+
+
+class _Large(StreamingResponse):
+    """One that takes a while, and so counts among those that share memory."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with _readers.joined():
+            await super().__call__(scope, receive, send)
 
 
 @answering
@@ -118,10 +129,8 @@ def _stored(request: Request, found: Checkpoint | KeptState, bodies: _Bodies) ->
     status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=SAFETENSORS)
-    if stop - start > READ_CHUNK_BYTES:  # not worth another thread for each piece of less
-        return StreamingResponse(
-            bodies.part(found.blob, start, stop), status_code=status, headers=headers, media_type=SAFETENSORS
-        )
+    if stop - start > LARGEST_BYTES:  # not worth another thread for each piece of less
+        return _Large(bodies.part(found.blob, start, stop), status_code=status, headers=headers, media_type=SAFETENSORS)
     body = bodies.whole(found.blob) if wanted is None else b"".join(bodies.part(found.blob, start, stop))
     return Response(body, status_code=status, headers=headers, media_type=SAFETENSORS)
 
