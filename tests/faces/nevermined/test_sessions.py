@@ -23,8 +23,11 @@ from foedus.faces.nevermined.sessions import listening
 from foedus.ports.compute import Job, Session
 from foedus.ports.secrets import Secret
 from foedus.records.market.models import Asset, Execution, LedSession
+from foedus.services.market import conductor, settling
+from foedus.services.market.absence import gone_of
 from foedus.services.market.conductor import Conductor, SessionLost
 from foedus.services.market.leading import session_of
+from foedus.services.market.parties import party_of
 from foedus.services.market.session_tokens import token_for
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +198,29 @@ def test_a_session_that_takes_too_long_costs_nothing(market):
     execution = Execution.objects.get()
     assert (execution.state, execution.reason) == ("Failed", "the session took longer than 0.3 s")
     assert balances(market) == [1000, 0, 0]
+
+
+def test_a_session_ends_when_nobody_whom_it_names_can_come_any_more(market, monkeypatch):
+    monkeypatch.setattr(conductor, "_ASK_EVERY_S", 0.0)
+    named = [market.order(seed) for seed in (1, 2)]
+    Led(market, minParticipants=1, allowedAgreements=named)
+    execution = Execution.objects.get()
+    rules = Leader(session_of(execution), 60.0, 1)
+    row = LedSession.objects.create(execution=execution, holder="me", state=rules.begin(time.time()).to_json())
+    provider = party_of(OWNER.address, now=market.now)
+
+    settling.give_up(market.ports, provider, named[0], now=market.now)
+    one = gone_of(market.ports, [*named, "ab" * 32])
+    settling.give_up(market.ports, provider, named[1], now=market.now)
+    both = gone_of(market.ports, named)
+    around = conductor.Around(gone=lambda agreements: both & set(agreements))
+    state = Conductor(market.ports, rules, row, clock=time.time, max_bytes=1, around=around).run(lambda: False)
+
+    assert (one, both) == ({named[0]}, set(named))
+    assert (state.phase, state.reason) == (
+        Phase.FAILED,
+        "1 participant needed, and none can come: what the others bought is over",
+    )
 
 
 def test_a_session_that_is_stopped_has_failed_and_costs_nothing(market):

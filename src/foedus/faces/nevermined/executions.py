@@ -36,8 +36,14 @@ def status(execution: Execution, session: Led | None = None) -> dict[str, Any]:
         "finishedAt": finished,
         "did": str(Did(bytes.fromhex(execution.output))) if execution.output else None,
         "pods": [pod] if execution.started_at else [],
-        "reason": execution.reason or (_WAITS if execution.state == Execution.State.PENDING else ""),
+        "reason": execution.reason or _wait_of(execution, session),
     }
+
+
+def _wait_of(execution: Execution, session: Led | None) -> str:
+    if execution.state == Execution.State.PENDING:
+        return _WAITS
+    return session.waits_for if session else ""
 
 
 def logs(execution: Execution, lines: Sequence[str]) -> list[dict[str, str]]:

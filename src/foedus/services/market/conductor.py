@@ -6,7 +6,7 @@ store, before the answer goes out. So a node that is killed goes on with the sam
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
+from django.db import connections
 
 from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, TooLarge, Unavailable
+from foedus.core.market.attendance import awaited, without
 from foedus.core.market.leading import Lead, Leader, Member, Phase, Result, Standing, answer, fail, told
 from foedus.ports import Ports
 from foedus.records.market.models import LedSession
@@ -28,6 +30,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 _LOOK_EVERY_S = 0.25
 _PATIENCE_S = 30.0
+_ASK_EVERY_S = 5.0  # who can come no more, which may take a ledger its time
 _COUNTED = "counted"
 _UNCOUNTED = "not counted: the result of this round was taken already, or comes too late"
 
@@ -50,19 +53,33 @@ class Round:
     form: str
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a session needs of the world beside its place.
+
+    ``gone`` says of agreements which are over, in a thread of its own; ``on_round`` hears when a round has begun.
+    """
+
+    gone: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    on_round: Callable[[], None] = lambda: None
+
+
 class Conductor:
     """The session of one execution. All but ``run`` may be called from any thread; they wait for ``run`` to decide."""
 
     def __init__(
-        self, ports: Ports, rules: Leader, kept: LedSession, *, clock: Callable[[], float], max_bytes: int
-    ) -> None:
-        self.ports, self.rules, self.max_bytes = ports, rules, max_bytes
+        self, ports: Ports, rules: Leader, kept: LedSession, *, clock: Callable[[], float], max_bytes: int,
+        around: Around = Around(),
+    ) -> None:  # fmt: skip
+        self.ports, self.rules, self.max_bytes, self._around = ports, rules, max_bytes, around
         self.execution = kept.execution.execution
         self._kept, self._clock = kept, clock
         self._state = Lead.from_json(kept.state)
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._averaging: threading.Thread | None = None
+        self._asking: threading.Thread | None = None
+        self._asking_at = clock()
 
     @property
     def state(self) -> Lead:
@@ -136,6 +153,7 @@ class Conductor:
                     self._set(fail(self._state, "it was stopped"))
                 self._set(self.rules.pass_time(self._state, self._clock()))
                 self._average()
+                self._look_who_is_gone()
                 with suppress(queue.Empty):
                     self._do(*self._asked.get(timeout=_LOOK_EVERY_S))
                     while True:
@@ -215,6 +233,29 @@ class Conductor:
             self._averaging = threading.Thread(target=self._averaged, args=(self._state,), daemon=True)
             self._averaging.start()
 
+    def _look_who_is_gone(self) -> None:
+        """Ask now and then, where the session names its participants; meanwhile they are heard."""
+        if self._asking is not None or self._clock() - self._asking_at < _ASK_EVERY_S:
+            return
+        self._asking_at = self._clock()
+        if self._state.phase in (Phase.STANDBY, Phase.ROUND) and self.rules.session.allowed_agreements is not None:
+            self._asking = threading.Thread(target=self._ask_who_is_gone, args=(self._state,), daemon=True)
+            self._asking.start()
+
+    def _ask_who_is_gone(self, state: Lead) -> None:
+        gone: Collection[str] = ()
+        try:
+            gone = self._around.gone(awaited(self.rules, state))
+        except Exception as exc:  # noqa: BLE001 - whatever it was, it is asked again
+            log.warning("session.nobody_knows_who_comes", execution=self.execution, error=repr(exc))
+        finally:
+            connections.close_all()  # of this thread alone
+        self._asked.put((lambda: self._leave_out(gone), Future()))
+
+    def _leave_out(self, gone: Collection[str]) -> None:
+        self._asking = None
+        self._set(without(self.rules, self._state, gone, self._clock()))
+
     def _averaged(self, state: Lead) -> None:
         key = f"market/{self.execution}/weights/{state.round}"
         reason = ""
@@ -236,6 +277,7 @@ class Conductor:
         if state.weights and not reason and not self.rules.session.keep_rounds:
             self.ports.blobs.delete(state.weights)
         log.info("session.round_over", execution=self.execution, round=state.round, results=len(state.results))
+        self._around.on_round()
 
     def _set(self, state: Lead) -> None:
         """Write down what has to outlive this process, then go on from there. When a member was heard last does not."""

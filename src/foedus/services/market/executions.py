@@ -159,14 +159,14 @@ def check(ports: Ports, command: StartRun, *, now: datetime) -> Wanted:
     Raises NotFound, Forbidden, Unpaid, WindowOver, Conflict, Invalid.
     """
     purchase, offer, view = bought_by(ports, command.party, command.agreement, COMPUTE_TYPES, now=now)
-    _check_not_had(purchase, offer, view)
+    check_not_had(purchase, offer, view)
     document, leads = _workflow(command, purchase, offer)
     if purchase.executions.filter(state__in=(Execution.State.PENDING, Execution.State.RUNNING)).exists():
         raise _already()
     return Wanted(purchase, offer, document, leads)
 
 
-def _check_not_had(purchase: Purchase, offer: Offer, view: Agreement) -> None:
+def check_not_had(purchase: Purchase, offer: Offer, view: Agreement) -> None:
     """Raise Conflict for what was had: offers may grant several executions for one price, while the window is open."""
     had = purchase.executions.filter(state__in=_HAD[offer.release_policy]).count()
     # The money may stay in escrow long after it was granted: what counts is the grant.

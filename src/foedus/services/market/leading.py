@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.db import transaction
 
 from foedus.core.errors import Conflict, Invalid, PlatformError, Unavailable
 from foedus.core.market.assets import Coordinator, read_asset
+from foedus.core.market.attendance import waits_for
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
 from foedus.core.market.fitting import container_of, led_stage_of, server_of
@@ -30,8 +32,9 @@ from foedus.records.market.models import Execution, LedSession, Purchase
 from foedus.records.market.queries import find_asset
 from foedus.records.shell.models import Job as Promise
 from foedus.services.market import catalogue
+from foedus.services.market.absence import gone_of
 from foedus.services.market.agreements import offer_of
-from foedus.services.market.conductor import Conductor
+from foedus.services.market.conductor import Around, Conductor
 from foedus.services.market.files import OWN, Location
 from foedus.services.market.outcomes import check_payable, end, pay_on_start, settle
 from foedus.services.market.publishing import publish_files
@@ -42,6 +45,7 @@ log = structlog.get_logger()
 
 _HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])")
 _LEAST_PORT = 1024
+_ANNOUNCE_EVERY_S = 10.0
 PROTOCOL = "xain-0.8"
 MASKING = "none: who led the session saw every single result"
 
@@ -81,7 +85,10 @@ def session_of(execution: Execution) -> Session | None:
 
 @dataclass(frozen=True, slots=True)
 class Led:
-    """A session as its owner sees it; ``tokens`` by the agreement of who may take part with it."""
+    """A session as its owner sees it; ``tokens`` by the agreement of who may take part with it.
+
+    ``waits_for`` is a sentence, empty where it waits for nobody.
+    """
 
     url: str | None
     state: str
@@ -90,6 +97,7 @@ class Led:
     connected: int
     selected: int
     required: int
+    waits_for: str
     tokens: Mapping[str, str]
 
 
@@ -122,6 +130,7 @@ def shown(ports: Ports, execution: Execution, participants: Sequence[str] = ()) 
     wanted = dict.fromkeys([*(session.allowed_agreements or ()), *participants])
     words = {Execution.State.PENDING: "starting", Execution.State.RUNNING: shown_phase(state) if state else "starting"}
     ended = Phase.FINISHED if execution.state == Execution.State.SUCCEEDED else Phase.FAILED
+    rules = Leader(session, 0.0, 0)
     return Led(
         url=kept.url or None if kept else None,
         state=words.get(Execution.State(execution.state), ended),
@@ -129,7 +138,8 @@ def shown(ports: Ports, execution: Execution, participants: Sequence[str] = ()) 
         rounds=session.rounds,
         connected=state.connected if state and not execution.is_over else 0,
         selected=state.selected if state and not execution.is_over else 0,
-        required=Leader(session, 0.0, 0).required,
+        required=rules.required,
+        waits_for=waits_for(rules, state) if state and execution.state == Execution.State.RUNNING else "",
         tokens={
             agreement: token_for(ports, execution.execution, session, agreement)
             for agreement in wanted
@@ -156,7 +166,8 @@ def _outcome(ports: Ports, execution: Execution, offer: Offer, place: Place, now
 def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: datetime) -> Lead:
     rules = _rules(ports, execution, offer)
     kept = _taken(execution, rules)
-    conductor = Conductor(ports, rules, kept, clock=time.time, max_bytes=place.max_bytes)
+    around = Around(gone=partial(gone_of, ports), on_round=_announcing(ports, execution))
+    conductor = Conductor(ports, rules, kept, clock=time.time, max_bytes=place.max_bytes, around=around)
     with place.serve(conductor, _ports_for(offer, kept)) as port:
         url = url_at(offer.public_host or place.host, port)
         LedSession.objects.filter(pk=kept.pk, holder=kept.holder).update(url=url, port=port)
@@ -169,6 +180,19 @@ def _led(ports: Ports, execution: Execution, offer: Offer, place: Place, now: da
         log.info("session.led", execution=execution.execution, url=url)
         running = Execution.objects.filter(pk=execution.pk, state=Execution.State.RUNNING)
         return conductor.run(lambda: not running.exists())
+
+
+def _announcing(ports: Ports, execution: Execution) -> Callable[[], None]:
+    """Announce a round, unless one was announced a moment ago: each time makes a version of the document."""
+    latest = time.monotonic()
+
+    def announce() -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= _ANNOUNCE_EVERY_S:
+            latest = time.monotonic()
+            _announce(ports, execution, datetime.now(UTC))
+
+    return announce
 
 
 def _announce(ports: Ports, execution: Execution, now: datetime) -> None:
