@@ -106,6 +106,14 @@ class ComputeContract:
         assert run.phase is Phase.FAILED
         assert "100000" in run.reason
 
+    def test_a_program_that_goes_on_is_ended_when_it_has_written_too_much(self, compute):
+        script = 'for n in 1 2 3; do head -c 60000 /dev/zero > "$VOLUME/outputs/$n"; done; sleep 60'
+
+        run = self.run(compute, script, limits=Limits(disk_bytes=100_000, seconds=60))
+
+        assert run.phase is Phase.FAILED
+        assert "180000 bytes, and 100000 were bought" in run.reason
+
     def test_links_that_a_program_leaves_are_not_followed(self, compute):
         script = 'cd "$VOLUME/outputs"; ln -s /etc/passwd out; ln -s /etc etc; mkfifo pipe; echo 1 > fine'
         self.run(compute, script)

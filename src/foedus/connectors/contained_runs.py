@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, lines_of, places_in, stage, told_of, write_whole
-from foedus.connectors.run_outputs import more_than, open_output, outputs_below, remove_all
+from foedus.connectors.run_outputs import filling, more_than, open_output, outputs_below, remove_all
 from foedus.connectors.run_sessions import check_session, session_file
 from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Image, Job, Phase, Run, RunMissing, check_run
@@ -31,6 +31,7 @@ _REFERENCE = re.compile(r"[a-z0-9]+(?:[._:/-]+[A-Za-z0-9]+)*")
 _TAG = re.compile(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 _MAX_REFERENCE_CHARACTERS = 255
 _LOOK_EVERY_S = 0.25  # where a place gives up waiting at once
+_MEASURE_EVERY_S = 5.0  # what a program has written
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ class ContainedRuns:
         found = self.find(run)
         while not found.is_over and (left := until - time.monotonic()) > 0:
             began = time.monotonic()
-            overdue_s = self._seconds_of(run) - (_now() - found.started_at).total_seconds()
-            self._place.await_change(run, max(_LOOK_EVERY_S, min(left, overdue_s)))
+            overdue_s = self._limits_of(run)["seconds"] - (_now() - found.started_at).total_seconds()
+            self._place.await_change(run, max(_LOOK_EVERY_S, min(left, overdue_s, _MEASURE_EVERY_S)))
             found = self.find(run)
             if not found.is_over and time.monotonic() - began < _LOOK_EVERY_S:
                 time.sleep(min(left, _LOOK_EVERY_S))
@@ -156,8 +157,9 @@ class ContainedRuns:
             raise RunMissing(run=run)
         return layout
 
-    def _seconds_of(self, run: str) -> int:
-        return int(json.loads(self._layout(run).job.read_bytes())["limits"]["seconds"])
+    def _limits_of(self, run: str) -> Mapping[str, int]:
+        limits: Mapping[str, int] = json.loads(self._layout(run).job.read_bytes())["limits"]
+        return limits
 
     def _standing(self, layout: Layout) -> Run:
         """How the run stands; its end is written down by whoever sees it first."""
@@ -172,12 +174,14 @@ class ContainedRuns:
             return self._ended(layout, run, Sight(is_over=True, reason="its container was removed", is_ours=True))
         if sight.is_over:
             return self._ended(layout, run, sight)
-        seconds = self._seconds_of(run.id)
+        seconds = self._limits_of(run.id)["seconds"]
         if (_now() - run.started_at).total_seconds() >= seconds:
             late = f"it took longer than the {seconds} s that were bought"
             if not sight.has_begun:
                 late = f"it did not begin within {seconds} s: {sight.reason}"
             return self._ended(layout, run, Sight(is_over=True, reason=late, is_ours=not sight.has_begun))
+        if too_much := filling(layout.outputs, self._limits_of(run.id)["disk_bytes"]):
+            return self._ended(layout, run, Sight(is_over=True, reason=too_much))
         return replace(run, reason=sight.reason)
 
     def _ended(self, layout: Layout, run: Run, sight: Sight) -> Run:

@@ -12,6 +12,8 @@ from foedus.connectors.guarded import opened
 from foedus.core.errors import Invalid, PlatformError
 from foedus.ports.compute import MAX_OUTPUTS, Output
 
+_MAX_ENTRIES = 20 * MAX_OUTPUTS  # while it runs; of what it leaves, far fewer are kept
+
 
 def outputs_below(folder: Path) -> Iterator[Output]:
     """Regular files, by name; at most a thousand of them."""
@@ -26,6 +28,28 @@ def outputs_below(folder: Path) -> Iterator[Output]:
         if len(found) > MAX_OUTPUTS:
             raise Invalid(f"a run leaves at most {MAX_OUTPUTS} files", field="outputs")
     return iter(sorted(found, key=lambda output: output.name))
+
+
+def filling(folder: Path, bought_bytes: int) -> str:
+    """What is wrong where a run that goes on has more in its folder than was bought, or far too many files; or nothing.
+
+    A folder that the program closed to us is opened, and counted the next time.
+    """
+    used = count = 0
+
+    def opened_up(exc: OSError) -> None:
+        with suppress(OSError):
+            Path(exc.filename).chmod(stat.S_IRWXU)
+
+    for parent, folders, names in os.walk(folder, onerror=opened_up):
+        count += len(folders) + len(names)
+        for name in names:
+            with suppress(OSError):  # the program goes on meanwhile
+                seen = Path(parent, name).lstat()
+                used += seen.st_size if stat.S_ISREG(seen.st_mode) else 0
+        if count > _MAX_ENTRIES:
+            return f"it had more than {_MAX_ENTRIES} files among its outputs"
+    return f"it wrote {used} bytes, and {bought_bytes} were bought" if used > bought_bytes else ""
 
 
 def more_than(bought_bytes: int, folder: Path) -> str:

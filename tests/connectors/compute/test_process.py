@@ -167,6 +167,21 @@ def test_memory_is_counted_for_all_processes_together(compute, tmp_path):
 
 
 @shut_in
+def test_files_without_a_name_are_counted_as_well(compute, tmp_path):
+    text = """import os, time
+for n in range(3):
+    file = open(os.environ["NEVERMINED_OUTPUTS_PATH"] + "/hidden", "wb", buffering=0)
+    file.write(bytes(60_000))
+    os.unlink(file.name)
+    globals()[f"kept{n}"] = file
+time.sleep(60)"""
+    compute.start(Job(id="a-run", **{**python(tmp_path, text), "limits": Limits(disk_bytes=100_000, seconds=60)}))
+
+    run = compute.wait("a-run", SOON_S)
+
+    assert (run.phase, "files that it had removed" in run.reason) == (Phase.FAILED, True), run.reason
+
+
 def test_memory_is_not_had_as_files_either(compute):
     script = (
         "head -c 200000000 /dev/zero > /tmp/x || head -c 200000000 /dev/zero > /dev/shm/x || touch /dev/x || exit 9"

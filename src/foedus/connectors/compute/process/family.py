@@ -7,6 +7,7 @@ a program that forks, starts a session of its own and lets its parent go has not
 import ctypes
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ MAX_PROCESSES = 512
 LOOK_EVERY_S = 0.5
 _PR_SET_CHILD_SUBREAPER = 36
 _END_S = 10.0
+_BLOCK_BYTES = 512
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -35,6 +37,21 @@ def more_than(memory_bytes: int) -> str:
         return f"it had more than {MAX_PROCESSES} processes"
     if used > memory_bytes:
         return f"its processes used more memory together than the {memory_bytes} bytes that were bought"
+    return ""
+
+
+def hiding(folder: Path, bought_bytes: int) -> str:
+    """What is wrong where the descendants keep more than that open on the folder's disk, of files without a name."""
+    disk, kept = folder.stat().st_dev, dict[int, int]()
+    for process in _below(os.getpid()):
+        with suppress(OSError):
+            for handle in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(OSError):
+                    seen = handle.stat()
+                    if stat.S_ISREG(seen.st_mode) and not seen.st_nlink and seen.st_dev == disk:
+                        kept[seen.st_ino] = seen.st_blocks * _BLOCK_BYTES
+    if (used := sum(kept.values())) > bought_bytes:
+        return f"it kept {used} bytes in files that it had removed, and {bought_bytes} were bought"
     return ""
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from foedus.connectors.compute.process import family, sandbox
 from foedus.connectors.run_layout import NOBODY, VOLUME, Layout, places_in
-from foedus.connectors.run_outputs import more_than, open_output, outputs_below
+from foedus.connectors.run_outputs import filling, more_than, open_output, outputs_below
 from foedus.connectors.run_sessions import session_in
 from foedus.core.errors import Invalid
 from foedus.ports.compute import MAX_LOG_BYTES, SESSION_VARIABLES, Phase, Run
@@ -142,12 +142,13 @@ class _Keeping:
         writing = threading.Thread(target=_copy_log, args=(program, self._layout.log), daemon=True)
         writing.start()
         threading.Thread(target=self._end_when_told, args=(program, limits["seconds"]), daemon=True).start()
-        threading.Thread(target=self._watch, args=(program, limits["memory_bytes"]), daemon=True).start()
+        outputs = self._layout.outputs if place.volume == VOLUME else Path(place.volume, "outputs")
+        threading.Thread(target=self._watch, args=(program, outputs), daemon=True).start()
         code = program.wait()
         family.end()  # whoever is left, wherever it went
         writing.join(_LAST_WORDS_S)
         if place.volume != VOLUME:
-            _bring(Path(place.volume, "outputs"), self._layout.outputs)
+            _bring(outputs, self._layout.outputs)
         return self._judged(code, limits["disk_bytes"])
 
     def _end_when_told(self, program: "subprocess.Popen[bytes]", seconds: float) -> None:
@@ -155,10 +156,11 @@ class _Keeping:
             self._why = self._why or f"it took longer than the {seconds} s that were bought"
         _kill(program)
 
-    def _watch(self, program: "subprocess.Popen[bytes]", memory_bytes: int) -> None:
-        """End what uses more than was bought: each process has its limit, and this is all of them together."""
+    def _watch(self, program: "subprocess.Popen[bytes]", outputs: Path) -> None:
+        """End what uses more than was bought: each process and file has its limit, and this is all of them together."""
+        memory, disk = self._job["limits"]["memory_bytes"], self._job["limits"]["disk_bytes"]
         while program.returncode is None and not self._stopped.wait(family.LOOK_EVERY_S):
-            if too_much := family.more_than(memory_bytes):
+            if too_much := family.more_than(memory) or filling(outputs, disk) or family.hiding(outputs, disk):
                 self._why = self._why or too_much
                 _kill(program)
                 return
