@@ -3,13 +3,20 @@
 import json
 from typing import Any
 
+from eth_hash.auto import keccak
+
 from foedus.core.market.documents import Document
-from foedus.wallet.keys import Key
+from foedus.wallet.keys import Key, with_capitals
 from foedus.wallet.proofs import prove
 
 ADDRESS = "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"
 DID = "did:nv:" + "ab" * 32
 DIGEST = "sha256:" + "12" * 32
+
+
+def address_named(name: str) -> str:
+    """An address for which nobody has a key."""
+    return with_capitals(keccak(f"foedus:{name}".encode())[-20:])
 
 
 def ddo(*services: dict[str, Any], did: str = DID, **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Options -> connectors -> Ports: the only file that knows who stands behind what."""
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.core.fusion.freshness import Freshness
 from foedus.core.registry import load, names
-from foedus.options import Settings, is_installed
+from foedus.options import Settings, is_installed, settings
 from foedus.ports import Ports
 from foedus.ports.cells import Cells, CellTerms
 from foedus.ports.compute import Compute, NoCompute
@@ -24,13 +23,17 @@ from foedus.ports.ledger import Ledger, NoLedger
 from foedus.ports.neighbours import Neighbours
 from foedus.ports.secrets import Secret, Secrets
 
+__all__ = [
+    "check_shared",
+    "database",
+    "has_market",
+    "import_connectors",
+    "ports",
+    "secret",
+    "secrets",
+    "settings",
+]
 _LEDGER, _COMPUTE = "local:", "process:"  # where the market is installed and nothing else was said
-
-
-@cache
-def settings() -> Settings:
-    """This process's settings, read once."""
-    return Settings.read(os.environ)
 
 
 def check_shared(options: Settings) -> None:

@@ -4,17 +4,19 @@ The environment (the command line's flags are put there), then ``foedus.toml`` i
 variables mean that FLaaS and FMA document, then the defaults below.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from foedus.core.errors import Invalid
-from foedus.ports.secrets import Secret
+from foedus.core.secret import Secret
 
 NO_SECRET = Secret("")
 _FMA_DATABASE = ("FMA_DATABASE_HOST", "FMA_DATABASE_NAME")
@@ -167,6 +169,12 @@ class Settings:
     @property
     def uses_postgresql(self) -> bool:
         return self.database_url.split(":", 1)[0] in ("postgresql", "postgres")
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return Settings.read(os.environ)
 
 
 def flaas_options(environment: Mapping[str, str]) -> dict[str, Any]:

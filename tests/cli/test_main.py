@@ -1,10 +1,14 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from foedus.cli.main import main
 
 ASK = """
 import json
@@ -39,3 +43,11 @@ def test_who_says_how_many_threads_is_heeded():
 
 def test_other_commands_leave_it_alone():
     assert asked("learn")[0] is None
+
+
+def test_help_shows_what_the_commands_say_of_themselves():
+    with click.Context(main, terminal_width=2_000, max_content_width=2_000) as context:
+        lines = main.get_help(context).partition("Commands:\n")[2].splitlines()
+        said = {name: main.get_command(context, name).get_short_help_str(1_000) for name in main.list_commands(context)}
+
+    assert dict(re.split(r"  +", line.strip()) for line in lines) == said

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from foedus import bootstrap
 from foedus.cli.projects import server_of
 from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.statistics import Kind
+from foedus.options import settings
 from foedus.sdk import Operator, Site
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def learn(
     kinds: tuple[str, ...], key: str | None, token: str | None, url: str | None,
 ) -> None:  # fmt: skip
     """Learn SOURCE: Parquet, CSV and Arrow files, and all of them below folders. Rows stay where they are."""
-    address, secret = server_of(url, token, bootstrap.settings())
+    address, secret = server_of(url, token, settings())
     customer, _, name = project.rpartition("/")
     with Site(address, secret, customer=customer or CUSTOMER, project=name) as site:
         plan = _plan(site, address, secret, customer)

@@ -6,26 +6,49 @@ from typing import Any
 
 import click
 
+from foedus.core.collecting import uncollected
 from foedus.core.errors import PlatformError
 from foedus.core.threads import ONE_THREAD
 
+# Where each command is, and what it does: help is shown without importing what the commands need.
 _COMMANDS = {
-    "change": "foedus.cli.change:change",
-    "clock": "foedus.cli.service:clock",
-    "customers": "foedus.cli.customers:customers",
-    "demo": "foedus.cli.demo:demo",
-    "flaas-device": "foedus.cli.flaas_device:flaas_device",
-    "learn": "foedus.cli.learn:learn",
-    "manage": "foedus.cli.manage:manage",
-    "market": "foedus.cli.market:market",
-    "objects": "foedus.cli.objects:objects",
-    "projects": "foedus.cli.projects:projects",
-    "rounds": "foedus.cli.projects:rounds",
-    "serve": "foedus.cli.service:serve",
-    "simulate": "foedus.cli.simulate:simulate",
-    "status": "foedus.cli.projects:status",
-    "web": "foedus.cli.service:web",
-    "worker": "foedus.cli.service:worker",
+    "change": ("foedus.cli.change:change", "Change what a project goes by."),
+    "clock": ("foedus.cli.service:clock", "Make deadlines and absences take effect."),
+    "customers": (
+        "foedus.cli.customers:customers",
+        "Add and list SymetryML-style accounts, give them new keys, and shut them out.",
+    ),
+    "demo": (
+        "foedus.cli.demo:demo",
+        "Train one model over a real server by participants with private, unlike shards of handwritten digits.",
+    ),
+    "flaas-device": (
+        "foedus.cli.flaas_device:flaas_device",
+        "Be a phone: log in, report, and train whenever the server asks for it, until interrupted.",
+    ),
+    "learn": ("foedus.cli.learn:learn", "Learn SOURCE: Parquet, CSV and Arrow files, and all of them below folders."),
+    "manage": ("foedus.cli.manage:manage", "Run a management command, such as createsuperuser."),
+    "market": (
+        "foedus.cli.market:market",
+        "Offer, find and buy the right to compute next to data, and run what was bought.",
+    ),
+    "objects": (
+        "foedus.cli.objects:objects",
+        "Put, get and list start models, samples, results and the models of rounds.",
+    ),
+    "projects": ("foedus.cli.projects:projects", "List the projects, their state and what they wait for."),
+    "rounds": ("foedus.cli.projects:rounds", "List the rounds of a project, or of all, newest first."),
+    "serve": ("foedus.cli.service:serve", "Run everything: web, worker and clock as one supervised tree of processes."),
+    "simulate": (
+        "foedus.cli.simulate:simulate",
+        "Run an app of your own with many participants: `foedus simulate APP`, short for `foedus simulate app APP`.",
+    ),
+    "status": (
+        "foedus.cli.projects:status",
+        "Say in sentences where a project stands, or all of them, and what it waits for.",
+    ),
+    "web": ("foedus.cli.service:web", "Answer HTTP."),
+    "worker": ("foedus.cli.service:worker", "Do jobs, such as combining a round's updates."),
 }
 _OF_THE_SERVER = frozenset({"clock", "serve", "web", "worker"})
 
@@ -37,15 +60,19 @@ class LazyGroup(click.Group):
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        target = _COMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in _COMMANDS:
             return None
         if cmd_name in _OF_THE_SERVER:
             for variable, count in ONE_THREAD.items():
                 os.environ.setdefault(variable, count)  # NumPy, which the next line may load, reads them once
-        module, _, name = target.partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        with uncollected():
+            command: click.Command = getattr(import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in sorted(_COMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from foedus import bootstrap
+from foedus.options import settings
 
 # What works without a database, or looks after the tables itself. Everything else finds a service that is ready.
 _UNPREPARED = frozenset(
@@ -39,7 +39,7 @@ def manage(arguments: tuple[str, ...], data: Path | None) -> None:
     utility = ManagementUtility(["foedus manage", *arguments])
     try:
         if not _wants_service(arguments):
-            bootstrap.settings().data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            settings().data.mkdir(parents=True, exist_ok=True, mode=0o700)
             utility.execute()
             return
         from foedus.server import start

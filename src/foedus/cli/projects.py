@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from foedus import bootstrap
 from foedus.cli.showing import Picture, projects_picture, rounds_picture, status_picture
 from foedus.cli.watching import Read, watch
 from foedus.core.errors import Invalid
-from foedus.options import Settings
+from foedus.options import Settings, settings
 from foedus.sdk import Operator
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,7 +102,7 @@ def _show(operator: Operator, read: Read, *, as_json: bool, watching: bool) -> N
 
 def operator_of(url: str | None, token: str | None) -> Operator:
     """An operator at the server that the options, the environment or the settings name."""
-    return Operator(*server_of(url, token, bootstrap.settings()))
+    return Operator(*server_of(url, token, settings()))
 
 
 def server_of(url: str | None, token: str | None, options: Settings) -> tuple[str, str]:

@@ -6,12 +6,15 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from foedus import bootstrap
-from foedus.options import Settings
+from foedus.core.collecting import uncollected
+from foedus.options import Settings, settings
+
+if TYPE_CHECKING:  # imported with the rest of the server once it is to run
+    from foedus.server.supervisor import Supervisor
 
 _DATA = click.option(
     "--data",
@@ -27,9 +30,10 @@ def _use(**flags: Any) -> Settings:
     for name, value in flags.items():
         if value is not None:
             os.environ[f"FOEDUS_{name.upper()}"] = str(value)
-    options = bootstrap.settings()
-    bootstrap.check_shared(options)
-    return options
+    from foedus.bootstrap import check_shared
+
+    check_shared(settings())
+    return settings()
 
 
 @click.command()
@@ -39,7 +43,12 @@ def _use(**flags: Any) -> Settings:
 @click.option("--until-eof", is_flag=True, help="Stop when standard input ends, for programs that start a server.")
 def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: bool) -> None:
     """Run everything: web, worker and clock as one supervised tree of processes."""
-    options = _use(host=host, port=port, data=data)
+    sys.exit(_prepared(_use(host=host, port=port, data=data), until_eof=until_eof).run())
+
+
+@uncollected()
+def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
+    """All that can be done before there are children, so that they share it."""
     from foedus.server import processes, start
     from foedus.server.supervisor import Supervisor
 
@@ -70,7 +79,7 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
         roles["input"] = processes.until_eof
     # Held by this process alone: should it be killed, whoever starts it again need not wait for its children.
     os.register_at_fork(after_in_child=lock.close)
-    sys.exit(Supervisor(roles).run())
+    return Supervisor(roles)
 
 
 @click.command()

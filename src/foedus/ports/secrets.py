@@ -5,6 +5,17 @@ import secrets
 from typing import Protocol
 
 from foedus.core.errors import Invalid, NotFound, Unavailable
+from foedus.core.secret import Secret
+
+__all__ = [
+    "BadSecretName",
+    "Secret",
+    "SecretMissing",
+    "Secrets",
+    "SecretsUnavailable",
+    "check_name",
+    "new_secret",
+]
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 100
@@ -20,24 +31,6 @@ class SecretMissing(NotFound):
 
 class SecretsUnavailable(Unavailable):
     """The secret store does not answer."""
-
-
-class Secret(str):
-    """Text that does not show itself: ``repr`` and logs print stars; ``reveal`` gives the value."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('**********')"
-
-    def __str__(self) -> str:
-        return "**********"
-
-    def __format__(self, format_spec: str) -> str:
-        return format(str(self), format_spec)
-
-    def reveal(self) -> str:
-        return "".join(self)
 
 
 def check_name(name: str) -> str:

@@ -17,12 +17,14 @@ from django.db import connection, transaction
 from structlog.typing import Processor
 
 from foedus import bootstrap
+from foedus.core.collecting import uncollected
 from foedus.core.errors import Conflict, Invalid
 
 TOKEN_FILE = "operator-token"  # noqa: S105 - a file's name
 _ADVISORY_LOCK = 0x666F6564  # "foed"
 
 
+@uncollected()
 def prepare() -> Path:
     """Make this a working service, whatever was there before; the file with the first operator's token.
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from eth_hash.auto import keccak
-from eth_keys.datatypes import PrivateKey, Signature
-from eth_keys.exceptions import BadSignature
-from eth_utils.exceptions import ValidationError
 
 from foedus.core.errors import Invalid
 
@@ -43,31 +40,17 @@ def with_capitals(raw: bytes) -> str:
     return "0x" + "".join(d.upper() if int(m, 16) >= 8 else d for d, m in zip(digits, marks[:40], strict=True))
 
 
-def address_named(name: str) -> str:
-    """The address that stands for a name, and for which nobody has a key."""
-    return with_capitals(keccak(f"foedus:{name}".encode())[-20:])
-
-
 def recover(digest: bytes, signature: bytes) -> str | None:
     """The address that signed ``digest``, from 65 bytes r, s, v (27 or 28, or 0 or 1); None if there is none."""
     if len(signature) != _SIGNATURE_BYTES:
         return None
     v = signature[64] - 27 if signature[64] >= 27 else signature[64]
-    try:
-        return _signer(digest, signature[:64], v)
-    except (BadSignature, ValidationError):
-        return None
+    return _signer(digest, signature[:64], v)
 
 
 def candidates(digest: bytes, signature: bytes) -> frozenset[str]:
     """Both addresses that 64 bytes r, s without v may come from; empty if they are no signature."""
-    found = set()
-    for v in (0, 1):
-        try:
-            found.add(_signer(digest, signature, v))
-        except (BadSignature, ValidationError):
-            continue
-    return frozenset(found)
+    return frozenset(found for v in (0, 1) if (found := _signer(digest, signature, v)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +61,8 @@ class Key:
 
     def __post_init__(self) -> None:
         try:
-            PrivateKey(self.secret).public_key  # noqa: B018 - zero and numbers beyond the curve have none
-        except (ValidationError, ValueError) as exc:
+            self.public_bytes  # noqa: B018 - zero and numbers beyond the curve have none
+        except ValueError as exc:
             raise Invalid("this is no private key of secp256k1: 32 bytes, neither zero nor too large") from exc
 
     @classmethod
@@ -91,17 +74,20 @@ class Key:
 
     @property
     def address(self) -> str:
-        return with_capitals(PrivateKey(self.secret).public_key.to_canonical_address())
+        return with_capitals(keccak(self.public_bytes)[-20:])
 
     @property
     def public_bytes(self) -> bytes:
         """64 bytes, without the leading 04."""
-        public: bytes = PrivateKey(self.secret).public_key.to_bytes()
-        return public
+        from foedus.wallet import curve
+
+        return curve.public_of(self.secret)
 
     def sign_digest(self, digest: bytes) -> bytes:
         """65 bytes r, s, v with v 27 or 28."""
-        signature: bytes = PrivateKey(self.secret).sign_msg_hash(digest).to_bytes()
+        from foedus.wallet import curve
+
+        signature = curve.sign(self.secret, digest)
         return signature[:64] + bytes([signature[64] + 27])
 
     def sign_message(self, message: bytes) -> bytes:
@@ -109,8 +95,10 @@ class Key:
         return self.sign_digest(personal_digest(message))
 
 
-def _signer(digest: bytes, r_s: bytes, v: int) -> str:
+def _signer(digest: bytes, r_s: bytes, v: int) -> str | None:
     if len(r_s) != _SIGNATURE_BYTES - 1 or v not in (0, 1):
-        raise ValidationError("no signature")
-    signature = Signature(r_s + bytes([v]))
-    return with_capitals(signature.recover_public_key_from_msg_hash(digest).to_canonical_address())
+        return None
+    from foedus.wallet import curve
+
+    address = curve.signer_of(digest, r_s + bytes([v]))
+    return with_capitals(address) if address else None

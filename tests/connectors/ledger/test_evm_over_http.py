@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from tests.markets import address_named
 from tests.servers.processes import ServerProcess
 
 from foedus.connectors.addresses import BadAddress
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import Outcome, Terms, Window, Windows
 from foedus.ports.ledger import Order
-from foedus.wallet.keys import Key, address_named
+from foedus.wallet.keys import Key
 
 pytest.importorskip("web3", reason="web3 is not installed")
 from web3 import HTTPProvider, Web3

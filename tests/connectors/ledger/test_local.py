@@ -3,13 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 from tests.contracts.ledger import CONSUMER, DID, NODE, OWNER, LedgerContract, RacingContract, agree, balances
+from tests.markets import address_named
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.ledger.local.ledger import LocalLedger
 from foedus.core.errors import Invalid
 from foedus.core.market.escrow import NATIVE, NotTimedOut, Window, Windows
 from foedus.records.market.models import MoneyAccount, MoneyTransfer
-from foedus.wallet.keys import address_named
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +148,14 @@ def test_a_block_takes_a_second_unless_told(tmp_path):
 def test_what_cannot_be_minted_is_refused(world, amount, reference):
     with pytest.raises(Invalid):
         world.ledger.mint(world.party(OWNER), NATIVE, amount, reference=reference, now=world.now)
+
+
+def test_its_contracts_are_where_their_names_say():
+    network = LocalLedger().network()
+    names = ("LockPaymentCondition", "ComputeExecutionCondition", "EscrowPaymentCondition")
+
+    found = (network.contracts.lock, network.contracts.compute, network.contracts.escrow)
+
+    assert found == tuple(map(address_named, names))
+    assert network.template == address_named("EscrowComputeExecutionTemplate")
+    assert network.token == address_named("Token")

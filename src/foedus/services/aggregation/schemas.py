@@ -1,28 +1,16 @@
 """A developer's JSON Schemas: sound before they are kept, and cheap when they are used."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-
-import referencing
-from jsonschema import Draft202012Validator, SchemaError, ValidationError, validators
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from foedus.core.codecs import strict_json
 from foedus.core.errors import Invalid
-from foedus.core.schemas import bounds, shapes
+from foedus.core.schemas import shapes
 from foedus.services.aggregation.errors import FieldInvalid
 from foedus.services.aggregation.incoming import Weights
 
 MAX_CHECKED_BYTES = 2 << 20  # of a document whose numbers have to be looked at one by one
-MAX_COMPARED_ITEMS = 1_000  # of a list whose items must all differ: each is compared to each
-MAX_STEPS = 300_000  # keywords looked at for one document: about a second
 _SHOWN = 4096  # characters of a schema in an error
 _MAX_JSON_DEPTH = 64
-
-
-class _TooLong(Exception):
-    """A check took more steps than it may."""
 
 
 def check_schema(field: str, schema: Any) -> None:
@@ -31,22 +19,12 @@ def check_schema(field: str, schema: Any) -> None:
         return
     if not isinstance(schema, dict):
         raise FieldInvalid(field, "A JSON Schema is an object.")
+    from foedus.services.aggregation.validating import check_sound  # most models have no schema
+
     try:
-        bounds.check_bounded(schema)
-        Draft202012Validator.check_schema(schema)
-        resource = DRAFT202012.create_resource(schema)
-        resolver = referencing.Registry().with_resource("", resource).resolver()
-        for reference in bounds.references(schema):
-            resolver.lookup(reference)
-        _validator(schema).is_valid([])
-    except SchemaError as exc:
-        raise FieldInvalid(field, f"This is not a valid JSON Schema (2020-12): {exc.message}"[:500]) from exc
+        check_sound(schema)
     except Invalid as exc:
-        raise FieldInvalid(field, f"This JSON Schema cannot be used: {exc.message}."[:500]) from exc
-    except Unresolvable as exc:
-        raise FieldInvalid(field, f"This JSON Schema refers to what is not in it: {exc}"[:500]) from exc
-    except (_TooLong, RecursionError) as exc:
-        raise FieldInvalid(field, "This JSON Schema goes in circles.") from exc
+        raise FieldInvalid(field, exc.message[:500]) from exc
 
 
 def check_weights(schema: Any, weights: Weights) -> None:
@@ -76,12 +54,12 @@ def check_results(schema: Any, results: Any) -> None:
 
 
 def _check(field: str, word: str, schema: Any, value: Any) -> None:
+    from foedus.services.aggregation.validating import fits
+
     try:
-        valid = _validator(schema).is_valid(value)
-    except (_TooLong, RecursionError):
-        raise FieldInvalid(field, f"{word} takes too long to be checked against the required schema.") from None
-    except Unresolvable as exc:
-        raise FieldInvalid(field, f"the required schema refers to what is not in it: {exc}"[:500]) from exc
+        valid = fits(schema, value)
+    except Invalid as exc:
+        raise FieldInvalid(field, f"{word} {exc.message}."[:500]) from exc
     if not valid:
         raise _mismatch(field, word, schema)
 
@@ -91,47 +69,3 @@ def _mismatch(field: str, word: str, schema: Any) -> FieldInvalid:
     return FieldInvalid(
         field, f"{word} did not match the required schema: {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
     )
-
-
-def _validator(schema: Any) -> Any:
-    """A validator that fetches nothing, counts its steps and matches no long text."""
-    left = MAX_STEPS
-
-    def counted(keyword: Callable[..., Iterator[ValidationError] | None]) -> Callable[..., Any]:
-        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            nonlocal left
-            left -= 1 + (len(instance) if isinstance(instance, list | dict) else 0) // 8
-            if left < 0:
-                raise _TooLong
-            return keyword(validator, value, instance, schema)
-
-        return check
-
-    plain = Draft202012Validator.VALIDATORS
-    keywords = {name: counted(check) for name, check in {**plain, **_guarded(plain)}.items()}
-    extended = validators.extend(Draft202012Validator, keywords)
-    return extended(schema, registry=referencing.Registry())
-
-
-def _guarded(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords whose cost grows faster than their input, for small inputs only."""
-
-    def pattern(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-        return _short(plain["pattern"], [instance])(validator, value, instance, schema)
-
-    def pattern_properties(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-        names = instance if isinstance(instance, dict) else ()
-        return _short(plain["patternProperties"], names)(validator, value, instance, schema)
-
-    def unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-        if value and isinstance(instance, list) and len(instance) > MAX_COMPARED_ITEMS:
-            raise _TooLong
-        return plain["uniqueItems"](validator, value, instance, schema)
-
-    return {"pattern": pattern, "patternProperties": pattern_properties, "uniqueItems": unique_items}
-
-
-def _short(keyword: Any, texts: Iterable[Any]) -> Any:
-    if any(isinstance(text, str) and len(text) > bounds.MAX_MATCHED_CHARACTERS for text in texts):
-        raise _TooLong
-    return keyword
