@@ -17,14 +17,14 @@ from foedus.cli.main import main
 from foedus.cli.market import operating, running, trading
 from foedus.core.errors import Forbidden
 from foedus.core.market.dids import Did
+from foedus.core.market.rules import STRICT, Uploads
 from foedus.faces.nevermined.limits import MARKET
 from foedus.records.market.models import Account, Asset
 from foedus.sdk.market import Market, read_key
 from foedus.server import start
 from foedus.services.market import uploads
-from foedus.services.market.catalogue import STRICT, document_of
+from foedus.services.market.catalogue import document_of
 from foedus.services.market.files import files_of
-from foedus.services.market.uploads import Uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DIGEST = "sha256:" + "12" * 32

@@ -9,14 +9,19 @@ from packaging.utils import canonicalize_name
 from tests.repo.test_locks import pins
 from tests.repo.tree import ROOT
 
-# What `foedus serve` imports before it forks, with every option as it is by default.
+# What `foedus serve` imports before it forks and when it is asked, with every option as it is by default.
 SERVE = """
 import sys
 sys.path[:0] = sys.argv[1:]
 import django
 django.setup()
-import foedus.server.asgi, foedus.server.urls, foedus.server.work
-foedus.server.work.import_all()
+import foedus.bootstrap, foedus.server.lanes, foedus.server.urls
+from foedus.server.asgi import application
+foedus.bootstrap.import_connectors()
+for route in application().routes:
+    getattr(route, "routes", None)
+for resolver in foedus.server.urls.urlpatterns:
+    getattr(resolver, "url_patterns", None)
 assert "foedus.faces.console.urls" in sys.modules
 """
 

@@ -11,6 +11,7 @@ from foedus import bootstrap
 from foedus.records.accounts.models import Credential, Organisation, User
 from foedus.records.learning.models import Project
 from foedus.records.shell.models import AuditEntry, Job
+from foedus.server import admin_urls  # noqa: F401 - finds the pages
 from foedus.server.work import HANDLERS
 from foedus.services.accounts.credentials import authenticate, create_credential
 from foedus.services.shell import jobs

@@ -13,7 +13,7 @@ from foedus.records.shell.models import Job
 from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
 from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE, SLOW
-from foedus.services.federation.exchanging import CHANGED_JOB, PULSE_JOB
+from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
 from foedus.services.shell import jobs
 
 KIND = "collect-garbage"

@@ -49,6 +49,7 @@ def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: b
 @uncollected()
 def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
     """All that can be done before there are children, so that they share it."""
+    from foedus import bootstrap
     from foedus.server import processes, start
     from foedus.server.supervisor import Supervisor
 
@@ -57,10 +58,10 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
     _check_port(options.host, port)
     token_file = start.prepare()
     # Made and imported before forking, so that every child shares it and starts at once, also after it was killed.
+    from foedus.server import lanes, work  # noqa: F401 - what the worker and the clock run
     from foedus.server.asgi import application
-    from foedus.server.work import import_all
 
-    import_all()
+    bootstrap.import_connectors()
     app = application()
     announced = mmap.mmap(-1, 1)  # shared with the children: said once, however often the web process starts
 

@@ -1,6 +1,5 @@
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
-from django.utils.module_loading import autodiscover_modules
+from django.contrib.admin.apps import SimpleAdminConfig
 
 from foedus.options import Settings
 
@@ -26,9 +25,8 @@ class ServerConfig(AppConfig):
             self._configure_market(bootstrap.settings())
 
     def _configure_market(self, options: Settings) -> None:
+        from foedus.core.market.rules import Rules, Uploads
         from foedus.faces.nevermined.limits import MARKET
-        from foedus.services.market.catalogue import Rules
-        from foedus.services.market.uploads import Uploads
 
         rules = Rules(lenient=options.market_lenient, free_only=options.market_free_only)
         uploads = Uploads(
@@ -37,17 +35,7 @@ class ServerConfig(AppConfig):
         MARKET.configure(options.requests_per_second, rules, uploads, is_compute_open=options.market_compute_open)
 
 
-class AdminConfig(DjangoAdminConfig):
+class AdminConfig(SimpleAdminConfig):
+    """Its pages are found when the first is asked for: see ``admin_urls``."""
+
     default_site = "foedus.server.admin_site.Site"
-
-    def ready(self) -> None:
-        """Faces that are on add pages of their own."""
-        from foedus import bootstrap
-
-        super().ready()
-        if "flaas" in bootstrap.settings().faces:
-            autodiscover_modules("fleet_admin")
-        if "fma" in bootstrap.settings().faces:
-            autodiscover_modules("fma_admin")
-        if "symetryml" in bootstrap.settings().faces:
-            autodiscover_modules("symetryml_admin")

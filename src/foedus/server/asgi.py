@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -13,6 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
+
+from foedus.core.symetryml.sign_in import SignInOptions, SignInPolicy
+from foedus.server.late import LateRoutes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
 
@@ -25,36 +28,22 @@ def application(plane: str = "both") -> Starlette:
 
     django_app: Any = get_wsgi_application()
     from django.conf import settings as django_settings
-    from django.urls import get_resolver
 
     from foedus import bootstrap
-    from foedus.faces.console import live as console
-    from foedus.faces.flaas import streaming as flaas
     from foedus.faces.fma.waiting import Waiting
-    from foedus.faces.native.streaming import routes as native
     from foedus.faces.native.streaming.calls import refusal
     from foedus.faces.native.streaming.hub import work_of
-    from foedus.faces.symetryml import routes as symetryml
-    from foedus.faces.symetryml.signing_in import SignInOptions
     from foedus.server.metrics import metrics
     from foedus.server.middleware import Draining, HostCheck, Summary
     from foedus.server.receiving import Threaded
     from foedus.services.aggregation.incoming import MAX_DOCUMENT_BYTES
-    from foedus.services.customers.signing_in import SignInPolicy
 
-    get_resolver().url_patterns  # noqa: B018 - imports every view now, and not while somebody waits for an answer
     options = bootstrap.settings()
-    streaming = {
-        "native": native.ROUTES,
-        "flaas": flaas.ROUTES,
-        "symetryml": symetryml.ROUTES,
-        "console": console.ROUTES,
-    }
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
-        *(route for face in options.faces for route in streaming.get(face, ())),
+        *(route for face in options.faces for route in _streaming(face)),
     ]
     if plane == "both":
         wsgi = WSGIMiddleware(django_app, workers=options.threads)
@@ -80,6 +69,38 @@ def application(plane: str = "both") -> Starlette:
     app.state.sign_in = SignInOptions(policy, options.oidc_callback, options.oidc_after_sign_out)
     app.state.let_go = lambda: None
     return app
+
+
+def _streaming(face: str) -> Sequence[BaseRoute]:
+    """What waits or streams. The native face is there from the start; the others come when they are first asked."""
+
+    def flaas() -> Sequence[BaseRoute]:
+        from foedus.faces.flaas import streaming
+
+        return streaming.ROUTES
+
+    def symetryml() -> Sequence[BaseRoute]:
+        from foedus.faces.symetryml import routes
+
+        return routes.ROUTES
+
+    def console() -> Sequence[BaseRoute]:
+        from foedus.faces.console import live
+
+        return live.ROUTES
+
+    match face:
+        case "native":
+            from foedus.faces.native.streaming import routes as native
+
+            return native.ROUTES
+        case "flaas":
+            return [LateRoutes(flaas, "/api/", but_not=("/api/v1/",))]
+        case "symetryml":
+            return [LateRoutes(symetryml, "/symetry/", "/smlaccess")]
+        case "console":
+            return [LateRoutes(console, "/console/live")]
+    return []
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,7 @@ from foedus.ports.ledger import NoLedger
 from foedus.records.fleet.queries import FACE
 from foedus.records.shell.models import Job
 from foedus.services.customers.requests import forget_seen
-from foedus.services.federation import exchanging
+from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
 from foedus.services.fleet import evaluation, notifying, questionnaires
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
@@ -22,13 +22,11 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
-from foedus.services.market.promises import LEAD_JOB, RUN_JOB, SETTLE_JOB
+from foedus.services.market.promises import LEAD_JOB, RUN_JOB, SETTLE_JOB, promise_settlement
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, Unnamed, do_collection, promise_collection
 from foedus.services.shell.sessions import forget_sessions
-from foedus.services.statistics import following, streams
 from foedus.services.statistics import jobs as statistics_jobs
-from foedus.services.statistics.running import run_statistics_job
 
 HOUSEKEEPING_EVERY_S = 60.0
 COLLECT_EVERY_S = 3600.0
@@ -43,6 +41,45 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
     combine(ports, job, now=now)
     if job.payload.get("face", FACE) == FACE:
         evaluation.enqueue_missing(ports, now)
+
+
+# What only some servers do is imported with the first job of its kind: they start sooner, and with less memory.
+
+
+def run_statistics_job(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.statistics.running import run_statistics_job as run
+
+    run(ports, job, now=now)
+
+
+def follow_stream(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.statistics.following import follow_stream as follow
+
+    follow(ports, job, now=now)
+
+
+def abandon_stream(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.statistics.following import abandon_stream as abandon_it
+
+    abandon_it(ports, job, now=now)
+
+
+def pulse_on(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.federation.exchanging import pulse_on as pulse
+
+    pulse(ports, job, now=now)
+
+
+def abandon_pulse(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.federation.exchanging import abandon_pulse as abandon_it
+
+    abandon_it(ports, job, now=now)
+
+
+def tell_changed(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.federation.exchanging import changed
+
+    changed(ports, job, now=now)
 
 
 def run_execution(ports: Ports, job: Job, *, now: datetime) -> None:
@@ -99,9 +136,9 @@ HANDLERS: Mapping[str, Handler] = {
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
     statistics_jobs.RUN_JOB: run_statistics_job,
     statistics_jobs.RUN_LONG_JOB: run_statistics_job,
-    streams.FOLLOW_JOB: following.follow_stream,
-    exchanging.PULSE_JOB: exchanging.pulse_on,
-    exchanging.CHANGED_JOB: exchanging.changed,
+    statistics_jobs.FOLLOW_JOB: follow_stream,
+    PULSE_JOB: pulse_on,
+    CHANGED_JOB: tell_changed,
     RUN_JOB: run_execution,
     LEAD_JOB: lead_session,
     SETTLE_JOB: settle_market,
@@ -112,8 +149,8 @@ ABANDONED: Mapping[str, Handler] = {
     EVALUATE_JOB: abandon_evaluation,
     statistics_jobs.RUN_JOB: statistics_jobs.abandon,
     statistics_jobs.RUN_LONG_JOB: statistics_jobs.abandon,
-    streams.FOLLOW_JOB: following.abandon_stream,
-    exchanging.PULSE_JOB: exchanging.abandon_pulse,
+    statistics_jobs.FOLLOW_JOB: abandon_stream,
+    PULSE_JOB: abandon_pulse,
     RUN_JOB: abandon_execution,
     LEAD_JOB: abandon_execution,
 }
@@ -132,7 +169,7 @@ SLOW = frozenset(
     }
 )
 # Statistics on their way to a federation: others wait for them.
-SENDING = frozenset({exchanging.CHANGED_JOB})
+SENDING = frozenset({CHANGED_JOB})
 
 # What waits for machines of others, for hours if need be: it has threads of its own.
 LONG = frozenset({statistics_jobs.RUN_LONG_JOB})
@@ -141,14 +178,7 @@ RUNS = frozenset({RUN_JOB})
 # Sessions, as long as their participants take: likewise.
 SESSIONS = frozenset({LEAD_JOB})
 # What never ends: likewise.
-ENDLESS = frozenset({streams.FOLLOW_JOB, exchanging.PULSE_JOB})
-
-
-def import_all() -> None:
-    """Import what jobs and the clock will need, for processes that are forked afterwards to share it."""
-    bootstrap.import_connectors()
-    if bootstrap.has_market():
-        from foedus.services.market import leading, running, settling  # noqa: F401 - needs the market's extra
+ENDLESS = frozenset({statistics_jobs.FOLLOW_JOB, PULSE_JOB})
 
 
 def do_due(ports: Ports, now: datetime) -> int:
@@ -190,8 +220,6 @@ class Clockwork:
 def promise_market(ports: Ports, now: datetime) -> None:
     """Have released and refunded what is due, where there is a market."""
     if not isinstance(ports.ledger, NoLedger):
-        from foedus.services.market.settling import promise_settlement  # needs the market's extra
-
         promise_settlement(ports, now=now)
 
 

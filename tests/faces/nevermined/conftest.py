@@ -5,8 +5,8 @@ from tests.node_market import Market
 
 from foedus.connectors.compute.process.runner import ProcessCompute
 from foedus.connectors.ledger.local.ledger import LocalLedger
+from foedus.core.market.rules import STRICT
 from foedus.faces.nevermined.limits import MARKET
-from foedus.services.market.catalogue import STRICT
 
 
 @pytest.fixture

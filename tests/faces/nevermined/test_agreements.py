@@ -6,10 +6,10 @@ from django.utils import timezone
 from tests.markets import metadata, offer, raw, signed
 
 from foedus import bootstrap
+from foedus.core.market.rules import STRICT
 from foedus.faces.nevermined.limits import MARKET
 from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
 from foedus.services.market import catalogue
-from foedus.services.market.catalogue import STRICT
 from foedus.services.market.parties import ANYBODY
 from foedus.wallet.grants import write_grant
 from foedus.wallet.keys import Key

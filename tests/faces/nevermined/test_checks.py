@@ -7,14 +7,13 @@ import pytest
 from tests.markets import DID, container
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER
 
+from foedus.core.market.rules import STRICT, Uploads
 from foedus.faces.nevermined.limits import MARKET
 from foedus.ports.ledger import Order
 from foedus.records.market.models import Execution, Purchase
 from foedus.services.market import agreements
 from foedus.services.market.agreements import offer_of, terms_of, windows_of
-from foedus.services.market.catalogue import STRICT
 from foedus.services.market.node import node_key
-from foedus.services.market.uploads import Uploads
 
 pytestmark = pytest.mark.django_db
 NOWHERE = "ab" * 32

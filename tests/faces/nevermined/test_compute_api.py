@@ -7,9 +7,9 @@ from tests.markets import coordinator, ddo, metadata, offer
 from tests.node_market import CONSUMER, OTHER, OWNER, balances
 
 from foedus.core.market.dids import Did
+from foedus.core.market.rules import STRICT
 from foedus.faces.nevermined.limits import MARKET
 from foedus.records.market.models import Account, Asset, Execution
-from foedus.services.market.catalogue import STRICT
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/nevermined-compute-api"

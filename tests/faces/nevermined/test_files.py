@@ -9,12 +9,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 
 from foedus.core.errors import Unavailable
+from foedus.core.market.rules import STRICT, Uploads
 from foedus.faces.nevermined.limits import MARKET
 from foedus.services.market import uploads
-from foedus.services.market.catalogue import STRICT
 from foedus.services.market.node import node_key
 from foedus.services.market.signatures import SENTENCE
-from foedus.services.market.uploads import Uploads
 
 pytestmark = pytest.mark.django_db
 PREFIXES = pytest.mark.parametrize("prefix", [NODE, "/api/v1/gateway/services"])

@@ -7,10 +7,10 @@ from django.test import Client
 from django.utils import timezone
 from tests.markets import DID, coordinator, ddo, metadata, offer, raw
 
+from foedus.core.market.rules import STRICT
 from foedus.faces.nevermined.limits import MARKET
 from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
 from foedus.records.market.models import Account
-from foedus.services.market.catalogue import STRICT
 from foedus.wallet.grants import write_grant
 from foedus.wallet.keys import Key
 from foedus.wallet.proofs import prove

@@ -6,6 +6,7 @@ import pytest
 from tests.markets import metadata, offer
 from tests.node_market import CONSUMER, OWNER, balances
 
+from foedus.core.market.rules import Uploads
 from foedus.records.market.models import Asset, Execution
 from foedus.server.work import folders
 from foedus.services.market import catalogue, publishing, settling, uploads
@@ -13,7 +14,6 @@ from foedus.services.market.excerpts import LEFT_OUT
 from foedus.services.market.executions import log_of
 from foedus.services.market.files import KEY_NAME
 from foedus.services.market.node import node_key
-from foedus.services.market.uploads import Uploads
 from foedus.services.shell.garbage import garbage
 
 pytestmark = pytest.mark.django_db

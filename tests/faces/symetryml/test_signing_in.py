@@ -14,12 +14,12 @@ from tests.servers.oidc import CLIENT, CLIENT_SECRET, provider_running
 
 from foedus import bootstrap
 from foedus.connectors.identity.oidc import OidcIdentities, OidcOptions
-from foedus.faces.symetryml.signing_in import SignInOptions
+from foedus.core.symetryml.sign_in import SignInOptions, SignInPolicy
 from foedus.ports.secrets import Secret
 from foedus.records.customers.models import Customer
 from foedus.records.shell.models import AuditEntry
 from foedus.services.customers.accounts import rotate_key, set_disabled
-from foedus.services.customers.signing_in import SignInPolicy, link_identity, unlink_identities
+from foedus.services.customers.signing_in import link_identity, unlink_identities
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from foedus.ports.exchange import ExchangeRefuses
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.statistics.models import Part
 from foedus.services.federation import exchanging, steering, syncing
+from foedus.services.federation.promises import CHANGED_JOB
 from foedus.services.statistics.answering import Answering
 
 
@@ -101,7 +102,7 @@ def test_learning_sends_at_once_and_forgetting_too(study, clock):
     first, second, _ = study
     settle(clock, study)
     first.learned(1)
-    job = exchanging.shell.claim(clock(), kind=exchanging.CHANGED_JOB)
+    job = exchanging.shell.claim(clock(), kind=CHANGED_JOB)
     exchanging.changed(first.ports, job, now=clock())
     second.turn()
     assert second.answers().rows == 40
@@ -117,7 +118,7 @@ def test_a_transport_that_is_down_is_said_and_made_up_for(study, exchanges, cloc
     settle(clock, study)
     exchanges.down = True
     first.learned(1)
-    job = exchanging.shell.claim(clock(), kind=exchanging.CHANGED_JOB)
+    job = exchanging.shell.claim(clock(), kind=CHANGED_JOB)
     exchanging.changed(first.ports, job, now=clock())
     assert "transport" in [reason["code"] for reason in first.status()["reasons"]]
 

@@ -7,11 +7,11 @@ from tests.markets import DID, coordinator, ddo, metadata, offer, participant, r
 from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound
 from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document
+from foedus.core.market.rules import Rules
 from foedus.core.market.search import read_query
 from foedus.records.market.models import Account, Asset
 from foedus.records.market.queries import get_asset
 from foedus.services.market import catalogue
-from foedus.services.market.catalogue import Rules
 from foedus.services.market.parties import ANYBODY, actor_of, party_of
 from foedus.services.shell.authorisation import Verb, may
 from foedus.wallet.keys import Key

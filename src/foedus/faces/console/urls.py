@@ -7,7 +7,6 @@ from foedus.faces.console.options import OPTIONS
 from foedus.faces.console.registry import sections
 from foedus.faces.console.views import page
 
-app_name = "console"
 urlpatterns: list[URLPattern] = [
     path(
         f"{section.name}/{view.route}" if section.order else view.route,

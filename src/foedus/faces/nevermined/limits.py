@@ -1,8 +1,7 @@
 """What this face is told by the server that it runs in: how often anybody may ask, and the market's own rules."""
 
 from foedus.core.buckets import TokenBuckets
-from foedus.services.market.catalogue import STRICT, Rules
-from foedus.services.market.uploads import Uploads
+from foedus.core.market.rules import STRICT, Rules, Uploads
 
 DEFAULT_PER_SECOND = 200.0
 NO_UPLOADS = Uploads()

@@ -7,7 +7,7 @@ is in a cookie of its own, so that no answer is taken by another browser than th
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,7 @@ from foedus.faces.symetryml.calls import now, origin_of, response_of, strike
 from foedus.faces.symetryml.envelope import Answer
 from foedus.faces.symetryml.errors import answer_to
 from foedus.ports.identity import Attempt, SignInRefused
-from foedus.services.customers.signing_in import SignInPolicy, UnknownProfile, access_of, sign_in
+from foedus.services.customers.signing_in import UnknownProfile, access_of, sign_in
 from foedus.services.shell.threads import in_thread
 
 CALLBACK = "/symetry/sso/callback"
@@ -33,15 +33,6 @@ ATTEMPT_S = 600
 SESSION_S = 8 * 3600
 _SALT = "foedus symetryml sign-in"
 _MAX_NEXT, _MAX_CODE, _MAX_STATE = 1000, 4096, 200
-
-
-@dataclass(frozen=True, slots=True)
-class SignInOptions:
-    """``callback`` and ``after_sign_out``: addresses as browsers see them; empty is what the request says."""
-
-    policy: SignInPolicy
-    callback: str = ""
-    after_sign_out: str = ""
 
 
 View = Callable[[Request], Response]

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from foedus.core.errors import Conflict, Invalid
+from foedus.core.symetryml.sign_in import SignInPolicy
 from foedus.ports import Ports
 from foedus.ports.identity import Identity
 from foedus.ports.secrets import Secret
@@ -28,15 +29,6 @@ class UnknownProfile(Invalid):
 
 class UnknownCustomer(Invalid):
     """Invalid User"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInPolicy:
-    """``create``: the first sign-in of an account makes a customer, named by ``claim``, in ``organisation``."""
-
-    claim: str = "preferred_username"
-    create: bool = False
-    organisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message, renewed
 from foedus.services.federation.errors import NotFederated, UnknownKey
 from foedus.services.federation.membership import Seat, changing, seat_at, touch
+from foedus.services.federation.promises import PULSE_JOB
 from foedus.services.federation.syncing import BLOCK, RECEIVE_ACTION, tick
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
@@ -39,8 +40,6 @@ from foedus.services.statistics.plans import plan_of
 
 log = structlog.get_logger()
 
-PULSE_JOB = "federation-pulse"  # subject: a membership
-CHANGED_JOB = "federation-changed"  # subject: a project
 TURNS = 20  # that a worker stays with one node before others have their turn
 WAIT_S = 1.0
 PAUSE_S = 2.0  # after trouble

@@ -21,9 +21,9 @@ from foedus.services.federation import keys
 from foedus.services.federation.admission import asking
 from foedus.services.federation.effects import queue
 from foedus.services.federation.envelopes import CLEAR, key_id
-from foedus.services.federation.exchanging import CHANGED_JOB
 from foedus.services.federation.identities import KEY_BYTES, Certificate, Identity, decoded, node_of
 from foedus.services.federation.membership import Private, Seat, changing, sealed, seat_at
+from foedus.services.federation.promises import CHANGED_JOB
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
 from foedus.services.statistics.computing import CUDA

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, check_complete
 from foedus.core.market.fields import mapping, objects, refuse, text
 from foedus.core.market.offers import OFFER_TYPES, read_offer
+from foedus.core.market.rules import STRICT, Rules
 from foedus.core.market.search import Query, entries_of
 from foedus.records.market.models import Asset, AssetVersion, SealedFiles
 from foedus.records.market.queries import assets_on_offer, get_asset, index, lock_asset, matching, ordered
@@ -29,17 +30,6 @@ from foedus.wallet.proofs import Verification, verify
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 MAX_PAGE = 1_000
 _NEW = {"rating": 0, "numVotes": 0, "isListed": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """A market's own: ``lenient``, faults of a proof are recorded, not refused; ``free_only``, nothing has a price."""
-
-    lenient: bool = False
-    free_only: bool = False
-
-
-STRICT = Rules()
 
 
 def publish(actor: Actor, document: Document, *, rules: Rules = STRICT, now: datetime) -> Asset:

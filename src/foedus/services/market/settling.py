@@ -10,8 +10,7 @@ from foedus.ports import Ports
 from foedus.records.market.models import Purchase
 from foedus.services.market.agreements import AGAIN, Bought, check_again, found, id_of, plan, shown
 from foedus.services.market.node import node_key
-from foedus.services.market.promises import SETTLE_JOB
-from foedus.services.shell import audit, jobs
+from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb
 
 log = structlog.get_logger()
@@ -41,12 +40,6 @@ def refund(ports: Ports, actor: Actor, agreement: str, *, now: datetime) -> Boug
     """Get the money back once the window has passed. Raises NotTimedOut before, BadTransition once it was granted."""
     purchase = found(actor, Verb.READ, agreement)
     return _abort(ports, actor, purchase, purchase.consumer, now)
-
-
-def promise_settlement(ports: Ports, *, now: datetime) -> None:
-    """Have a worker settle what is due: a ledger may take its time, and the clock has other things to do."""
-    if Purchase.objects.filter(next_check_at__lte=now).exists():
-        jobs.enqueue(ports, SETTLE_JOB, "due", now)
 
 
 def settle_due(ports: Ports, *, now: datetime) -> int:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from foedus.core.errors import Invalid, Unavailable
+from foedus.core.market.rules import Uploads
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
 from foedus.services.shell.garbage import MIN_AGE
@@ -33,15 +34,6 @@ _KEY_BYTES, _NONCE_BYTES = 32, 12
 
 class UploadsOff(Invalid):
     """This node takes no uploads under that name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Uploads:
-    """``names`` under which uploads are taken; none: not at all. ``each`` and ``total`` are bytes."""
-
-    names: tuple[str, ...] = ()
-    each: int = 64 << 20
-    total: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)

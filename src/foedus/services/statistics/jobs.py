@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 RUN_JOB = "statistics"
 RUN_LONG_JOB = "statistics-long"  # may take hours, and wait for others all the while
+FOLLOW_JOB = "stream"  # subject: a stream
 LONG_KINDS = frozenset(
     {"learn_source", "forget_source", "encoder_source", "predict_source", "select_model", "auto_select"}
 )

@@ -18,10 +18,10 @@ from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
 from foedus.services.shell.sealing import seal, unseal
 from foedus.services.statistics.errors import StreamMissing, StreamTaken
+from foedus.services.statistics.jobs import FOLLOW_JOB
 from foedus.services.statistics.projects import check_name
 from foedus.services.statistics.sources import PREVIEW_ROWS, Place
 
-FOLLOW_JOB = "stream"
 PURPOSE = "streams"
 MAX_STREAMS = 100  # of one project
 SHOWN_ERRORS = 1_000
