@@ -3,15 +3,24 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Min, Q, Value
 from django.db.models.functions import Lower
+from django.db.transaction import TransactionManagementError
 from django.forms.models import model_to_dict
 
 from foedus.records.accounts.models import Organisation, Participant
 from foedus.records.learning.models import Membership, Project
-from foedus.records.prepared import Prepared, PreparedInsert, PreparedInserts, PreparedRows, PreparedUpdate, Slot
-from foedus.records.shell.models import Event
+from foedus.records.prepared import (
+    Prepared,
+    PreparedDelete,
+    PreparedInsert,
+    PreparedInserts,
+    PreparedRows,
+    PreparedUpdate,
+)
+from foedus.records.shell.models import Event, Job
+from foedus.records.statements import Slot
 
 pytestmark = pytest.mark.django_db
 THEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -123,14 +132,15 @@ def test_what_the_database_works_out_is_left_to_it():
         assert Event.objects.get(pk=made.pk).stream == expected
 
 
-def test_rows_that_differ_in_one_column_are_those_that_create_would_have_made():
-    add = PreparedInserts(Event, "seq")
+def test_rows_that_differ_in_some_columns_are_those_that_create_would_have_made():
+    add = PreparedInserts(Event, "seq", "data")
 
-    add([3, 1, 2], stream="s", kind="k", data={"n": [None, "ü"]}, at=THEN)
-    add([], stream="s", kind="k", data={}, at=THEN)
+    add([(3, {}), (1, {"n": [None, "ü"]}), (2, {})], stream="s", kind="k", at=THEN)
+    add([], stream="s", kind="k", at=THEN)
 
     rows = [model_to_dict(row, exclude=["id"]) for row in Event.objects.order_by("pk")]
-    expected = [Event(stream="s", seq=n, kind="k", data={"n": [None, "ü"]}, at=THEN) for n in (3, 1, 2)]
+    differ = ((3, {}), (1, {"n": [None, "ü"]}), (2, {}))
+    expected = [Event(stream="s", seq=n, kind="k", data=data, at=THEN) for n, data in differ]
     assert rows == [model_to_dict(row, exclude=["id"]) for row in expected]
 
 
@@ -143,3 +153,53 @@ def test_a_moment_is_read_as_django_reads_it(microseconds):
 
     assert event.at == at == Event.objects.get().at
     assert event.at.tzinfo is Event.objects.get().at.tzinfo
+
+
+def test_a_prepared_removal_takes_the_rows_that_fit_and_counts_them():
+    for seq in (1, 2, 3):
+        Event.objects.create(stream="s", seq=seq, kind="k", data={}, at=THEN)
+    remove = PreparedDelete(lambda: Event.objects.filter(stream=Slot("stream"), seq__gt=Slot("after")))
+
+    assert remove(stream="s", after=1) == 2
+    assert remove(stream="s", after=1) == 0
+    assert list(Event.objects.values_list("seq", flat=True)) == [1]
+
+
+def test_a_row_that_is_there_already_is_not_added_again():
+    add = PreparedInsert(Job, unless_there=True)
+    job = {"kind": "k", "subject": "s", "run_at": THEN, "created_at": THEN}
+
+    assert add(**job).pk is not None
+    assert add(**job, payload={"other": 1}).pk is None
+    assert [row.payload for row in Job.objects.all()] == [{}]
+
+
+def test_what_the_database_refuses_is_an_error_of_django():
+    add = PreparedInsert(Event)
+    event = {"stream": "s", "seq": 1, "kind": "k", "data": {}, "at": THEN}
+    add(**event)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        add(**event)
+
+
+def test_a_broken_transaction_takes_no_more_statements():
+    find = Prepared(lambda: Event.objects.filter(stream=Slot("stream")))
+
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            find.all(stream="s")
+        transaction.set_rollback(False)
+
+
+def test_whoever_watches_statements_sees_prepared_ones(django_assert_num_queries):
+    seen = []
+    find = Prepared(lambda: Event.objects.filter(stream=Slot("stream")))
+
+    with connection.execute_wrapper(lambda execute, *args: (seen.append(args[0]), execute(*args))[1]):
+        find.all(stream="s")
+
+    assert len(seen) == 1
+    with django_assert_num_queries(1):
+        find.all(stream="s")

@@ -9,32 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, router
-from django.db.models import Expression, Field, Model, QuerySet, sql
+from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet, sql
+from django.db.models.constants import OnConflict
 from django.db.models.query import get_related_populators
+
+from foedus.records.statements import Slot, Statement, database
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P")
 _SIZES = (1, 4, 16, 64)  # of lists of keys
-
-
-class Slot(Expression):
-    """A value that is not known yet; ``field`` where the database's form of it is another one, as of JSON."""
-
-    def __init__(self, name: str, field: "Field[Any, Any] | None" = None) -> None:
-        super().__init__(output_field=field)
-        self.name = name
-        self._field = field
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:  # noqa: ARG002 - as Django calls it
-        return "%s", [self]
-
-    def filled(self, values: dict[str, Any]) -> Any:
-        """What the database is given. Raises KeyError when the value is missing."""
-        value = values[self.name]
-        if self._field is not None:
-            return self._field.get_db_prep_save(value, connection)
-        return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 
 class Prepared(Generic[M]):
@@ -46,10 +31,11 @@ class Prepared(Generic[M]):
 
     def all(self, **values: Any) -> list[M]:
         """The rows, in the queryset's order."""
-        read = self._written.get(connection.vendor)
+        at = database()
+        read = self._written.get(at.vendor)
         if read is None:  # two threads may both write it, to the same end
-            read = self._written[connection.vendor] = _Read(self._build())
-        return read.instances(values)
+            read = self._written[at.vendor] = _Read(self._build())
+        return read.instances(values, at)
 
     def first(self, **values: Any) -> M | None:
         """The first row, if any. The queryset should say ``[:1]`` unless a key makes it one."""
@@ -65,10 +51,11 @@ class PreparedRows:
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows; an aggregate of nothing has none."""
-        text = self._written.get(connection.vendor)
+        at = database()
+        text = self._written.get(at.vendor)
         if text is None:
-            text = self._written[connection.vendor] = _Text(self._build())
-        return [tuple(row) for row in text.rows(values)]
+            text = self._written[at.vendor] = _Text(self._build())
+        return [tuple(row) for row in text.rows(values, at)]
 
 
 class Many(Generic[P]):
@@ -97,73 +84,104 @@ class PreparedUpdate:
 
     def __init__(self, build: Callable[[], tuple[QuerySet[Any], dict[str, Any]]]) -> None:
         self._build = build
-        self._written: dict[str, tuple[str, Sequence[Any]]] = {}
+        self._written: dict[str, Statement] = {}
 
     def __call__(self, **values: Any) -> int:
         """How many rows there were."""
-        written = self._written.get(connection.vendor)
+        at = database()
+        written = self._written.get(at.vendor)
         if written is None:
             queryset, columns = self._build()
             query: Any = queryset.query.chain(sql.UpdateQuery)
             query.add_update_values({name: _in_field(queryset.model, name, v) for name, v in columns.items()})
-            written = self._written[connection.vendor] = query.get_compiler(connection=connection).as_sql()
-        with connection.cursor() as cursor:
-            cursor.execute(written[0], _filled(written[1], values))
-            return int(cursor.rowcount)
+            written = self._written[at.vendor] = Statement(*query.get_compiler(connection=at).as_sql())
+        return written.change(written.filled(values, at), at)
+
+
+class PreparedDelete:
+    """Removes the rows of a queryset of one table, to which no other table refers."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any]]) -> None:
+        self._build = build
+        self._written: dict[str, Statement] = {}
+
+    def __call__(self, **values: Any) -> int:
+        """How many rows there were."""
+        at = database()
+        written = self._written.get(at.vendor)
+        if written is None:
+            query: Any = self._build().query.chain(sql.DeleteQuery)
+            written = self._written[at.vendor] = Statement(*query.get_compiler(connection=at).as_sql())
+        return written.change(written.filled(values, at), at)
 
 
 class PreparedInsert(Generic[M]):
-    """Adds a row for an instance that has no primary key yet."""
+    """Adds a row for an instance that has no primary key yet; ``unless_there``, unless one like it is there already."""
 
-    def __init__(self, model: type[M]) -> None:
+    def __init__(self, model: type[M], *, unless_there: bool = False) -> None:
         self._model = model
-        self._written: dict[str, str] = {}
+        self._ignores = unless_there
+        self._written: dict[str, Statement] = {}
 
     def __call__(self, **values: Any) -> M:
-        """The new instance, with its key."""
+        """The new instance, with its key; without one where there was such a row already."""
         return self.insert(self._model(**values))
 
     def insert(self, row: M) -> M:
-        """The same instance, with its key."""
-        meta = self._model._meta  # noqa: SLF001 - Django documents it
-        fields = [f for f in meta.concrete_fields if f is not meta.pk]
-        given = [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields]
+        """The same for an instance."""
+        at = database()
+        given = _given(row, at)
         if any(hasattr(value, "as_sql") for value in given):  # what the database works out has a text of its own
             row.save(force_insert=True)
             return row
-        text = self._written.get(connection.vendor)
-        if text is None:
-            query = sql.InsertQuery(self._model)
-            query.insert_values(fields, [row], raw=False)
-            compiler = query.get_compiler(connection=connection)
-            compiler.returning_fields = meta.db_returning_fields
-            ((text, _),) = compiler.as_sql()
-            self._written[connection.vendor] = text
-        with connection.cursor() as cursor:
-            cursor.execute(text, given)
-            (row.pk,) = cursor.fetchone()
-        row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Model.save leaves them
+        statement = self._written.get(at.vendor)
+        if statement is None:
+            statement = self._written[at.vendor] = _insertion(row, at, keys=True, ignores=self._ignores)
+        added = statement.rows(given, at)
+        if added:
+            ((row.pk,),) = added
+            row._state.adding, row._state.db = False, at.alias  # noqa: SLF001 - as Model.save leaves them
         return row
 
 
 class PreparedInserts:
-    """Adds rows of ``model`` that differ in ``column`` alone, whose primary keys nobody asks for."""
+    """Adds rows of ``model`` that differ in some columns alone, and whose primary keys nobody asks for."""
 
-    def __init__(self, model: type[Model], column: str) -> None:
+    def __init__(self, model: type[Model], *columns: str) -> None:
         self._model = model
-        self._column = column
+        self._columns = columns
+        self._written: dict[str, Statement] = {}
 
-    def __call__(self, values: Sequence[Any], **alike: Any) -> None:
+    def __call__(self, values: Sequence[Sequence[Any]], **alike: Any) -> None:
+        """A row for each of ``values``, which holds what differs in the order of ``columns``."""
         if not values:
             return
-        meta = self._model._meta  # noqa: SLF001 - Django documents it
-        fields = [f for f in meta.concrete_fields if f is not meta.pk]
-        query = sql.InsertQuery(self._model)
-        query.insert_values(fields, [self._model(**alike, **{self._column: values[0]})], raw=False)
-        ((text, given),) = query.get_compiler(connection=connection).as_sql()
-        at = [field.attname for field in fields].index(self._column)
-        with connection.cursor() as cursor:
-            cursor.executemany(text, [[*given[:at], value, *given[at + 1 :]] for value in values])
+        at = database()
+        rows = [self._model(**alike, **dict(zip(self._columns, each, strict=True))) for each in values]
+        statement = self._written.get(at.vendor)
+        if statement is None:
+            statement = self._written[at.vendor] = _insertion(rows[0], at, keys=False)
+        statement.change_each([_given(row, at) for row in rows], at)
+
+
+def _fields(row: Model) -> list[Any]:
+    meta = row._meta  # noqa: SLF001 - Django documents it
+    return [field for field in meta.concrete_fields if field is not meta.pk]
+
+
+def _given(row: Model, at: BaseDatabaseWrapper) -> list[Any]:
+    """The values of a new row, as the database takes them."""
+    return [field.get_db_prep_save(field.pre_save(row, add=True), at) for field in _fields(row)]
+
+
+def _insertion(row: Model, at: BaseDatabaseWrapper, *, keys: bool, ignores: bool = False) -> Statement:
+    query = sql.InsertQuery(type(row), on_conflict=OnConflict.IGNORE if ignores else None)
+    query.insert_values(_fields(row), [row], raw=False)
+    compiler = query.get_compiler(connection=at)
+    if keys:
+        compiler.returning_fields = row._meta.db_returning_fields  # noqa: SLF001 - likewise
+    ((text, _),) = compiler.as_sql()
+    return Statement(text)
 
 
 class _Text:
@@ -172,7 +190,7 @@ class _Text:
     def __init__(self, queryset: QuerySet[Any, Any]) -> None:
         self._alias = router.db_for_read(queryset.model)
         self._compiler = queryset.query.get_compiler(self._alias)
-        self._text, self._slots = self._compiler.as_sql()
+        self._statement = Statement(*self._compiler.as_sql())
         self._converters = {
             at: ([_swift(convert, self._compiler.connection) for convert in converters], column)
             for at, (converters, column) in self._compiler.get_converters(
@@ -180,17 +198,15 @@ class _Text:
             ).items()
         }
 
-    def rows(self, values: dict[str, Any]) -> list[Sequence[Any]]:
-        with connection.cursor() as cursor:
-            cursor.execute(self._text, _filled(self._slots, values))
-            rows = cursor.fetchall()
-        return [self._converted(row) for row in rows]
+    def rows(self, values: dict[str, Any], at: BaseDatabaseWrapper) -> list[Sequence[Any]]:
+        rows = self._statement.rows(self._statement.filled(values, at), at)
+        return [self._converted(row, at) for row in rows] if self._converters else rows
 
-    def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
+    def _converted(self, row: Sequence[Any], at: BaseDatabaseWrapper) -> Sequence[Any]:
         converted = list(row)
-        for at, (converters, column) in self._converters.items():
+        for place, (converters, column) in self._converters.items():
             for convert in converters:
-                converted[at] = convert(converted[at], column, connection)
+                converted[place] = convert(converted[place], column, at)
         return converted
 
 
@@ -207,11 +223,11 @@ class _Read(_Text):
         self._names = [column.target.attname for column, _, _ in select[self._from : self._to]]
         self._related = get_related_populators(info, select, self._alias)  # type: ignore[call-arg]  # as of Django 5.2
 
-    def instances(self, values: dict[str, Any]) -> list[Any]:
-        return [self._instance(row) for row in self.rows(values)]
+    def instances(self, values: dict[str, Any], at: BaseDatabaseWrapper) -> list[Any]:
+        return [self._instance(row, at.alias) for row in self.rows(values, at)]
 
-    def _instance(self, row: Sequence[Any]) -> Any:
-        instance = self._model.from_db(connection.alias, self._names, row[self._from : self._to])
+    def _instance(self, row: Sequence[Any], alias: str) -> Any:
+        instance = self._model.from_db(alias, self._names, row[self._from : self._to])
         for related in self._related:
             related.populate(row, instance)
         return instance
@@ -234,7 +250,3 @@ def _in_field(model: type[Model], name: str, value: Any) -> Any:
     if isinstance(value, Slot):
         return Slot(value.name, model._meta.get_field(name))  # type: ignore[arg-type]  # noqa: SLF001 - columns are plain fields
     return value
-
-
-def _filled(parameters: Sequence[Any], values: dict[str, Any]) -> list[Any]:
-    return [p.filled(values) if isinstance(p, Slot) else p for p in parameters]

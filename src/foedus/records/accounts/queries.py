@@ -7,7 +7,8 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from foedus.records.accounts.models import Credential
-from foedus.records.prepared import Many, PreparedRows, Slot
+from foedus.records.prepared import Many, PreparedRows
+from foedus.records.statements import Slot
 
 
 class Owner(NamedTuple):

@@ -6,7 +6,8 @@ from typing import Any
 
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
 from foedus.records.learning.queries import still_active
-from foedus.records.prepared import Many, PreparedInsert, PreparedInserts, PreparedUpdate, Slot
+from foedus.records.prepared import Many, PreparedInsert, PreparedInserts, PreparedUpdate
+from foedus.records.statements import Slot
 
 _event_seq = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"event_seq": Slot("seq")}))
 _next_check = PreparedUpdate(lambda: (Project.objects.filter(pk=Slot("pk")), {"next_check_at": Slot("at")}))
@@ -133,7 +134,7 @@ def add_round(**fields: Any) -> Round:
 
 def add_invitations(members: Sequence[int], **fields: Any) -> None:
     """A new row for each of these members. Raises IntegrityError where there is one of that member and round."""
-    _add_invitations(members, **fields)
+    _add_invitations([(member,) for member in members], **fields)
 
 
 def store_beginning(current: Round) -> None:

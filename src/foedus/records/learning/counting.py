@@ -16,7 +16,8 @@ from foedus.records.learning.changes import store_counts
 from foedus.records.learning.models import OPEN_PHASES, Invitation, Membership, Project, Round, Update
 from foedus.records.learning.people import candidates, first_seen, in_flight, pending
 from foedus.records.learning.queries import active_memberships
-from foedus.records.prepared import PreparedRows, Slot
+from foedus.records.prepared import PreparedRows
+from foedus.records.statements import Slot
 
 _GIVEN_UP = (Invitation.State.LOST, Invitation.State.DECLINED)
 _LOST = Q(state__in=_GIVEN_UP)

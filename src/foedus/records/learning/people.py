@@ -11,7 +11,8 @@ from django.db.models import Count, Min, QuerySet
 
 from foedus.core.rounds import Candidate, Policy
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
-from foedus.records.prepared import Prepared, PreparedRows, Slot
+from foedus.records.prepared import Prepared, PreparedRows
+from foedus.records.statements import Slot
 
 _PENDING_SHOWN = 5
 

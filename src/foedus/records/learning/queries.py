@@ -14,7 +14,8 @@ from foedus.records.learning.models import (
     Round,
     Update,
 )
-from foedus.records.prepared import Many, Prepared, PreparedRows, Slot
+from foedus.records.prepared import Many, Prepared, PreparedRows
+from foedus.records.statements import Slot
 
 # What every call of a participant asks: written once (see ``prepared``).
 _project_by_key = Prepared(lambda: Project.objects.filter(key=Slot("key")))

@@ -13,8 +13,9 @@ from django.db.models import F, Min, Q
 from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
 from foedus.records.durability import unsynced
-from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate, Slot
+from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate
 from foedus.records.shell.models import Job
+from foedus.records.statements import Slot
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.events import wake
