@@ -6,6 +6,7 @@ from typing import Protocol
 from foedus.core.errors import Invalid, TooLarge, Unavailable
 
 MAX_DATA_BYTES = 4096
+MAX_SUBJECT_CHARACTERS = 200
 
 
 class BusUnavailable(Unavailable):
@@ -25,7 +26,7 @@ class Message:
 def check_subject(subject: str) -> str:
     """``subject``, if it is one; raises BadSubject."""
     words = subject.split(".")
-    if len(subject) > 200 or not all(
+    if len(subject) > MAX_SUBJECT_CHARACTERS or not all(
         w and w.isascii() and w.replace("-", "").replace("_", "").isalnum() for w in words
     ):
         raise BadSubject(subject=subject[:80])

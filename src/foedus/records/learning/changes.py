@@ -40,7 +40,8 @@ _add_round = PreparedInsert(Round)
 _add_invitations = PreparedInserts(Invitation, "membership_id")
 _ENDING = ("phase", "closed_at", "checkpoint", "reason", "metrics")
 _end_round = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _ENDING}))
-_BEGINNING = ("phase", "started_at", "deadline_at", "needed")
+_BEGINNING = ("phase", "started_at", "deadline_at", "needed", *_COUNTS)
+_phase = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {"phase": Slot("phase")}))
 _begin_round = PreparedUpdate(lambda: (Round.objects.filter(pk=Slot("pk")), {name: Slot(name) for name in _BEGINNING}))
 _close_tasks = PreparedUpdate(
     lambda: (
@@ -137,8 +138,13 @@ def add_invitations(members: Sequence[int], **fields: Any) -> None:
     _add_invitations([(member,) for member in members], **fields)
 
 
+def store_phase(current: Round) -> None:
+    """Keep where a round stands."""
+    _phase(pk=current.pk, phase=current.phase)
+
+
 def store_beginning(current: Round) -> None:
-    """Keep that a round has begun to collect, with what it needs and until when."""
+    """Keep that a round has begun to collect, with what it needs, until when, and what was counted of it."""
     _begin_round(pk=current.pk, **{name: getattr(current, name) for name in _BEGINNING})
 
 

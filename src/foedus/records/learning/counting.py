@@ -69,6 +69,11 @@ class Tally(RoundCounts):
     members: int = 0
     ready: int | None = None
 
+    def with_invitations(self, members: Sequence[int], before: Mapping[int, str]) -> "Tally":
+        """These members were invited; ``before``: what had become of those who were invited to this round already."""
+        found_again = sum(state in _GIVEN_UP for state in before.values())
+        return replace(self, invited=self.invited + len(members) - len(before), lost=self.lost - found_again)
+
     def with_update(self, *, first: bool, was_lost: bool) -> "Tally":
         """An update more: its member's ``first`` in this round; of one that was given up before (``was_lost``)."""
         return replace(
@@ -94,10 +99,26 @@ def keep_tally(current: Round, tally: Tally) -> None:
     """Note the counts with the round, if they are news. The caller holds the project's lock."""
     if kept_tally(current) == tally:
         return
-    current.member_count, current.invited_count, current.lost_count = tally.members, tally.invited, tally.lost
-    current.reported_count, current.update_count = tally.reported, tally.updates
-    current.ready_count = tally.ready
+    note_tally(current, tally)
     store_counts(current)
+
+
+def note_tally(current: Round, tally: Tally) -> None:
+    """The same in memory, for a caller who stores the round."""
+    for name, count in columns_of(tally).items():
+        setattr(current, name, count)
+
+
+def columns_of(tally: Tally) -> dict[str, int | None]:
+    """The counts as a round's columns."""
+    return {
+        "member_count": tally.members,
+        "invited_count": tally.invited,
+        "lost_count": tally.lost,
+        "reported_count": tally.reported,
+        "update_count": tally.updates,
+        "ready_count": tally.ready,
+    }
 
 
 def forget_tally(project: Project) -> None:
@@ -112,13 +133,16 @@ def count_update(current: Round, *, first: bool, was_lost: bool) -> None:
         keep_tally(current, tally.with_update(first=first, was_lost=was_lost))
 
 
-def count_invitations(current: Round, members: Sequence[int], before: Mapping[int, str]) -> None:
-    """These members were invited; ``before`` says what had become of those who were invited to this round already."""
+def tally_at_opening(project: Project) -> Tally:
+    """The counts of a round that nobody was invited to yet."""
+    ((members,),) = _members(project=project.pk) or [(0,)]
+    return Tally(members=members)
+
+
+def may_have_tasks(current: Round) -> bool:
+    """Whether any task can be open, of this round or of one before; False only where that is known."""
     tally = kept_tally(current)
-    if tally is not None:
-        found_again = sum(state in _GIVEN_UP for state in before.values())
-        invited = tally.invited + len(members) - len(before)
-        keep_tally(current, replace(tally, invited=invited, lost=tally.lost - found_again))
+    return tally is None or tally.invited > 0 or current.tasks_from != current.number
 
 
 def counted(project: Project, current: Round) -> Tally:
@@ -138,15 +162,18 @@ def round_view(
     absences: bool = True,
     tally: Tally | None = None,
     ready: tuple[Candidate, ...] | None = None,
+    named: bool = True,
 ) -> RoundView:
-    """What the policy may know. ``absences=False`` leaves out who is pending since when: updates do not change it.
+    """What the policy may know. ``absences=False`` leaves out since when somebody is pending: updates do not change it.
 
-    ``tally`` is what was counted already, and ``ready`` who could be invited; None: count, and look.
+    ``tally`` is what was counted already, and ``ready`` who could be invited; None: count, and look. Without ``named``
+    nobody reads the reasons: it is left out who is pending.
     """
     tally = tally or counted(project, current)
     if ready is None:
         ready = candidates(project, current, policy, now) if may_invite(current, policy, tally) else ()
     completed, invalid_streak = rounds_before(project, current)
+    tasks = absences and may_have_tasks(current)
     return RoundView(
         number=current.number,
         phase=current.state,
@@ -162,8 +189,8 @@ def round_view(
         reported=tally.reported,
         updates=tally.updates,
         covered=_covered(project, current) if policy.open_ended and not policy.invites else 0,
-        pending=pending(project, current, policy) if absences else (),
-        pending_seen_at=first_seen(project, current) if absences else None,
+        pending=pending(project, current, policy) if named and absences else (),
+        pending_seen_at=first_seen(project, current) if tasks else None,
         completed=completed,
         invalid_streak=invalid_streak,
         seed=project.seed,

@@ -1,14 +1,15 @@
 """What services ask and change of the shared tables with every call, by name."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from foedus.records.prepared import PreparedInsert
+from foedus.records.prepared import PreparedInserts
 from foedus.records.shell.models import Event
 
-_add_event = PreparedInsert(Event)
+_add_events = PreparedInserts(Event, "seq", "kind", "data", "at")
 
 
-def add_event(stream: str, seq: int, kind: str, data: dict[str, Any], at: datetime) -> Event:
-    """The next event of a stream. Raises IntegrityError when its place is taken."""
-    return _add_event(stream=stream, seq=seq, kind=kind, data=data, at=at)
+def add_events(stream: str, events: Sequence[tuple[int, str, dict[str, Any], datetime]]) -> None:
+    """The next events of a stream: number, kind, data, moment. Raises IntegrityError when a place is taken."""
+    _add_events(events, stream=stream)

@@ -23,13 +23,14 @@ from foedus.core.strategies.strategy import State, Strategy, needs_of
 from foedus.ports import Ports
 from foedus.records.learning.changes import add_checkpoint
 from foedus.records.learning.models import Round, Update
-from foedus.records.learning.queries import contents_of, find_latest_checkpoint, find_round, lock_project, updates_of
+from foedus.records.learning.queries import contents_of, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
 from foedus.services.learning.drafts import Drafts
 from foedus.services.learning.equipment import keeps_state, wanted_under
 from foedus.services.learning.rounds import advance, close_complete, close_invalid
 from foedus.services.learning.rules import built
 from foedus.services.shell import jobs
+from foedus.services.shell.events import gathered
 from foedus.services.shell.staging import Staged, Staging
 
 log = structlog.get_logger()
@@ -177,15 +178,12 @@ def _switch(
     now: datetime,
 ) -> None:
     with transaction.atomic():
-        project = lock_project(current.project_id)
-        jobs.complete(job)
-        current = find_round(current.pk) or current
-        latest = find_latest_checkpoint(project)
-        assert latest is not None, "rounds have a base"  # noqa: S101
+        project = current.project = lock_project(current.project_id)
+        jobs.complete(job)  # nobody else has moved the round since it was read: who does so takes the job over first
         current.metrics = metrics_of(updates)
         checkpoint = add_checkpoint(
             project=project,
-            number=latest.number + 1,
+            number=current.base.number + 1,  # while a round is open nothing else is published
             round_number=current.number,
             digest=model.digest,
             size_bytes=model.size_bytes,
@@ -194,7 +192,8 @@ def _switch(
             metrics=current.metrics,
             created_at=now,
         )
-        close_complete(ports, project, current, checkpoint, now)
+        with gathered(ports, project):
+            close_complete(ports, project, current, checkpoint, now)
     log.info("round.closed", project=project.key, round=current.number, updates=len(updates))
 
 

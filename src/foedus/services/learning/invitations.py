@@ -1,11 +1,12 @@
 """Who is asked to train for a round, and who is not waited for any more. Callers hold the project's lock."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from foedus.core.rounds import Invite, Phase, Policy, move
 from foedus.ports import Ports
 from foedus.records.learning.changes import add_invitations, store_beginning
-from foedus.records.learning.counting import count_invitations
+from foedus.records.learning.counting import Tally, keep_tally, may_have_tasks, note_tally
 from foedus.records.learning.models import Draw, Invitation, Project, Round
 from foedus.records.learning.people import absent_invitations
 from foedus.services.shell.events import emit
@@ -14,20 +15,21 @@ from foedus.services.shell.jobs import enqueue
 NATIVE = "native"
 
 
-def invite(ports: Ports, project: Project, current: Round, decision: Invite, now: datetime) -> None:
+def invite(ports: Ports, project: Project, current: Round, decision: Invite, tally: Tally, now: datetime) -> None:
+    """Ask them to train, and count them: ``tally`` is what was counted before."""
     keys = [int(key) for key in decision.participants]
-    again = Invitation.objects.filter(round=current, membership_id__in=keys)
-    known = dict(again.values_list("membership_id", "state"))
-    if known:
-        again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
+    known = _invited_anew(current, keys, now) if tally.invited else {}
     add_invitations([key for key in keys if key not in known], round=current, invited_at=now)
+    tally = tally.with_invitations(keys, known)
     if current.state is Phase.WAITING:
         current.phase = move(current.state, Phase.COLLECTING)
         current.started_at = now
         current.deadline_at = decision.deadline_at
         current.needed = decision.needed
+        note_tally(current, tally)
         store_beginning(current)
-    count_invitations(current, keys, known)
+    else:
+        keep_tally(current, tally)
     drawn = {}
     if decision.draw is not None and decision.draw.is_choice:
         draw, pool = decision.draw, [int(key) for key in decision.draw.pool]
@@ -37,6 +39,15 @@ def invite(ports: Ports, project: Project, current: Round, decision: Invite, now
     if project.face != NATIVE:
         # Native participants ask for work; other dialects' must be told, which is a job, because it may take tries.
         enqueue(ports, f"{project.face}.invited", f"{project.pk}/{current.number}", now, round=current.pk)
+
+
+def _invited_anew(current: Round, keys: Sequence[int], now: datetime) -> dict[int, str]:
+    """Those of the members who were invited to the round before are so again; what had become of it until now."""
+    again = Invitation.objects.filter(round=current, membership_id__in=keys)
+    known = dict(again.values_list("membership_id", "state"))
+    if known:
+        again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
+    return known
 
 
 def give_up_invitation(ports: Ports, project: Project, invitation: Invitation, note: str, now: datetime) -> None:
@@ -70,6 +81,8 @@ def close_others(project: Project, current: Round, policy: Policy, latest: int, 
 
 def mark_absent(ports: Ports, project: Project, current: Round, policy: Policy, now: datetime) -> int:
     """Give up the tasks of members that are silent for too long; how many there were."""
+    if not may_have_tasks(current):
+        return 0
     gone = absent_invitations(project, current, now - timedelta(seconds=policy.absent_after_s))
     for invitation in gone:
         invitation.state = Invitation.State.LOST

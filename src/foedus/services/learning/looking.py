@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from foedus.core.rounds import Candidate, Invite, Policy, RoundView
-from foedus.records.learning.counting import Tally, counted, keep_tally, kept_tally, may_invite, round_view
+from foedus.records.learning.counting import Tally, counted, kept_tally, may_invite, round_view
 from foedus.records.learning.models import Membership, Project, Round
 from foedus.records.learning.people import candidate_anew, candidates
 
@@ -35,20 +35,25 @@ class Look:
         return cls(recounts=False)
 
     @classmethod
+    def at_opening(cls) -> "Look":
+        """The round was opened with its counts just now."""
+        return cls(recounts=False)
+
+    @classmethod
     def after_invitation(cls, view: RoundView, invited: Invite) -> "Look":
         """Whoever was invited just now may vanish; the others are as they were."""
         gone = set(invited.participants)
         return cls(recounts=False, rest=tuple(person for person in view.candidates if person.key not in gone))
 
-    def at(self, project: Project, current: Round, policy: Policy, now: datetime) -> RoundView:
-        """What the policy may know; the counts are kept with the round. The caller holds the project's lock."""
+    def at(self, project: Project, current: Round, policy: Policy, now: datetime) -> tuple[RoundView, Tally]:
+        """What the policy may know, and the counts, for the caller to keep. The caller holds the project's lock."""
         tally = (None if self.recounts else kept_tally(current)) or counted(project, current)
         people: tuple[Candidate, ...] = ()
         if may_invite(current, policy, tally):
             people = self._candidates(project, current, policy, tally, now)
             tally = replace(tally, ready=sum(person.ready for person in people))
-        keep_tally(current, tally)
-        return round_view(project, current, policy, now, absences=self.absences, tally=tally, ready=people)
+        view = round_view(project, current, policy, now, absences=self.absences, tally=tally, ready=people, named=False)
+        return view, tally
 
     def _candidates(
         self, project: Project, current: Round, policy: Policy, tally: Tally, now: datetime

@@ -24,20 +24,22 @@ from foedus.core.rounds import (
     next_step,
 )
 from foedus.ports import Ports
-from foedus.records.learning.changes import add_round, check_again, close_tasks, store_end
-from foedus.records.learning.counting import rounds_before
+from foedus.records.learning.changes import check_again, close_tasks, store_end, store_phase
+from foedus.records.learning.counting import (
+    Tally,
+    keep_tally,
+    rounds_before,
+)
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
-from foedus.records.learning.people import first_with_tasks
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
-    find_newest_round,
     find_open_round,
     lock_project,
 )
-from foedus.services.learning.equipment import keeps_state
 from foedus.services.learning.invitations import close_others, invite, mark_absent
 from foedus.services.learning.looking import Look
 from foedus.services.learning.measuring import awaited_evaluation, promise_evaluation, reason_to_stop
+from foedus.services.learning.opening import open_round, tell_strategy
 from foedus.services.learning.retaining import promise_retention
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reason_json
@@ -52,38 +54,56 @@ _MAX_STEPS = 8  # of one call: more would mean a policy that goes in circles; th
 
 
 def advance(
-    ports: Ports, project: Project, now: datetime, *, look: Look = _CLOSELY, current: Round | None = None
+    ports: Ports,
+    project: Project,
+    now: datetime,
+    *,
+    look: Look = _CLOSELY,
+    current: Round | None = None,
+    closed: Round | None = None,
 ) -> None:
     """Take every step that is due. ``look`` says what need not be counted anew.
 
-    ``current`` is the open round, from a caller that has read it in this transaction.
+    ``current`` is the open round, from a caller that has read it in this transaction; ``closed`` the newest one, from a
+    caller that has just closed it.
     """
+    sought_absent = False
     for _ in range(_MAX_STEPS):
-        if project.state != Project.State.RUNNING:
+        if project.state == Project.State.RUNNING and current is None:
+            current, look = _open_round(ports, project, look, closed, now)
+        if project.state != Project.State.RUNNING or current is None:  # the job that looks at its model goes on then
             _check_again(project, None)
             return
-        current = current or find_open_round(project)
-        if current is None and awaited_evaluation(project) is not None:
-            _check_again(project, None)  # the job that looks at the checkpoint goes on from here
-            return
-        current = current or open_round(ports, project, now)
         policy = policy_of(current)
-        if look.absences and mark_absent(ports, project, current, policy, now):
-            look = _CLOSELY
-        view = look.at(project, current, policy, now)
+        if look.absences and not sought_absent:
+            sought_absent = True  # whoever is invited below was seen lately
+            if mark_absent(ports, project, current, policy, now):
+                look = _CLOSELY
+        view, tally = look.at(project, current, policy, now)
         decision = next_step(policy, view, now)
-        if isinstance(decision, Wait):
-            if look.absences:
-                _check_again(project, decision.until)
+        _apply(ports, project, current, decision, tally, now)
+        if isinstance(decision, Wait | Combine):
+            if isinstance(decision, Combine) or look.absences:
+                _check_again(project, decision.until if isinstance(decision, Wait) else None)
             return
-        _apply(ports, project, current, decision, now)
-        if isinstance(decision, Combine):
-            _check_again(project, None)  # nothing but the new model moves it now
-            return
-        current = None
-        look = Look.after_invitation(view, decision) if isinstance(decision, Invite) else _CLOSELY
+        if isinstance(decision, Invite):
+            look = Look.after_invitation(view, decision)
+        else:
+            closed, current, look = _newest(project, current), None, _CLOSELY
     log.warning("round.unsettled", project=project.key)
     _check_again(project, now)
+
+
+def _open_round(
+    ports: Ports, project: Project, look: Look, closed: Round | None, now: datetime
+) -> tuple[Round | None, Look]:
+    """The open round, be it a new one, and how to look at it; None while a checkpoint has to be evaluated first."""
+    found = find_open_round(project) if closed is None else None
+    if found is not None:
+        return found, look
+    if awaited_evaluation(project) is not None:
+        return None, look
+    return open_round(ports, project, now, closed=closed), Look.at_opening()
 
 
 def close_complete(ports: Ports, project: Project, current: Round, checkpoint: Checkpoint, now: datetime) -> None:
@@ -104,7 +124,7 @@ def close_complete(ports: Ports, project: Project, current: Round, checkpoint: C
         finish(ports, project, Reason("rounds_complete", text, {"rounds": rounds}), now)
     elif project.state == Project.State.RUNNING:
         _judge(ports, project, checkpoint, now)
-    advance(ports, project, now)
+    advance(ports, project, now, closed=_newest(project, current))
 
 
 def close_invalid(
@@ -164,49 +184,26 @@ def _follow(ports: Ports, project: Project, current: Round, now: datetime) -> No
         follower(ports, project, current, now=now)
 
 
+def _newest(project: Project, closed: Round) -> Round | None:
+    """The round that was just closed, where none can be newer: a dialect's rows may have opened the next one."""
+    return closed if _follower(project.face) is None else None
+
+
 @lru_cache
 def _follower(face: str) -> Callable[..., None] | None:
     group = "foedus.followers"
     return load(group, face) if face in names(group) else None
 
 
-def _apply(ports: Ports, project: Project, current: Round, decision: Decision, now: datetime) -> None:
-    match decision:
-        case Invite():
-            invite(ports, project, current, decision, now)
-        case Combine():
-            _start_combining(ports, project, current, now)
-        case Invalidate(reason=reason, give_up=give_up):
-            close_invalid(ports, project, current, reason, now, give_up=give_up)
-
-
-def open_round(ports: Ports, project: Project, now: datetime) -> Round:
-    """The project's next round, from its latest checkpoint. There must be one, and no open round."""
-    newest = find_newest_round(project)
-    completed, invalid = _before(project, newest)
-    base = find_latest_checkpoint(project)
-    assert base is not None, "a project runs only once it has a model"  # noqa: S101
-    opened = add_round(
-        project=project,
-        number=newest.number + 1 if newest else 1,
-        base=base,
-        policy=project.policy,
-        strategy=project.strategy,
-        settings=project.settings,
-        opened_at=now,
-        completed_before=completed,
-        invalid_before=invalid,
-        tasks_from=first_with_tasks(project, newest),
-    )
-    close_others(project, opened, policy_of(opened), base.number, opened.tasks_from or 0, now)
-    emit(
-        ports, project, "round.opened", now,
-        round=opened.number, checkpoint=base.number,
-        policy=project.policy["name"], strategy=project.strategy["name"],
-    )  # fmt: skip
-    if newest is not None:
-        _tell_strategy(ports, opened, newest.strategy["name"], now)
-    return opened
+def _apply(ports: Ports, project: Project, current: Round, decision: Decision, tally: Tally, now: datetime) -> None:
+    if isinstance(decision, Invite):
+        invite(ports, project, current, decision, tally, now)
+        return
+    keep_tally(current, tally)
+    if isinstance(decision, Combine):
+        _start_combining(ports, project, current, tally.updates, now)
+    elif isinstance(decision, Invalidate):
+        close_invalid(ports, project, current, decision.reason, now, give_up=decision.give_up)
 
 
 def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
@@ -217,22 +214,11 @@ def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
     before = current.strategy["name"]
     current.policy, current.strategy, current.settings = project.policy, project.strategy, project.settings
     current.save(update_fields=["policy", "strategy", "settings"])
-    _tell_strategy(ports, current, before, now)
+    tell_strategy(ports, current, before, now)
     latest = find_latest_checkpoint(project)
     assert latest is not None, "rounds have a base"  # noqa: S101
     close_others(project, current, policy_of(current), latest.number, current.tasks_from or 0, now)
     advance(ports, project, now)
-
-
-def _tell_strategy(ports: Ports, current: Round, before: str, now: datetime) -> None:
-    """Another strategy than before begins with the model as it is, and with no memory unless it made that model."""
-    name = current.strategy["name"]
-    if name != before:
-        emit(
-            ports, current.project, "strategy.changed", now,
-            round=current.number, checkpoint=current.base.number, before=before, strategy=name,
-            goes_on=keeps_state(current.base, name),
-        )  # fmt: skip
 
 
 def end_task(ports: Ports, participant_id: int, found: Project, task_round: int, now: datetime) -> None:
@@ -249,22 +235,14 @@ def end_task(ports: Ports, participant_id: int, found: Project, task_round: int,
             advance(ports, project, now)
 
 
-def _before(project: Project, newest: Round | None) -> tuple[int, int]:
-    """For the round after ``newest``: how many are complete, and how many just before it are invalid."""
-    if newest is None:
-        return 0, 0
-    completed, invalid = rounds_before(project, newest)
-    return (completed + 1, 0) if newest.state is Phase.COMPLETE else (completed, invalid + 1)
-
-
-def _start_combining(ports: Ports, project: Project, current: Round, now: datetime) -> None:
+def _start_combining(ports: Ports, project: Project, current: Round, updates: int, now: datetime) -> None:
     current.phase = move(current.state, Phase.COMBINING)
-    current.save(update_fields=["phase"])
+    store_phase(current)
     if not policy_of(current).open_ended:
         close_tasks(current, now)
     subject = f"{project.pk}/{current.number}"
     enqueue(ports, COMBINE_JOB, subject, now, project=project.pk, round=current.pk, face=project.face)
-    emit(ports, project, "round.combining", now, round=current.number, updates=current.updates.count())
+    emit(ports, project, "round.combining", now, round=current.number, updates=updates)
 
 
 def _close(current: Round, phase: Phase, now: datetime) -> None:

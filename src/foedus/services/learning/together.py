@@ -24,7 +24,7 @@ from foedus.services.learning.looking import Look
 from foedus.services.learning.rounds import advance
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.updates import Stored, SubmitUpdate, check_same, record_update, told_of
-from foedus.services.shell.events import emit_all
+from foedus.services.shell.events import emit_all, gathered
 
 Outcome = tuple[Update, bool] | Exception
 
@@ -119,8 +119,9 @@ class _Sheet:
         note_all_reported(self._reported, self._now)
         note_all_seen([update.membership for update in self._added], self._now)
         keep_tally(self._round, self._tally)
-        emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in self._added])
-        advance(ports, self._project, self._now, look=Look.after_update(None), current=self._round)
+        with gathered(ports, self._project):
+            emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in self._added])
+            advance(ports, self._project, self._now, look=Look.after_update(None), current=self._round)
 
     def _same(self, known: Update, one: Offered) -> Update:
         if known.digest != one.body.digest:

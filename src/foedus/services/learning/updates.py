@@ -22,7 +22,8 @@ from foedus.records.learning.queries import (
 from foedus.services.learning.admission import admission, admit
 from foedus.services.learning.looking import Look
 from foedus.services.learning.metrics import check_metrics, numbers
-from foedus.services.learning.rounds import advance, open_round
+from foedus.services.learning.opening import open_round
+from foedus.services.learning.rounds import advance
 from foedus.services.learning.rules import policy_of
 from foedus.services.shell.events import emit
 

@@ -13,7 +13,7 @@ from django.db.models import F, Min, Q
 from foedus.core.errors import Conflict, Forbidden
 from foedus.ports import Ports
 from foedus.records.durability import unsynced
-from foedus.records.prepared import Prepared, PreparedInsert, PreparedRows, PreparedUpdate
+from foedus.records.prepared import Prepared, PreparedDelete, PreparedInsert, PreparedRows, PreparedUpdate
 from foedus.records.shell.models import Job
 from foedus.records.statements import Slot
 from foedus.services.shell import audit
@@ -28,11 +28,10 @@ LONG_LEASE = "run-"  # begins the tokens of those who are no workers: their leas
 MAX_BACKOFF_S = 60.0
 MAX_ATTEMPTS = 10  # of a job that fails for a reason nobody foresaw
 PATIENCE = 10_000  # attempts of one that waits for something that does not answer: about a week
-_DUE = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
 
 # What every round asks and changes: written once (see ``prepared``).
-_due_already = Prepared(lambda: Job.objects.filter(_DUE, kind=Slot("kind"), subject=Slot("subject"))[:1])
-_add = PreparedInsert(Job)
+_add = PreparedInsert(Job, unless_there=True)
+_remove = PreparedDelete(lambda: Job.objects.filter(pk=Slot("pk"), lease_token=Slot("token")))
 _LEASED = {"state": "state", "attempts": "attempts", "lease_token": "token", "lease_until": "until"}
 _lease = PreparedUpdate(lambda: (Job.objects.filter(pk=Slot("pk")), {name: Slot(of) for name, of in _LEASED.items()}))
 
@@ -43,15 +42,9 @@ class LeaseLost(Conflict):
 
 def enqueue(ports: Ports, kind: str, subject: str, now: datetime, *, after_s: float = 0.0, **payload: Any) -> None:
     """Promise the work in the caller's transaction. A job of this kind and subject that is due already stays alone."""
-    if _due_already.first(kind=kind, subject=subject) is not None:
-        return
     run_at = now + timedelta(seconds=after_s)
-    try:
-        with transaction.atomic():
-            _add(kind=kind, subject=subject, payload=payload, run_at=run_at, created_at=now)
-    except IntegrityError:  # somebody else has just promised it
-        return
-    if not after_s:
+    added = _add(kind=kind, subject=subject, payload=payload, run_at=run_at, created_at=now)
+    if added.pk and not after_s:
         wake(ports, subject_of(kind))
 
 
@@ -134,8 +127,7 @@ def renew(job: Job, now: datetime) -> bool:
 
 def complete(job: Job) -> None:
     """Remove a job that is done, in the transaction that keeps its result; LeaseLost when another has it."""
-    done, _ = Job.objects.filter(pk=job.pk, lease_token=job.lease_token).delete()
-    if not done:
+    if not _remove(pk=job.pk, token=job.lease_token):
         raise LeaseLost(job=job.pk)
 
 

@@ -47,7 +47,23 @@ def test_an_event_wakes_who_waits_for_its_project(bus):
     waiting(bus, test)
 
 
-@pytest.mark.parametrize("kind", ["update-accepted", "participant-joined", "round-combining", "score-reported"])
+@pytest.mark.parametrize("kinds", ["round-started.update-accepted", "update-accepted.round-started", "round-opened"])
+def test_what_brings_work_among_other_things_wakes_who_waits_for_work(bus, kinds):
+    async def test(hub):
+        mark = hub.mark()
+        waiting_for_work = asyncio.create_task(hub.wait(work_of("project.7"), mark, SOON_S))
+        await asyncio.sleep(0)
+
+        bus.publish(f"project.7.{kinds}")
+
+        assert await waiting_for_work
+
+    waiting(bus, test)
+
+
+@pytest.mark.parametrize(
+    "kind", ["update-accepted", "participant-joined", "round-combining.update-accepted", "score-reported"]
+)
 def test_what_makes_no_work_wakes_nobody_who_waits_for_work(bus, kind):
     async def test(hub):
         mark = hub.mark()

@@ -99,14 +99,14 @@ class Hub:
 
     def _happened(self, subject: str) -> None:
         """Wake the waiters of a project; all of them when the bus says that it may have missed something."""
-        stream, kind = ".".join(subject.split(".")[:2]), subject.split(".")[2:]
+        stream, kinds = ".".join(subject.split(".")[:2]), subject.split(".")[2:]
         self._count += 1
         if "." not in stream:
             self._latest.clear()
             self._forgotten = self._count  # also for those who have a mark and do not wait yet
             self._wake(list(self._waiters))
         else:
-            self._wake([stream] if kind and kind[0] in _NO_WORK else [stream, work_of(stream)])
+            self._wake([stream] if kinds and _NO_WORK.issuperset(kinds) else [stream, work_of(stream)])
 
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:
