@@ -23,7 +23,8 @@ from foedus.server.work import HANDLERS, Clockwork
 from foedus.services.accounts.credentials import authenticate
 from foedus.services.learning import tasks
 from foedus.services.learning.enrolment import Enrol, enrol
-from foedus.services.learning.projects import Rule, leave_project
+from foedus.services.learning.leaving import leave_project
+from foedus.services.learning.projects import Rule
 from foedus.services.learning.submitting import expect_update, submit_update
 from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell import jobs

@@ -16,7 +16,8 @@ from foedus.records.learning.models import Invitation, Membership
 from foedus.records.learning.people import candidates
 from foedus.records.learning.queries import find_open_round, get_project
 from foedus.services.learning.clock import tick
-from foedus.services.learning.projects import ChangeProject, Rule, change_project, leave_project, remove_participant
+from foedus.services.learning.leaving import leave_project, remove_participant
+from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.tasks import decline
 

@@ -4,7 +4,8 @@ import pytest
 from tests.factories import Study
 
 from foedus.core.errors import NotFound
-from foedus.services.learning.projects import ChangeProject, Rule, change_project, remove_participant
+from foedus.services.learning.leaving import remove_participant
+from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.tasks import Asking, Idle, Train, next_task, next_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

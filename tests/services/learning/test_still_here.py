@@ -5,7 +5,8 @@ from django.db import connection
 from tests.factories import Study
 
 from foedus.records.learning.models import Membership
-from foedus.services.learning.projects import Rule, remove_participant
+from foedus.services.learning.leaving import remove_participant
+from foedus.services.learning.projects import Rule
 from foedus.services.learning.tasks import Idle, next_task, still_here
 
 pytestmark = pytest.mark.django_db(transaction=True)

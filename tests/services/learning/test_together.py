@@ -16,7 +16,8 @@ from foedus.core.errors import Invalid, Late, NotFound, Replayed, Unavailable
 from foedus.records.learning.models import Checkpoint, Round, Update
 from foedus.records.shell.models import Event
 from foedus.services.learning import submitting, updates
-from foedus.services.learning.projects import Rule, remove_participant
+from foedus.services.learning.leaving import remove_participant
+from foedus.services.learning.projects import Rule
 from foedus.services.learning.submitting import HandIn, submit_updates
 from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell.staging import held, staged

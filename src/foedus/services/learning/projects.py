@@ -10,23 +10,21 @@ from django.db import IntegrityError, transaction
 
 from foedus.core.arrays import Layout
 from foedus.core.course import EarlyStopping, Evaluation, Metric
-from foedus.core.errors import Conflict, Invalid, NotFound
+from foedus.core.errors import Conflict, Invalid
 from foedus.core.options import construct
 from foedus.core.registry import build, names
 from foedus.core.retention import Retention
 from foedus.core.strategies.strategy import needs_of
 from foedus.ports import Ports
-from foedus.records.learning.models import Checkpoint, Membership, Project
+from foedus.records.learning.models import Checkpoint, Project
 from foedus.records.learning.queries import get_project, lock_project
 from foedus.records.shell.models import Event
-from foedus.services.accounts.credentials import revoke_participant_tokens
 from foedus.services.learning import rounds
-from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.learning.measuring import promise_evaluation
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.learning.removal import promise_removal
 from foedus.services.shell import audit
-from foedus.services.shell.authorisation import Actor, Kind, Verb, organisation_of, require
+from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require
 from foedus.services.shell.events import emit
 from foedus.services.shell.staging import Staged
 
@@ -209,55 +207,6 @@ def layout_of(project: Project) -> Layout:
     if layout is None:
         raise Conflict(f"project {project.key!r} has no model yet")
     return layout
-
-
-def remove_participant(ports: Ports, actor: Actor, key: str, participant_id: int, *, now: datetime) -> None:
-    """End a membership; its open invitation is given up. Operators remove anybody, participants themselves.
-
-    A participant without any project left loses its tokens. Repeating this does nothing. Raises NotFound when there
-    never was such a membership.
-    """
-    found = get_project(key)
-    leaving = actor.kind is Kind.PARTICIPANT and actor.id == participant_id
-    gone = Membership.objects.filter(
-        project=found, participant_id=participant_id, state=Membership.State.REMOVED
-    ).exists()
-    if leaving and gone:
-        return
-    require(actor, Verb.WORK if leaving else Verb.CHANGE, found)
-    if gone:
-        return
-    with transaction.atomic():
-        project = lock_project(found.pk)
-        membership = (
-            Membership.objects.filter(project=project, participant_id=participant_id, state=Membership.State.ACTIVE)
-            .select_related("participant")
-            .first()
-        )
-        if membership is None:
-            raise NotFound(f"project {key!r} has no participant {participant_id}")
-        membership.state = Membership.State.REMOVED
-        membership.save(update_fields=["state"])
-        for invitation in membership.invitations.filter(state="open").select_related(
-            "round", "membership__participant"
-        ):
-            give_up_invitation(ports, project, invitation, "left" if leaving else "removed", now)
-        left = membership.participant
-        emit(ports, project, "participant.left", now, participant=left.name, participant_id=left.pk)
-        audit.record(
-            actor, "leave" if leaving else "remove", f"project:{key}",
-            organisation_id=project.organisation_id, now=now, participant=participant_id,
-        )  # fmt: skip
-        if not Membership.objects.filter(participant=left, state=Membership.State.ACTIVE).exists():
-            revoke_participant_tokens(actor, left, now=now)
-        rounds.advance(ports, project, now)
-
-
-def leave_project(ports: Ports, actor: Actor, key: str, *, now: datetime) -> None:
-    """End one's own membership. Raises Forbidden for operators, who have none."""
-    if actor.kind is not Kind.PARTICIPANT:
-        require(actor, Verb.WORK, get_project(key))
-    remove_participant(ports, actor, key, actor.id, now=now)
 
 
 def _check(command: CreateProject) -> None:

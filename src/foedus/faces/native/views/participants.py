@@ -11,7 +11,7 @@ from foedus.faces.native.answers.contributions import HeartbeatOut
 from foedus.faces.native.answers.people import EnrolledOut, KeyOut, KeysOut, MemberOut
 from foedus.faces.native.auth import NativeRequest, maybe_authenticated
 from foedus.faces.native.schemas import DeclineIn, EnrolIn, HeartbeatIn, KeysIn, Nothing, WindowIn
-from foedus.services.learning import enrolment, projects, reading, tasks
+from foedus.services.learning import enrolment, leaving, reading, tasks
 
 router = Router(tags=["participants"])
 
@@ -33,7 +33,7 @@ def list_participants(request: NativeRequest, project: str, window: Query[Window
 @router.delete("/projects/{native_key:project}/participants/{native_id:participant}", response={204: None})
 def remove_participant(request: NativeRequest, project: str, participant: int) -> Any:
     """End a membership; its open invitation is given up."""
-    projects.remove_participant(request.ports, request.auth, project, participant, now=timezone.now())
+    leaving.remove_participant(request.ports, request.auth, project, participant, now=timezone.now())
     return Status(204, None)
 
 
@@ -49,7 +49,7 @@ def enrol(request: HttpRequest, fields: EnrolIn) -> Any:
 @router.post("/projects/{native_key:project}/leave", response=NothingOut)
 def leave(request: NativeRequest, project: str, fields: Body[Nothing] = Nothing()) -> NothingOut:  # noqa: ARG001, B008
     """Stop being a participant of a project; an open invitation is given up."""
-    projects.leave_project(request.ports, request.auth, project, now=timezone.now())
+    leaving.leave_project(request.ports, request.auth, project, now=timezone.now())
     return NothingOut()
 
 
