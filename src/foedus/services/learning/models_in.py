@@ -23,11 +23,14 @@ def check_update(body: Staged | Held, wanted: Wanted) -> None:
         update.check_finite()
 
 
-def store(ports: Ports, folder: str, body: Staged) -> str:
+def store(ports: Ports, folder: str, body: Staged | Held) -> str:
     """Keep a body for good; its blob's key, named by its digest.
 
     Each body has a key of its own: taking one back can then never take another's bytes along.
     """
     key = f"{folder}/{body.digest}-{uuid4().hex[:8]}"
-    ports.blobs.put_file(key, body.path)
+    if isinstance(body, Held):
+        ports.blobs.put(key, body.data)
+    else:
+        ports.blobs.put_file(key, body.path)
     return key

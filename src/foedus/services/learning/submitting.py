@@ -166,7 +166,7 @@ class _Door:
             text = f"the body has {body.size_bytes} bytes; at most {self._limit_bytes} are allowed here"
             raise TooLarge(text, limit_bytes=self._limit_bytes)
         check_update(body, self._wanted)
-        if isinstance(body, Staged) and body.size_bytes > MAX_HELD_BYTES:
+        if body.size_bytes > MAX_HELD_BYTES:
             blob = store(self._ports, f"projects/{self._project.pk}/updates", body)
             return Stored(blob, body.digest, body.size_bytes)
         content = body.path.read_bytes() if isinstance(body, Staged) else body.data

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from foedus.core.errors import Invalid, QuotaExceeded, TooLarge
 from foedus.faces.native.errors import LengthRequired, Malformed, Timeout, UnsupportedMediaType
-from foedus.faces.native.streaming.crowds import LARGEST_BYTES, Crowd
+from foedus.faces.native.streaming.crowds import LARGEST_BYTES, Crowd, Room
 from foedus.services.shell.staging import Held, Staged, Staging, held
 from foedus.services.shell.threads import in_thread
 
@@ -51,9 +51,25 @@ class Body:
     async def held(self, digest: str | None, use: Callable[[Held], Awaitable[T]]) -> T:
         """Receive a small body into memory and ``use`` it. Raises as ``then`` does."""
         with _in_flight(self._request):
-            received = b"".join([piece async for piece in _pieces(self._request)])
-            self._check_received(len(received))
-            return await use(held(received, digest))
+            return await use(held(await self._whole(), digest))
+
+    async def held_then(self, use: Callable[[Held], T], digest: str | None) -> T:
+        """The same for one that ``fits_memory``; it is hashed and used in a thread."""
+        with _in_flight(self._request), _room.taken(_announced(self._request) or 0):
+            received = await self._whole()
+            return await in_thread(lambda: use(held(received, digest)))
+
+    @property
+    def fits_memory(self) -> bool:
+        """Whether there is room for the whole of it now."""
+        size = _announced(self._request)
+        return size is not None and _room.has(size)
+
+    async def _whole(self) -> bytes:
+        pieces = [piece async for piece in _pieces(self._request)]
+        received = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._check_received(len(received))
+        return received
 
     async def _then(
         self, scratch: Callable[[], Staging], use: Callable[[Staged], T], digest: str | None, *, keep_cut: bool
@@ -106,9 +122,15 @@ class Body:
 
 def is_small(request: Request, limit_bytes: int) -> bool:
     """Whether a body is announced, not packed, with at most that many bytes."""
+    size = _announced(request)
+    return size is not None and size <= limit_bytes
+
+
+def _announced(request: Request) -> int | None:
+    """How many bytes a body will have, where it comes as it is."""
     length = request.headers.get("content-length", "")
     plain = "content-encoding" not in request.headers
-    return plain and length.isascii() and length.isdecimal() and int(length[:20]) <= limit_bytes
+    return int(length[:20]) if plain and length.isascii() and length.isdecimal() else None
 
 
 def digest_in(request: Request, *, required: bool) -> str | None:
@@ -171,6 +193,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 _bodies: Counter[str] = Counter()  # of each actor who sends any; only the event loop touches it
 _senders = Crowd()
+_room = Room()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 LARGEST_BYTES = 1 << 20
 SMALLEST_BYTES = 64 << 10
 TOGETHER_BYTES = 4 << 20
+WHOLE_BYTES = 16 << 20  # of bodies that are held whole
 
 
 class Crowd:
@@ -31,3 +32,21 @@ class Crowd:
         """The size of a piece now, or once so many more have joined."""
         share = TOGETHER_BYTES // max(1, self._size + coming)
         return max(SMALLEST_BYTES, min(LARGEST_BYTES, share))
+
+
+class Room:
+    """Memory for small bodies as a whole. Who finds none left takes the way of large ones; only the event loop asks."""
+
+    def __init__(self, size_bytes: int = WHOLE_BYTES) -> None:
+        self._left = size_bytes
+
+    def has(self, size_bytes: int) -> bool:
+        return size_bytes <= min(self._left, LARGEST_BYTES)
+
+    @contextmanager
+    def taken(self, size_bytes: int) -> Iterator[None]:
+        self._left -= size_bytes
+        try:
+            yield
+        finally:
+            self._left += size_bytes

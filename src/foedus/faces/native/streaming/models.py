@@ -39,7 +39,7 @@ from foedus.services.learning.together import Offered
 from foedus.services.learning.updates import MAX_EXAMPLES, SubmitUpdate
 from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.authorisation import Actor
-from foedus.services.shell.staging import Staging
+from foedus.services.shell.staging import Held, Staged, Staging
 
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
@@ -92,11 +92,14 @@ async def put_update_view(request: Request) -> Response:
         if expected.receipt is not None:
             return _answer(ReceiptOut.of(expected.receipt))
     body = Body(request, SAFETENSORS, limit)
-    offered = await body.then(
-        partial(Staging, ports.scratch, limit),
-        lambda staged: take_update(ports, HandIn(actor, command, staged)),
-        digest,
-    )
+
+    def taken(whole: Staged | Held) -> Offered:
+        return take_update(ports, HandIn(actor, command, whole))
+
+    if body.fits_memory:  # no scratch file, and no second look at the disk
+        offered = await body.held_then(taken, digest)
+    else:
+        offered = await body.then(partial(Staging, ports.scratch, limit), taken, digest)
     hand_ins: HandIns = request.app.state.hand_ins
     update, is_new = await hand_ins.ask(offered)
     return _answer(ReceiptOut.of(update), status_code=201 if is_new else 200)
