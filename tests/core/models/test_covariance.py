@@ -8,7 +8,8 @@ from tests.core.models.tables import diabetes, learned
 
 from foedus.core.errors import Invalid
 from foedus.core.models import Task, predicted
-from foedus.core.models.covariance import CovarianceEstimate, sparse_precision
+from foedus.core.models.covariance import CovarianceEstimate
+from foedus.core.models.graphical import sparse_precision
 from foedus.core.models.shrinking import Shrinkage, tuned
 
 ROWS, NAMES = diabetes()
@@ -73,3 +74,33 @@ def test_rblw_lies_between_nothing_and_everything():
 def test_a_lasso_that_does_not_settle_says_so():
     with pytest.raises(Invalid, match="not settled"):
         sparse_precision(EMPIRICAL, 1e-3, 1e-12, 2)
+
+
+def test_columns_that_are_not_linked_are_solved_apart():
+    apart = np.kron(np.eye(2), EMPIRICAL)
+
+    found = sparse_precision(apart, 0.1, 1e-6, 1000)
+
+    half = sparse_precision(EMPIRICAL, 0.1, 1e-6, 1000)
+    assert_allclose(found, np.kron(np.eye(2), half), atol=1e-5)
+
+
+def test_more_columns_than_rows_are_no_hindrance():
+    few = np.random.default_rng(3).normal(size=(20, 40)) * np.logspace(-3, 3, 40)
+    covariance = np.cov(few.T, ddof=0)
+    scale = np.sqrt(np.diagonal(covariance))
+
+    found = sparse_precision(covariance / np.outer(scale, scale), 0.2, 1e-6, 5000)
+
+    difference = np.linalg.inv(found) - covariance / np.outer(scale, scale)  # the optimum: as much as the penalty
+    assert_allclose(np.diagonal(difference), 0, atol=1e-5)
+    assert np.abs(difference).max() <= 0.2 + 1e-4
+    assert_allclose(difference[found != 0], (0.2 * np.sign(found) * (1 - np.eye(40)))[found != 0], atol=1e-4)
+
+
+def test_penalties_near_nothing_and_units_far_apart_give_the_inverse():
+    scale = np.logspace(-4, 4, len(NAMES))
+
+    found = sparse_precision(EMPIRICAL * np.outer(scale, scale), 1e-12, 1e-6, 1000)
+
+    assert_allclose(found * np.outer(scale, scale), np.linalg.inv(EMPIRICAL), rtol=0.05, atol=0.05)

@@ -1,7 +1,6 @@
 """Estimators of covariance and its inverse: shrunk, or sparse by the graphical lasso.
 
-Sources: Friedman et al., Biostatistics 9 (2008); solved by alternating directions after Boyd et al., Foundations and
-Trends in Machine Learning 3 (2011), 6.5; the criterion: Foygel and Drton, NIPS 2010.
+Source of the criterion: Foygel and Drton, NIPS 2010.
 """
 
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from foedus.core.errors import Invalid
 from foedus.core.models.algebra import inverse
 from foedus.core.models.covariances import covariances_of
+from foedus.core.models.graphical import sparse_precision
 from foedus.core.models.model import Outputs, Task, check_names, check_shapes, columns_of
 from foedus.core.models.shrinking import Shrinkage
 from foedus.core.statistics import Statistics
@@ -102,38 +102,9 @@ class CovarianceEstimate:
         return strength, precision
 
 
-def sparse_precision(
-    matrix: Floats, strength: float, tolerance: float, iterations: int, start: Floats | None = None
-) -> Floats:
-    """The graphical lasso's precision. Raises Invalid when it does not settle.
-
-    A dense estimate, whose eigenvalues solve a quadratic, and a sparse one are drawn together by ``pull``, which is
-    doubled or halved while one of both moves ten times as much as the other lags behind.
-    """
-    p = len(matrix)
-    off = 1.0 - np.eye(p)
-    sparse = np.diag(1.0 / (np.diagonal(matrix) + strength)) if start is None else start
-    apart, pull = np.zeros((p, p)), float(np.diagonal(matrix).mean()) ** 2
-    for _ in range(iterations):
-        values, vectors = np.linalg.eigh(pull * (sparse - apart) - matrix)
-        dense = (vectors * ((values + np.sqrt(values**2 + 4 * pull)) / (2 * pull))) @ vectors.T
-        before, sparse = sparse, _soft(dense + apart, strength / pull * off)
-        apart = apart + dense - sparse
-        lag, moved = float(np.linalg.norm(dense - sparse)), float(np.linalg.norm(sparse - before))
-        if max(lag, moved) <= tolerance * float(np.linalg.norm(sparse)) and np.linalg.eigvalsh(sparse)[0] > 0:
-            return sparse
-        factor = 2.0 if lag > 10 * moved else 0.5 if moved > 10 * lag else 1.0
-        pull, apart = pull * factor, apart / factor
-    raise Invalid("the graphical lasso has not settled: allow more iterations or use a greater strength")
-
-
 def _inverted(matrix: Floats) -> Floats:
     found = np.linalg.inv(matrix).astype(np.float64)
     return (found + found.T) / 2
-
-
-def _soft(values: Floats, by: Floats) -> Floats:
-    return np.sign(values) * np.maximum(np.abs(values) - by, 0.0)
 
 
 def _ebic(matrix: Floats, precision: Floats, n: int) -> float:
