@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,12 @@ def test_every_kind_of_table_is_the_same_batch(made):
     assert batch.schema.columns == ("age", "smokes", "ward$north", "ward$south")
     assert [a.kind for a in batch.schema.attributes] == [Kind.CONTINUOUS, Kind.BINARY, Kind.CATEGORY]
     assert Statistics.of(batch).view(["age"]).mean == pytest.approx([37.0])
+
+
+def test_decimals_are_numbers():
+    batch = batch_of({"price": np.array([Decimal("1.25"), None, Decimal("2.75")], dtype=object)}, {})
+
+    assert Statistics.of(batch).view(["price"]).mean == pytest.approx([2.0])
 
 
 def test_records_of_numpy_are_a_table():

@@ -1,6 +1,7 @@
 """Tables of several libraries as a batch that statistics learn from; none of the libraries is needed here."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def _guessed(values: NDArray[Any]) -> Kind:
         found = {type(value) for value in values if value is not None}
         if found and found <= {bool, np.bool_}:
             return Kind.BINARY
-        if found and all(issubclass(each, int | float | np.number) for each in found):
+        if found and all(issubclass(each, int | float | np.number | Decimal) for each in found):
             return Kind.CONTINUOUS
     return Kind.CATEGORY
 

@@ -2,6 +2,7 @@ import gzip
 import os
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,14 @@ def written(folder, table, name):
         path.write_bytes(gzip.compress(plain.read_bytes()) if name.endswith(".gz") else plain.read_bytes())
         plain.unlink()
     return path
+
+
+def test_decimals_are_numbers():
+    prices = pa.table({"price": pa.array([Decimal("1.25"), None, Decimal("2.75")], pa.decimal128(9, 2))})
+
+    statistics = learn_table(prices, Plan(), Roles())
+
+    assert (statistics.columns, statistics.view().mean.tolist()) == (("price",), [2.0])
 
 
 def test_a_table_becomes_what_its_columns_say():

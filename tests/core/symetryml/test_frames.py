@@ -32,10 +32,17 @@ def test_a_column_is_read_as_its_cells_are(cells):
         assert value == wanted or (math.isnan(value) and math.isnan(wanted))
 
 
-@pytest.mark.parametrize("cell", ["1_000", "x", "inf", "1e71", [], {}, 10**400])
+@pytest.mark.parametrize("cell", ["1_000", "x", "inf", "1e71", [], {}, 10**400, True, "true"])
 def test_a_cell_that_is_no_number_is_told_by_its_row(cell):
     with pytest.raises(Invalid, match="row 1, attribute 'a'"):
         numbers("a", ["1", cell], binary=False)
+
+
+def test_truth_values_are_numbers_of_binary_columns():
+    values, _ = numbers("a", [True, "0", False, None], binary=True)
+
+    assert values[:3].tolist() == [1.0, 0.0, 0.0]
+    assert math.isnan(values[3])
 
 
 TEXTS = st.one_of(

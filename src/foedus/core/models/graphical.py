@@ -68,7 +68,8 @@ def _connected(matrix: Floats, strength: float, tolerance: float, iterations: in
         if turn % _CHECKED_EVERY == _CHECKED_EVERY - 1 or not moved.any():
             sparse = box.sparse(here)
             if box.gap(here, sparse) <= enough:
-                return sparse / outer
+                found: Floats = sparse / outer
+                return found
     raise Invalid("the graphical lasso has not settled: allow more iterations or use a greater strength")
 
 
@@ -126,7 +127,8 @@ class _Box:
         inside = self.room * _AT_BORDER
         low, high = self.centre - self.room + inside, self.centre + self.room - inside
         free = (here.covariance > low) & (here.covariance < high)
-        return np.where(free, 0.0, here.precision)
+        sparse: Floats = np.where(free, 0.0, here.precision)
+        return sparse
 
     def gap(self, here: _Point, sparse: Floats) -> float:
         """By how much the aim of ``sparse`` may be off the best one at most."""

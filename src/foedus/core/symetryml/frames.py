@@ -131,11 +131,15 @@ def learnable(frame: Frame, encoded: Mapping[str, Floats] | None = None, *, max_
     return Learnable(batch, tuple(columns), patients, keep)
 
 
-def numbers(name: str, cells: Sequence[Any], *, binary: bool, strict: bool = True) -> tuple[Floats, NDArray[np.bool_]]:
-    """A column's numbers, NaN where a cell is missing; and which cells could be read. Raises Invalid if ``strict``."""
+def numbers(
+    name: str, cells: Sequence[Any], *, binary: bool, truths: bool = False, strict: bool = True
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """A column's numbers, NaN where a cell is missing; and which cells could be read. Truth values count as 1 and 0 in
+    a ``binary`` column, or with ``truths``. Raises Invalid if ``strict``.
+    """
     values = _fast(cells)
     if values is None:
-        values = np.array([_number(cell) for cell in cells], dtype=np.float64)
+        values = np.array([_number(cell, truths=binary or truths) for cell in cells], dtype=np.float64)
     bad = np.abs(values) > MAX_MAGNITUDE
     if binary:
         bad |= ~(np.isnan(values) | (values == 0) | (values == 1))
@@ -162,11 +166,15 @@ def _fast(cells: Sequence[Any]) -> Floats | None:
     return None
 
 
-def _number(cell: Any) -> float:
-    """A cell's number; NaN where it is missing, an infinity where it is none."""
+def _number(cell: Any, *, truths: bool) -> float:
+    """A cell's number; NaN where it is missing, an infinity where it is none. Where amounts are expected, a truth value
+    is a mistake, as the text "true" is.
+    """
     if cell is None or (isinstance(cell, str) and cell.strip().lower() in _MISSING):
         return np.nan
     if not isinstance(cell, str | int | float) or "_" in str(cell):  # Python reads 1_000, and nobody else does
+        return np.inf
+    if isinstance(cell, bool) and not truths:
         return np.inf
     try:
         return float(cell)

@@ -18,7 +18,7 @@ def inputs_of(frame: Frame, inputs: tuple[str, ...], encoded: Mapping[str, Float
         if name in inputs and name in encoded:
             found[name] = encoded[name]
         elif name in inputs and letter in (Letter.CONTINUOUS, Letter.BINARY):
-            found[name], _ = numbers(name, cells, binary=False)
+            found[name], _ = numbers(name, cells, binary=False, truths=letter is Letter.BINARY)
         elif levels and letter in (Letter.CATEGORY, Letter.STRING):
             texts = [None if cell is None else str(cell).strip().lower() for cell in cells]
             for each in levels:

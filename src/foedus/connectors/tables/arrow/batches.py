@@ -29,7 +29,7 @@ class Roles:
             return self.kinds[name]
         if pa.types.is_boolean(of):
             return Kind.BINARY
-        if pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_null(of):
+        if pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_decimal(of) or pa.types.is_null(of):
             return Kind.CONTINUOUS
         if is_text(of):
             return Kind.CATEGORY
