@@ -41,12 +41,13 @@ class Account:
 
     def __init__(self, told: Told, guard: Guard) -> None:
         self.region = region_of(told.get("aws_region", ""))
-        self.endpoint = _endpoint(told, guard)
+        self.endpoint = endpoint_of(told, guard)
         self._keys = {
             "aws_access_key_id": _matching(told, "aws_access_key", _KEY),
             "aws_secret_access_key": _matching(told, "aws_secret_key", _KEY),
         }
         self._told = told
+        self.topic_region = self.region
 
     @property
     def bucket(self) -> str:
@@ -54,7 +55,7 @@ class Account:
 
     @cached_property
     def sns(self) -> Any:
-        return self.client("sns")
+        return self.client("sns", self.topic_region)
 
     @cached_property
     def sqs(self) -> Any:
@@ -117,7 +118,7 @@ def region_of(text: str) -> str:
     return region
 
 
-def _endpoint(told: Told, guard: Guard) -> str | None:
+def endpoint_of(told: Told, guard: Guard) -> str | None:
     endpoint = told.get("aws_endpoint")
     if not endpoint:
         return None

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -88,7 +89,7 @@ def _options(info: Info, url: SplitResult, host: str) -> dict[str, Any]:
     password = info.get("nats_sec_password") or unquote(url.password or "")
     options: dict[str, Any] = {
         "name": "foedus", "connect_timeout": 5, "allow_reconnect": False, "error_cb": _quiet,
-        "tls": _trust(info), "tls_hostname": host,
+        "tls": _trust(info.get("nats_sec_ca") or ""), "tls_hostname": host,
     }  # fmt: skip
     if seed := info.get("nats_sec_nkey_seed", "").strip():
         if not _SEED.fullmatch(seed):
@@ -101,9 +102,11 @@ def _options(info: Info, url: SplitResult, host: str) -> dict[str, Any]:
     return options
 
 
-def _trust(info: Info) -> ssl.SSLContext:
+@lru_cache(maxsize=16)
+def _trust(authority: str) -> ssl.SSLContext:
+    """Kept, for reading all authorities of a machine takes longer than all else that a connection does."""
     try:
-        return ssl.create_default_context(cadata=info.get("nats_sec_ca") or None)
+        return ssl.create_default_context(cadata=authority or None)
     except ssl.SSLError:
         raise Invalid("nats_sec_ca is no certificate in PEM") from None
 

@@ -12,9 +12,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property, lru_cache
 from typing import Any
 
-from foedus.connectors.aws_calls import MISSING, Account, region_of, regions, translated
+from foedus.connectors.aws_calls import MISSING, Account, endpoint_of, region_of, regions, translated
 from foedus.connectors.aws_contents import Place, Spent, packed, parsed, unpacked
 from foedus.connectors.aws_policies import publishing, queue_policy, subscribing
 from foedus.connectors.aws_topics import described, exists, permit, subscribe, subscriptions, unsubscribe
@@ -47,6 +48,8 @@ class AwsExchange:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+        # Clients are made once: that takes as long as several calls. They are safe to share between threads.
+        self._accounts = lru_cache(maxsize=64)(lambda told: Account(dict(told), terms.guard))
 
     def open(self, first: Member) -> Told:
         account, topic = self._account(first)
@@ -87,13 +90,7 @@ class AwsExchange:
 
     @contextmanager
     def attach(self, member: Member, after: str) -> Iterator[Link]:  # noqa: ARG002 - the queue knows
-        account, topic = self._account(member)
-        with translated():
-            url = _queue_url(account, _queue_name(member))
-            if url is None:
-                raise ExchangeRefuses("this node's queue is gone; join the federation anew")
-            subscribe(account, topic, _arn(account, url))
-        link = AwsLink(account, topic, member, url)
+        link = AwsLink(*self._account(member), member)
         try:
             yield link
         finally:
@@ -142,7 +139,8 @@ class AwsExchange:
 
     def _account(self, member: Member) -> tuple[Account, str]:
         """And the topic, which may be another account's and in another region."""
-        account = Account(member.told, self._terms.guard)
+        endpoint_of(member.told, self._terms.guard)  # it may lead elsewhere by now
+        account = self._accounts(tuple(sorted(member.told.items())))
         topic = member.told.get("aws_topic_arn")
         if not topic:
             with translated():
@@ -150,15 +148,15 @@ class AwsExchange:
         found = _TOPIC.fullmatch(topic)
         if not found or found[3] != member.federation:
             raise ExchangeRefuses("aws_topic_arn is not the topic of this federation")
-        account.sns = account.client("sns", region_of(found[1]))
+        account.topic_region = region_of(found[1])
         return account, topic
 
 
 class AwsLink:
     """What was taken and not done with is given back when the link ends."""
 
-    def __init__(self, account: Account, topic: str, member: Member, queue: str) -> None:
-        self._account, self._topic, self._member, self._queue = account, topic, member, queue
+    def __init__(self, account: Account, topic: str, member: Member) -> None:
+        self._account, self._topic, self._member = account, topic, member
         self._taken: dict[str, str] = {}  # receipts by the position that was told
 
     def publish(self, kind: str, data: bytes) -> None:
@@ -168,7 +166,6 @@ class AwsLink:
         folder = f"{member.federation}/{member.node}/{kind}/"
         unique = uuid.uuid4().hex
         with translated():
-            earlier = _keys(self._account, folder)
             place = Place(self._account.bucket, f"{folder}{time.time_ns():020}-{unique}")
             body = {"v": 1, "node": member.node, "kind": kind, **packed(self._account, member.told, place, data)}
             self._account.sns.publish(
@@ -176,13 +173,13 @@ class AwsLink:
                 MessageGroupId=f"{member.node}.{kind}", MessageDeduplicationId=unique,
             )  # fmt: skip
             # The one before stays: somebody may be about to read it.
-            _delete(self._account, earlier[:-1])
+            _delete(self._account, _keys(self._account, folder)[:-2])
 
     def take(self, *, timeout_s: float) -> Sequence[Delivery]:
-        wait = min(LONGEST_WAIT_S, max(0, round(timeout_s)))
+        wait, queue = min(LONGEST_WAIT_S, max(0, round(timeout_s))), self._queue
         with translated():
             found = self._account.sqs.receive_message(
-                QueueUrl=self._queue, MaxNumberOfMessages=AT_ONCE, WaitTimeSeconds=wait, VisibilityTimeout=HIDDEN_S,
+                QueueUrl=queue, MaxNumberOfMessages=AT_ONCE, WaitTimeSeconds=wait, VisibilityTimeout=HIDDEN_S,
                 AttributeNames=["SentTimestamp"],
             )  # fmt: skip
         deliveries = (self._delivery(message) for message in found.get("Messages", ()))
@@ -201,6 +198,16 @@ class AwsLink:
                     QueueUrl=self._queue, ReceiptHandle=receipt, VisibilityTimeout=0
                 )
         self._taken.clear()
+
+    @cached_property
+    def _queue(self) -> str:
+        """The node's, subscribed: looked up by whoever receives, for most links only publish something."""
+        with translated():
+            url = _queue_url(self._account, _queue_name(self._member))
+            if url is None:
+                raise ExchangeRefuses("this node's queue is gone; join the federation anew")
+            subscribe(self._account, self._topic, _arn(self._account, url))
+            return url
 
     def _delivery(self, message: Mapping[str, Any]) -> Delivery | None:
         """None for what is spent or is no message; it is taken out of the queue."""

@@ -86,9 +86,7 @@ class NatsExchange:
     @contextmanager
     def attach(self, member: Member, after: str) -> Iterator[Link]:
         with self._calling(member) as (loop, client):
-            info = loop.call(client.jetstream(timeout=CALL_TIMEOUT_S).stream_info(_stream(member)))
-            inbox = loop.call(_consumer(client, member, _taken(after, info) + 1))
-            yield NatsLink(loop, client, member, inbox, str(info.created))
+            yield NatsLink(loop, client, member, after)
 
     def _purge(self, member: Member, *, keep: Sequence[str]) -> None:
         with self._calling(member) as (loop, client):
@@ -109,11 +107,16 @@ class NatsExchange:
 
 
 class NatsLink:
-    """A connection that is not made again once it is lost: a new link goes on from the position that was kept."""
+    """A connection that is not made again once it is lost: a new link goes on from the position that was kept.
 
-    def __init__(self, loop: Loop, client: Client, member: Member, inbox: Any, made: str) -> None:
-        self._loop, self._client, self._member, self._inbox, self._made = loop, client, member, inbox, made
+    What receives is made with the first ``take``: most links only publish something.
+    """
+
+    def __init__(self, loop: Loop, client: Client, member: Member, after: str) -> None:
+        self._loop, self._client, self._member, self._after = loop, client, member, after
         self._js = client.jetstream(timeout=CALL_TIMEOUT_S)
+        self._inbox: Any = None
+        self._made = ""  # when the stream was
 
     def publish(self, kind: str, data: bytes) -> None:
         if len(data) > MAX_BYTES:
@@ -143,6 +146,10 @@ class NatsLink:
         await self._js.publish(subject, b"", headers=said)
 
     async def _fetched(self, timeout_s: float) -> list[Delivery]:
+        if self._inbox is None:
+            info = await self._js.stream_info(_stream(self._member))
+            self._made = str(info.created)
+            self._inbox = await _consumer(self._client, self._member, _taken(self._after, info) + 1)
         try:
             found = await self._inbox.fetch(AT_ONCE, timeout=timeout_s)
         except TimeoutError:  # the driver's own, or the plain one where its time is up between two steps
