@@ -28,6 +28,9 @@ ORPHANS = (
     "projects/77/documents/gone",
     "uploads/{}/0-a",
     f"statistics/{'a' * 32}/00000000000000000007-lost",
+    f"parts/{'a' * 32}/own-7-lost",
+    f"outgoing/{'a' * 32}/sync-7-lost",
+    f"jobs/{'a' * 32}",
 )
 SHAPE = (90, 100)  # whose updates are blobs: smaller ones lie in their rows
 OTHERS = ("objects/models/start.bin", "projects/{}/elsewhere/x", "statistics/1", "projects/x/updates/y", "large/1")
@@ -108,11 +111,11 @@ def test_a_command_says_what_it_would_remove_and_removes_it_when_told(study, por
 
     said = StringIO()
     call_command("collect-garbage", "--dry-run", "--older-than", "2", stdout=said)
-    assert said.getvalue().endswith("5 blobs, 20 bytes would be removed.\n")
+    assert said.getvalue().endswith("8 blobs, 32 bytes would be removed.\n")
     assert ports.blobs.stat("projects/77/documents/gone")
     call_command("collect-garbage", "--older-than", "2", stdout=said)
 
-    assert said.getvalue().endswith("5 blobs, 20 bytes removed.\n")
+    assert said.getvalue().endswith("8 blobs, 32 bytes removed.\n")
     with pytest.raises(CommandError, match="at least 1 hour"):
         call_command("collect-garbage", "--older-than", "0.1", stdout=said)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 
@@ -51,11 +52,15 @@ def queue(seat: Seat, kind: Kind, body: Mapping[str, Any], now: datetime, conten
 
 
 def stored(ports: Ports, key: str, data: bytes) -> tuple[bytes | None, str]:
-    """What goes into the row: the bytes while they are few, else the name of the blob that has them."""
+    """What goes into the row: the bytes while they are few, else the name of the blob that has them.
+
+    The name was never another's, so that garbage of a transaction that failed can be told from what is in use.
+    """
     if len(data) <= INLINE_BYTES:
         return data, ""
-    ports.blobs.put(key, data)
-    return None, key
+    name = f"{key}-{uuid4().hex}"
+    ports.blobs.put(name, data)
+    return None, name
 
 
 def loaded(blobs: Blobs, data: bytes | memoryview | None, blob: str) -> bytes:
@@ -92,7 +97,7 @@ def keep_part(seat: Seat, source: str, version: int, content: bytes, now: dateti
             "columns": [list(column) for column in columns_of(about.schema)], "data": inline, "blob": blob, "at": now,
         },
     )  # fmt: skip
-    if part is not None and part.blob != blob:  # what is told again at the same version keeps its name
+    if part is not None:
         removed(seat.ports, part.blob)
 
 

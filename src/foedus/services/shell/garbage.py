@@ -33,7 +33,8 @@ COLLECT_JOB = "collect-garbage"
 MIN_AGE = timedelta(days=1)  # uploads live for as long
 _BATCH = 2000  # keys that are asked for in one statement, and held at once
 _OURS = re.compile(r"projects/([0-9]+)/(?:checkpoints|updates|documents|submissions|results)/.+")
-_STATISTICS = re.compile(r"statistics/[0-9a-f]{32}/.+")
+_STATISTICS = re.compile(r"(?:statistics|parts|outgoing)/[0-9a-f]{32}/.+|jobs/[0-9a-f]{32}")
+_FOLDERS = ("projects/", "uploads/", "statistics/", "parts/", "outgoing/", "jobs/")
 _PART = re.compile(r"uploads/([0-9a-f]{32})/.+")
 _NAMES: Mapping[type[Model], tuple[str, ...]] = {
     Checkpoint: ("blob", "state_blob"),
@@ -86,7 +87,7 @@ def garbage(ports: Ports, older_than: datetime, more: Mapping[str, Unnamed]) -> 
 
     ``more`` are other folders, and who knows what is named of the blobs in each.
     """
-    asked: dict[str, Unnamed] = {"projects/": _unnamed, "uploads/": _unnamed, "statistics/": _unnamed, **more}
+    asked: dict[str, Unnamed] = {**dict.fromkeys(_FOLDERS, _unnamed), **more}
     for prefix, unnamed in asked.items():
         old = (b for b in ports.blobs.list(prefix) if b.changed_at is not None and b.changed_at < older_than)
         while batch := list(islice(old, _BATCH)):
