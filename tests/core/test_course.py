@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foedus.core.course import EarlyStopping, Evaluation, Metric, Stall, best_of, stall
+from foedus.core.course import EarlyStopping, Evaluation, Metric, Stall, best_of, require_evaluator, stall
 from foedus.core.errors import Invalid
 from foedus.core.options import construct
 from foedus.core.retention import Retention
@@ -102,3 +102,11 @@ def test_what_is_needed_and_the_newest_always_stay(last, best, every, needed):
     dropped = rule.dropped(MADE, list(range(30)), needed, NOW)
 
     assert not {*needed, 30} & set(dropped)
+
+
+def test_a_rule_that_could_never_act_is_refused():
+    require_evaluator({"name": "digits"}, early_stopping={"metric": "accuracy"}, best=None)
+    require_evaluator(None, early_stopping={"metric": "loss", "source": "updates"}, best={})
+
+    with pytest.raises(Invalid, match="best goes by what the evaluator measures, and evaluation names none"):
+        require_evaluator({}, early_stopping=None, best={"metric": "accuracy"})

@@ -67,6 +67,17 @@ def test_a_name_cannot_become_another_address():
         path("projects", "")
 
 
+def test_a_token_read_from_a_file_may_end_in_a_newline():
+    wire = Wire()
+    wire.on("GET", "/me", reply(json={}))
+    client = link(wire)
+
+    client.authenticate("fpa_1\r\n")
+    client.json("GET", "/me")
+
+    assert wire.requests[0].headers["authorization"] == "Bearer fpa_1"
+
+
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut"])
 def test_a_damaged_token_is_found_before_it_is_sent(token):
     with pytest.raises(Invalid, match="one word"):

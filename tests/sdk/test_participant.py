@@ -168,7 +168,8 @@ def test_an_exception_declines_by_its_type_alone_and_the_next_round_is_tried(wir
     outcome = take_part(wire, fail)
 
     assert json.loads(wire.calls("POST", DECLINE_3)[0].content) == {"reason": "ValueError"}
-    assert "patient 4711" in caplog.text
+    assert "round 3 failed here (1 in a row): ValueError: patient 4711 has no age" in caplog.messages
+    assert "in fail" in caplog.text
     assert (outcome.finished, outcome.declined, outcome.updates) == (True, 1, 0)
 
 
@@ -181,8 +182,10 @@ def test_an_exception_declines_by_its_type_alone_and_the_next_round_is_tried(wir
         lambda model: "nothing",
     ],
 )
-def test_what_does_not_fit_the_model_is_never_sent(wire, made):
+def test_what_does_not_fit_the_model_is_never_sent(wire, made, caplog):
     outcome = take_part(wire, lambda model, settings: made(model))
+
+    assert caplog.messages[0].startswith("round 3 failed here (1 in a row): ")
 
     assert outcome.declined == 1
     assert wire.calls("PUT", UPDATE_3) == []
@@ -412,6 +415,28 @@ def test_a_kept_token_is_never_shown_to_another_server(tmp_path):
     assert len(wire.requests) == 2
 
 
+def test_an_address_mistyped_before_anybody_let_us_in_is_corrected_without_ado(tmp_path):
+    lost, wire = Wire(), Wire()
+    lost.on("POST", "/enrol", problem(404, "not_found"))
+    wire.on("POST", "/enrol", reply(201, json=ENROLLED))
+    wire.on("GET", NEXT, reply(json=FINISHED))
+    with pytest.raises(NotFound):
+        run_participant(train, url="https://mistyped.example", key="fek_1", state=tmp_path, transport=lost.transport)
+
+    take_part(wire, train, token=None, project=None, key="fek_1\n", state=tmp_path)
+
+    there, here = (json.loads(w.calls("POST", "/enrol")[0].content) for w in (lost, wire))
+    assert here["key"] == "fek_1"  # without the newline of the file it came from
+    assert here["secret"] != there["secret"]  # that one was shown to strangers
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_words(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(Invalid, match="nothing can be kept in"):
+        take_part(Wire(), train, state=tmp_path / "file")
+
+
 def test_a_folder_serves_one_key_and_one_process(tmp_path):
     wire = Wire()
     wire.on("POST", "/enrol", reply(201, json=ENROLLED))
@@ -447,6 +472,8 @@ def test_the_project_of_a_token_is_asked_for_when_it_is_not_named():
 def test_nothing_to_be_known_by_is_an_error():
     with pytest.raises(Invalid, match="needs key="):
         take_part(Wire(), train, token=None)
+    with pytest.raises(Invalid, match="key is empty"):
+        take_part(Wire(), train, token=None, project=None, key="\n")
 
 
 def test_a_model_too_large_for_memory_goes_through_files_both_ways(tmp_path, monkeypatch):

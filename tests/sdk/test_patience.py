@@ -95,6 +95,7 @@ def test_the_same_reason_is_said_once(caplog):
 
     Patience(Watch(), random.Random(1)).call("ask for work", Failing(*errors))
 
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
     assert caplog.messages == [
         "waiting: to ask for work, because: it is asleep",
         "waiting: to ask for work, because: it is ill",

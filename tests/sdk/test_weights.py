@@ -55,7 +55,7 @@ def test_a_large_integer_does_not_lose_digits_in_a_float():
     ("weights", "text"),
     [
         ({"w": W}, "'n' is missing"),
-        ({"w": W, "n": 1, "v": W}, "'v' is not part"),
+        ({"w": W, "n": 1, "v": W}, "'v' is not part of the model, which has 'n', 'w'"),
         ({"w": W.ravel(), "n": 1}, r"'w' has shape \[4\], the model's has \[2, 2\]"),
         ({"w": np.full((2, 2), "x"), "n": 1}, "'w' holds"),
         ({"w": np.full((2, 2), None), "n": 1}, "'w' holds object"),

@@ -16,6 +16,7 @@ EVALUATOR, UPDATES, SCORES = "evaluator", "updates", "scores"
 MAX_TIMEOUT_S = 86_400.0
 
 Point = tuple[int, float]
+Options = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,14 @@ class Metric:
             raise Invalid("option metric is 1 to 100 printable characters")
         check_choice("mode", self.mode, (MIN, MAX))
         check_choice("source", self.source, (EVALUATOR, UPDATES, SCORES))
+
+
+def require_evaluator(evaluation: Options, **rules: Options) -> None:
+    """Raise Invalid if one of ``rules`` goes by what an evaluator measures, and there is none: it would never act."""
+    for name, options in rules.items():
+        if options and options.get("source", EVALUATOR) == EVALUATOR and not evaluation:
+            text = "goes by what the evaluator measures, and evaluation names none"
+            raise Invalid(f"{name} {text}: give one, or the source {UPDATES!r} or {SCORES!r}", field=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,11 @@ class PlatformError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        if not self.context:
-            return self.message
-        details = ", ".join(f"{name}={value!r}" for name, value in self.context.items())
-        return f"{self.message} ({details})"
+        """The message, and of the context what the message does not say already."""
+        quoted = {name: repr(value) for name, value in self.context.items()}
+        said = {text for text in quoted.values() if text[0] in "'\"" and text in self.message}
+        details = ", ".join(f"{name}={text}" for name, text in quoted.items() if text not in said)
+        return f"{self.message} ({details})" if details else self.message
 
     @property
     def code(self) -> str:

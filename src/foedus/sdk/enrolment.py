@@ -28,13 +28,15 @@ class Papers:
 def join(link: Link, patience: Patience, folder: Folder, papers: Papers) -> Membership:
     """The membership kept in ``folder``, or a new one. ``link`` asks with its token afterwards."""
     known = folder.membership()
+    if known is not None and not known.token and known.url != link.url:
+        known = None  # it never got in there: the address was mistyped, and there is nothing to keep from this one
     if known is not None and known.url != link.url:
         raise Conflict(
             f"{folder.path} belongs to {known.url}, not to {link.url}, which must not see its token: "
             "give another folder, or edit the url in participant.json if the server has moved"
         )
     if papers.key is not None:
-        member = _enrolled(link, patience, folder, papers, papers.key, known)
+        member = _enrolled(link, patience, folder, papers, papers.key.strip(), known)
     elif papers.token is not None:
         link.authenticate(papers.token)
         member = Membership(url=link.url, project=_project(link, patience, papers.project), token=papers.token)
@@ -54,12 +56,17 @@ def _enrolled(
     link: Link, patience: Patience, folder: Folder, papers: Papers, key: str, known: Membership | None
 ) -> Membership:
     """The key exchanged for a token; for the same token again when the first answer was lost."""
+    if not key:
+        raise Invalid("the enrolment key is empty: the operator of the project makes one for each participant")
     key_digest = hashlib.sha256(key.encode()).hexdigest()
     if known is not None and known.key_digest == key_digest:
         if known.token:
             return known
     elif known is not None and known.token:
-        raise Conflict(f"{folder.path} belongs to a member of {known.project!r}: give another folder for a second key")
+        raise Conflict(
+            f"{folder.path} belongs to a member of {known.project!r} that came with another key: "
+            "leave key= out to go on as that one, or give another folder for a second participant"
+        )
     else:
         known = Membership(url=link.url, secret=secrets.token_urlsafe(32), key_digest=key_digest)
         folder.remember(known)  # before the call: the secret is what lets us repeat it

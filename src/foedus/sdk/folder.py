@@ -72,8 +72,13 @@ class Folder:
         return self.path / "pending.safetensors"
 
     def __enter__(self) -> Self:
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = (self.path / "lock").open("wb")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("wb")
+        except OSError as exc:
+            raise Invalid(
+                f"nothing can be kept in {self.path} ({exc.strerror}): state= needs a folder to write to"
+            ) from exc
         if fcntl is not None:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -60,7 +60,8 @@ class Link:
         )
 
     def authenticate(self, token: str) -> None:
-        """Ask as the owner of ``token`` from now on."""
+        """Ask as the owner of ``token`` from now on. Space around it, such as a file's last newline, is not of it."""
+        token = token.strip()
         if not token.isascii() or not token.isprintable() or not token or " " in token:
             raise Invalid("a token is one word of ASCII characters; this one has been damaged")
         self._token = token

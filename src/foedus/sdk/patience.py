@@ -62,11 +62,10 @@ class Patience:
                     log.info("the server answers again after %d failed attempts", failures)
                 return answer
 
-    def say(self, sentence: str) -> None:
+    def say(self, sentence: str, level: int = logging.INFO) -> None:
         """Log a reason for waiting, unless it was the latest one said."""
-        level = logging.DEBUG if sentence == self._said else logging.INFO
+        log.log(logging.DEBUG if sentence == self._said else level, "waiting: %s", sentence)
         self._said = sentence
-        log.log(level, "waiting: %s", sentence)
 
     def pause(self, failures: int, *, at_least_s: float = 0.0) -> None:
         """Wait as long as the ``failures``-th failure in a row calls for; not at all for none."""
@@ -90,5 +89,6 @@ class Patience:
 
     def _wait_out(self, what: str, exc: PlatformError, failures: int) -> None:
         # The count stays out of the sentence, which would be a new one each time otherwise.
-        self.say(f"to {what}, because: {exc.message}")
+        # A warning: it shows also where nobody set up logging, as with a mistyped address on the first day.
+        self.say(f"to {what}, because: {exc.message}", logging.WARNING)
         self.pause(failures, at_least_s=float(exc.context.get("retry_after_s", 0.0)))

@@ -104,4 +104,4 @@ def _message(problem: Mapping[str, Any], status: int, headers: Mapping[str, str]
     if fields:  # how FMA says what is wrong with a call
         return "; ".join(fields)[:2000]
     form = headers.get("content-type", "nothing")[:80]
-    return f"The server answered {status} and did not say why (it sent {form})."
+    return f"The server answered {status} and did not say why (it sent {form}): perhaps its address is another one."

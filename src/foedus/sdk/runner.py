@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from foedus.core.arrays import Arrays
-from foedus.core.errors import Conflict, Forbidden, Invalid, Late, NotFound
+from foedus.core.errors import Conflict, Forbidden, Invalid, Late, NotFound, PlatformError
 from foedus.sdk.answers import Checkpoint, Receipt, Task
 from foedus.sdk.folder import Folder, Pending
 from foedus.sdk.heart import Heart
@@ -234,7 +234,9 @@ class Runner:
     def _fail(self, task: Task, cause: Exception) -> None:
         """Say here what went wrong, there only of which kind it was: an exception's text may hold data."""
         self.failures += 1
-        log.error("round %s failed here (%d in a row)", task.round, self.failures, exc_info=cause)
+        own = not isinstance(cause, PlatformError)  # else its sentence says all, and the way to it is ours
+        what = f"round {task.round} failed here ({self.failures} in a row)"
+        log.error("%s: %s", what, _one_line(cause), exc_info=cause if own else None)
         self.folder.drop_pending()
         if task.round is not None:
             self._decline(task.round, type(cause).__name__)
@@ -268,6 +270,10 @@ def _of(task: Task) -> tuple[Checkpoint, int]:
     if task.checkpoint is None or task.round is None:
         raise BadAnswer("a training without a checkpoint or a round")
     return task.checkpoint, task.round
+
+
+def _one_line(cause: Exception) -> str:
+    return f"{type(cause).__name__}: {cause}".split("\n", maxsplit=1)[0]
 
 
 def _asked(kind: type[Result], function: Callable[[], Any]) -> Result:

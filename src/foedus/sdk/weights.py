@@ -1,6 +1,6 @@
 """What training hands back, made to fit the model before anything is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSpec
 from foedus.core.codecs.finite import check_finite
 from foedus.core.errors import Invalid
+
+_SHOWN = 5
 
 
 def fitted(weights: Mapping[str, Any], layout: Layout) -> Arrays:
@@ -22,7 +24,7 @@ def fitted(weights: Mapping[str, Any], layout: Layout) -> Arrays:
     known = {t.name for t in layout}
     for name in weights:
         if name not in known:
-            raise Invalid(f"tensor {str(name)[:80]!r} is not part of the model")
+            raise Invalid(f"tensor {str(name)[:80]!r} is not part of the model, which has {_some(known)}")
     for spec in layout:
         if spec.name not in weights:
             raise Invalid(f"tensor {spec.name!r} is missing in what training handed back", tensor=spec.name)
@@ -38,6 +40,11 @@ def delta(new: Arrays, base: Mapping[str, Tensor]) -> Arrays:
     have changed, and the difference is false.
     """
     return Arrays({name: _difference(name, array, base[name]) for name, array in new.items()})
+
+
+def _some(names: Collection[str]) -> str:
+    first, more = sorted(names)[:_SHOWN], len(names) - _SHOWN
+    return ", ".join(repr(name[:80]) for name in first) + (f" and {more} more" if more > 0 else "")
 
 
 def _cast(found: Tensor, spec: TensorSpec) -> Tensor:

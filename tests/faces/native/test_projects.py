@@ -100,6 +100,29 @@ def test_a_field_that_does_not_fit_is_named(acme, fields, path):
 
 
 @pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"key": "My Ward"}, "lower-case letters and digits"),
+        ({"key": "p", "policy": "quorum"}, "policy: must be an object"),
+        ({"key": "p", "polcy": {"name": "quorum"}}, "polcy: there is no field of this name here"),
+        ({"key": "p", "early_stopping": {"metric": "loss"}}, "evaluation names none"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_words_for_people(acme, fields, detail):
+    answer = acme.post("projects", fields)
+
+    assert is_problem(answer, 422, "invalid")
+    assert detail in answer.json()["detail"]
+
+
+def test_a_rule_loses_its_evaluator_only_together_with_itself(acme):
+    acme.post("projects", {"key": "p", "evaluation": {"name": "digits"}, "best": {"metric": "accuracy"}})
+
+    assert is_problem(acme.patch("projects/p", {"evaluation": {}}), 422, "invalid")
+    assert acme.patch("projects/p", {"evaluation": {}, "best": {}}).status_code == 200
+
+
+@pytest.mark.parametrize(
     "rule",
     [
         {"strategy": {"name": "os.system"}},

@@ -109,7 +109,9 @@ class Quorum:
             training = counted(view.outstanding, "invited participant")
             text = f"{have}; {training} still may.{sightings(view.pending, now)}"
             return (Reason("awaiting_updates", text, facts),)
+        gone = f" (of {view.invited} invited, {view.lost} gave up or fell silent)" if view.lost else ""
         text = (
-            f"{have}, nobody left to wait for, and nobody ready to take a place; {enough} are enough at the deadline."
+            f"{have}, nobody left to wait for{gone}, and nobody else ready to take a place; "
+            f"{enough} are enough at the deadline."
         )
         return (Reason("awaiting_participants", text, facts), *obstacles(view))

@@ -137,13 +137,26 @@ def _known(exc: Exception) -> PlatformError:
 
 def _invalid(exc: ninja.errors.ValidationError) -> errors.Invalid:
     """A schema's complaints, each with the path of its field: ``policy.name``, ``limit``."""
-    complaints = [{"field": _path(e["loc"]), "message": str(e["msg"])[:_CHARACTERS]} for e in exc.errors[:_SHOWN]]
+    complaints = [{"field": _path(e["loc"]), "message": _sentence(e)[:_CHARACTERS]} for e in exc.errors[:_SHOWN]]
     first = complaints[0]
     return errors.Invalid(
         f"{first['field']}: {first['message']}" if first["field"] else f"the body: {first['message']}",
         field=first["field"],
         errors=complaints,
     )
+
+
+_SENTENCES = {
+    "extra_forbidden": "there is no field of this name here",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+}
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """A complaint for those who call the API, who know no Python classes."""
+    return _SENTENCES.get(error["type"], str(error["msg"]))
 
 
 def _path(loc: tuple[str | int, ...]) -> str:

@@ -79,7 +79,10 @@ class RuleIn(In):
 
 
 class ProjectIn(In):
-    key: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=MAX_KEY_CHARACTERS)]
+    # The pattern is for readers; the service checks it, and says in words what a key is.
+    key: Annotated[
+        str, Field(max_length=MAX_KEY_CHARACTERS, json_schema_extra={"pattern": r"^[a-z0-9]+(-[a-z0-9]+)*$"})
+    ]
     title: Text = ""
     strategy: RuleIn = RuleIn(name="fedavg")
     policy: RuleIn = RuleIn(name="quorum")

@@ -97,7 +97,7 @@ def enrol(ports: Ports, actor: Actor | None, command: Enrol, *, now: datetime) -
         raise Invalid("secret is 43 to 200 URL-safe characters", field="secret")
     found = EnrolmentKey.objects.filter(key_hash=credentials.hashed(command.key)).only("pk", "project_id").first()
     if found is None:
-        raise Unauthenticated("this enrolment key is unknown")
+        raise Unauthenticated("this enrolment key is unknown; it begins with fek_, and the operator makes it")
     with transaction.atomic():
         project = lock_project(found.project_id)
         key = EnrolmentKey.objects.select_for_update(of=("self",)).select_related("used_by").get(pk=found.pk)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from foedus.core.arrays import Layout
-from foedus.core.course import EarlyStopping, Evaluation, Metric
+from foedus.core.course import EarlyStopping, Evaluation, Metric, require_evaluator
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.options import construct
 from foedus.core.registry import build, names
@@ -134,6 +134,8 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
     with transaction.atomic():
         project = lock_project(found.pk)
         changed = _take(project, command)
+        if COURSE.keys() & set(changed):
+            require_evaluator(project.evaluation, early_stopping=project.early_stopping, best=project.best)
         if changed:
             project.save(update_fields=changed)
             emit(
@@ -212,7 +214,8 @@ def layout_of(project: Project) -> Layout:
 def _check(command: CreateProject) -> None:
     if not KEY.fullmatch(command.key) or len(command.key) > MAX_KEY_CHARACTERS:
         raise Invalid(
-            f"a project's key is lower-case words joined by '-', at most {MAX_KEY_CHARACTERS} characters",
+            f"a project's key is lower-case letters and digits, in words joined by '-', such as ward-7; "
+            f"at most {MAX_KEY_CHARACTERS} characters",
             field="key", found=command.key[:80],
         )  # fmt: skip
     if command.update_kind not in Project.UpdateKind.values:
@@ -222,6 +225,7 @@ def _check(command: CreateProject) -> None:
     _check_strategy(command.strategy, command.update_kind)
     _check_rule("policies", command.policy)
     _check_course(command)
+    require_evaluator(command.evaluation, early_stopping=command.early_stopping, best=command.best)
 
 
 def _check_course(command: CreateProject | ChangeProject) -> None:
