@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from foedus.connectors.contents import Terms
 from foedus.core.errors import Invalid
-from foedus.core.registry import Unregistered, load
+from foedus.core.registry import Unregistered, load, names
 from foedus.core.symetryml.messages import csv_message, json_message
 from foedus.core.symetryml.rows import CsvForm
 from foedus.ports.exchange import Exchange, NoSuchExchange, Told
@@ -27,8 +27,9 @@ class _Found:
             if kind not in self._made:
                 try:
                     self._made[kind] = load(self._group, kind)(self._terms)
-                except Unregistered as exc:
-                    raise NoSuchKind(exc.message) from None
+                except Unregistered:
+                    known = ", ".join(sorted(names(self._group)))
+                    raise NoSuchKind(f"this server reads no {kind[:40]!r}; it reads {known}") from None
             return self._made[kind]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foedus.core.errors import Invalid
+from foedus.core.errors import Invalid, TooLarge
 from foedus.core.symetryml.frames import Frame, learnable, numbers, text_of, texts_of
 
 CELLS = st.one_of(
@@ -74,3 +74,11 @@ def test_categories_get_their_levels_and_blanks_none():
 def test_a_row_of_another_length_is_told(row, found):
     with pytest.raises(Invalid, match=f"row 1 has {found}"):
         Frame.of({"attributeNames": ["a", "b"], "data": [["1", "2"], row]})
+
+
+def test_categories_beyond_count_are_refused_before_all_are_read():
+    cells = [*map(str, range(50)), "\n"]  # the last is no value of a category, and is not looked at
+    frame = Frame.of({"attributeNames": ["k"], "attributeTypes": ["T"], "data": [[cell] for cell in cells]}, {})
+
+    with pytest.raises(TooLarge, match="more than 10 different values"):
+        learnable(frame, max_columns=10)

@@ -3,7 +3,7 @@
 Cells are text or numbers. Missing are ``null``, blanks, ``NaN`` and ``null`` as text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import NoneType
@@ -183,17 +183,27 @@ def _number(cell: Any, *, truths: bool) -> float:
 
 
 def _codes(name: str, cells: Sequence[Any], max_columns: int) -> Codes:
+    distinct = dict.fromkeys(cell for cell in cells if isinstance(cell, str))
+    _check_levels(name, (text_of(name, cell) for cell in distinct), max_columns)
     texts = texts_of(name, cells)
     levels = sorted({text for text in texts if text is not None})
-    if len(levels) > max_columns:
-        raise TooLarge(
-            f"attribute {name!r} has {len(levels)} different values, and {max_columns} columns are allowed; "
-            "use an encoder, or ignore it (X)",
-            attribute=name,
-        )
+    _check_levels(name, levels, max_columns)
     place: dict[str | None, int] = {None: -1, **{level: code for code, level in enumerate(levels)}}
     codes = np.fromiter(map(place.__getitem__, texts), dtype=np.int32, count=len(texts))
     return Codes(name, codes, tuple(levels))
+
+
+def _check_levels(name: str, texts: Iterable[str | None], most: int) -> None:
+    """Raises TooLarge as soon as there are too many: a million of them are not read first."""
+    found: set[str | None] = {None}
+    for text in texts:
+        found.add(text)
+        if len(found) > most + 1:
+            raise TooLarge(
+                f"attribute {name!r} has more than {most} different values, which is how many columns are allowed; "
+                "use an encoder, or ignore it (X)",
+                attribute=name,
+            )
 
 
 def texts_of(name: str, cells: Sequence[Any]) -> list[str | None]:
