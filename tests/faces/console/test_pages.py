@@ -61,7 +61,8 @@ def root(lab):
 
 ADDRESSES = [
     "/console/", "/console/projects/", "/console/projects/study/", "/console/projects/study/rounds/1/",
-    "/console/statistics/", "/console/statistics/c1/visits/", "/console/audit/",
+    "/console/statistics/", "/console/statistics/c1/visits/", "/console/statistics/c1/visits/explore/",
+    "/console/audit/",
 ]  # fmt: skip
 
 
@@ -96,6 +97,63 @@ def test_pages_say_what_is_awaited_and_what_went_wrong(root):
     assert "waiting" in statistics
 
 
+EXPLORE = "/console/statistics/c1/study/explore/"
+
+
+@pytest.fixture
+def learned(lab):
+    """y = 2 x + 1, and z that goes the other way."""
+    lab.create("study")
+    rows = [[str(x), str(2 * x + 1 + x % 2), str(-(x**2)), str(x % 2)] for x in range(20)]
+    names = ["x", "y", HOSTILE.replace("<", "&").replace(">", ";"), "b"]
+    lab.learn({"attributeNames": names, "attributeTypes": ["C", "C", "C", "B"], "data": rows}, "study")
+    return names
+
+
+def test_attributes_are_explored_for_people(root, learned):
+    text = root.get(EXPLORE, {"one": "x", "other": "y"}).content.decode()
+
+    assert "<td>9.5</td>" in text  # the mean of x
+    assert "Covariance" in text
+    assert "Where it is 1" not in text
+    assert "Where it is 1" in root.get(EXPLORE, {"one": "x", "other": "b"}).content.decode()
+    assert "data-live" not in text  # forms stay as they are filled in
+
+
+def test_correlations_are_drawn_with_their_numbers(root, learned):
+    text = root.get(EXPLORE, {"map:x": "1", f"map:{learned[2]}": "1"}).content.decode()
+
+    assert '<td class="p10">1.00</td>' in text
+    assert re.search(r'<td class="n10">-0.9\d</td>', text)
+
+
+@pytest.mark.parametrize("algorithm", ["mlr", "ridge", "lasso", "elasticnet"])
+def test_models_are_fitted_for_people_and_not_kept(root, learned, algorithm):
+    asked = {"algorithm": algorithm, "target": "y", "input:x": "1", "input:b": "1"}
+
+    text = root.get(EXPLORE, asked).content.decode()
+
+    assert "R²" in text
+    assert ("Standard error" in text) == (algorithm == "mlr")
+    assert "<dt>Rows</dt><dd>20</dd>" in text
+    assert "<h2>Models</h2>\n<p>None.</p>" in root.get("/console/statistics/c1/study/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"one": "nobody"}, "nobody"), ({"map:x": "1"}, "2 to 20"), ({"algorithm": "mlr", "target": "y"}, "inputs"),
+        ({"algorithm": "xgb", "target": "y", "input:x": "1"}, "no model"),
+        ({"algorithm": "mlr", "input:x": "1"}, "choose the target"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_shown_is_said(root, learned, asked, told):
+    answer = root.get(EXPLORE, asked)
+
+    assert answer.status_code == 200
+    assert re.search(rf'role="alert"><strong>[^<]*{told}', answer.content.decode())
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_strangers_are_sent_to_sign_in(lab, address):
     answer = Client().get(address)
@@ -117,7 +175,10 @@ def test_staff_sees_its_own_organisation_alone(lab):
 
     for address in ADDRESSES:
         assert own.get(address).status_code == 200
-    for address in ("/console/projects/study/", "/console/projects/study/rounds/1/", "/console/statistics/c1/visits/"):
+    for address in (
+        "/console/projects/study/", "/console/projects/study/rounds/1/", "/console/statistics/c1/visits/",
+        "/console/statistics/c1/visits/explore/",
+    ):  # fmt: skip
         assert other.get(address).status_code == 404
     for address in ("/console/", "/console/projects/", "/console/statistics/", "/console/audit/"):
         assert b">study<" not in other.get(address).content

@@ -79,7 +79,9 @@ def _page(path: str) -> _Page | None:
     except Resolver404:
         return None
     view = getattr(match.func, "view", None) if match is not None else None
-    return _Page(view, match.kwargs, QueryDict(query)) if match is not None and view is not None else None
+    if match is None or view is None or not view.follows:
+        return None
+    return _Page(view, match.kwargs, QueryDict(query))
 
 
 async def _events(request: Request, found: _Page) -> AsyncIterator[str]:

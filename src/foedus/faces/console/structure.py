@@ -35,12 +35,14 @@ class View:
     """A page: its address below the section's, its template, and what it shows.
 
     ``read`` asks services, which ask for leave; it takes a Look and what the address names. ``wakes`` in what it gives
-    is the stream of events that may change the page; without it the page is looked at again every other second.
+    is the stream of events that may change the page; without it the page is looked at again every other second. One
+    that does not follow is as it was when it was asked for: somebody fills in its forms.
     """
 
     route: str
     template: str
     read: Callable[..., Context]
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True)

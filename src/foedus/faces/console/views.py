@@ -55,7 +55,7 @@ def page(section: Section, view: View) -> Callable[..., HttpResponseBase]:
                 content = failed(exc.message)
         text = render_to_string("console/base.html", {
             "section": section, "sections": sections(OPTIONS.faces), "content": content, "user": request.user,
-            "live": status == HTTPStatus.OK, "path": request.get_full_path(),
+            "live": status == HTTPStatus.OK and view.follows, "path": request.get_full_path(),
         }, request)  # fmt: skip
         return HttpResponse(text, status=status, headers=HEADERS)
 
