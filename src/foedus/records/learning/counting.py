@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, Value
 
 from foedus.core.rounds import Candidate, Phase, Policy, RoundView
 from foedus.records.learning.changes import store_counts
@@ -26,8 +26,9 @@ _LOST = Q(state__in=_GIVEN_UP)
 _members = PreparedRows(
     lambda: (
         Membership.objects.filter(project=Slot("project"), state=Membership.State.ACTIVE)
-        .values("project")
-        .annotate(members=Count("pk"))
+        .annotate(all=Value(1))  # a constant groups them without a look at any column, which takes twice as long
+        .values("all")
+        .annotate(members=Count("*"))
         .values_list("members")
     )
 )

@@ -4,6 +4,7 @@ Every question begins with what is few: with the tasks that are open, or with th
 hundred thousand members who were never seen, and ten thousand rounds that are long over.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,13 @@ _seen_longest_ago = PreparedRows(
 )
 _first_round = PreparedRows(
     lambda: _open_tasks().values("round__project").annotate(first=Min("round__number")).values_list("first")
+)
+_ended_tasks = PreparedRows(
+    lambda: (
+        Invitation.objects.filter(round=Slot("round"))
+        .exclude(state__in=(Invitation.State.OPEN, Invitation.State.REPORTED))
+        .values_list("membership_id", "state")
+    )
 )
 _silent = Prepared(
     lambda: (
@@ -105,6 +113,15 @@ def in_flight(project: Project, current: Round) -> int:
 def absent_invitations(project: Project, current: Round, cutoff: datetime) -> list[Invitation]:
     """Open tasks of members that gave no sign of life since ``cutoff``."""
     return _silent.all(project=project.pk, since=current.tasks_from or 0, cutoff=cutoff)
+
+
+def invited_before(current: Round, members: Sequence[int]) -> dict[int, str]:
+    """Which of these members, who have no task now, were invited to this round already, and what became of that.
+
+    Who handed in is not among them: nobody is asked twice for the same update.
+    """
+    wanted = set(members)
+    return {member: state for member, state in _ended_tasks(round=current.pk) if member in wanted}
 
 
 def first_with_tasks(project: Project, newest: Round | None) -> int:

@@ -8,7 +8,7 @@ from foedus.ports import Ports
 from foedus.records.learning.changes import add_invitations, store_beginning
 from foedus.records.learning.counting import Tally, keep_tally, may_have_tasks, note_tally
 from foedus.records.learning.models import Draw, Invitation, Project, Round
-from foedus.records.learning.people import absent_invitations
+from foedus.records.learning.people import absent_invitations, invited_before
 from foedus.services.shell.events import emit
 from foedus.services.shell.jobs import enqueue
 
@@ -43,9 +43,9 @@ def invite(ports: Ports, project: Project, current: Round, decision: Invite, tal
 
 def _invited_anew(current: Round, keys: Sequence[int], now: datetime) -> dict[int, str]:
     """Those of the members who were invited to the round before are so again; what had become of it until now."""
-    again = Invitation.objects.filter(round=current, membership_id__in=keys)
-    known = dict(again.values_list("membership_id", "state"))
+    known = invited_before(current, keys)
     if known:
+        again = Invitation.objects.filter(round=current, membership_id__in=list(known))
         again.update(state=Invitation.State.OPEN, invited_at=now, notified_at=None, closed_at=None)
     return known
 
