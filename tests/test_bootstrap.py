@@ -4,7 +4,7 @@ import pytest
 
 from foedus.bootstrap import check_shared
 from foedus.core.errors import Invalid
-from foedus.options import Settings
+from foedus.options import Settings, mistyped
 
 
 def test_the_environment_that_flaas_documents_is_understood(tmp_path):
@@ -37,6 +37,13 @@ def test_our_own_variables_win_over_documented_ones_and_those_over_the_file(tmp_
 def test_a_wrong_option_is_named(tmp_path, name, value):
     with pytest.raises(Invalid, match=f"FOEDUS_{name}"):
         Settings.read({"FOEDUS_DATA": str(tmp_path), f"FOEDUS_{name}": value})
+
+
+def test_a_variable_that_is_nearly_a_setting_is_told_from_others():
+    others = ["FOEDUS_DATABASE_URL", "FOEDUS_URL", "FOEDUS_MARKET_KEY", "FOEDUS_SECRET_KEY_OLD", "PORT"]
+    environment = dict.fromkeys(["FOEDUS_DATBASE_URL", *others], "x")
+
+    assert mistyped(environment) == {"FOEDUS_DATBASE_URL": "FOEDUS_DATABASE_URL"}
 
 
 def test_an_unknown_option_in_the_file_is_named(tmp_path):

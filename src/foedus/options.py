@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,8 @@ _FMA_NAMES = {
     "SECRET_KEY": "secret_key",
     "TRUSTED_ORIGIN": "trusted_origins",
 }
+_CLIENTS = frozenset({"FOEDUS_URL", "FOEDUS_OPERATOR_TOKEN", "FOEDUS_ENROLMENT_KEY", "FOEDUS_MARKET_KEY"})
+_SECRETS = "FOEDUS_SECRET_"  # of env:, with any name behind it
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -169,6 +172,14 @@ class Settings:
     @property
     def uses_postgresql(self) -> bool:
         return self.database_url.split(":", 1)[0] in ("postgresql", "postgres")
+
+
+def mistyped(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like one of ours and are none, with the one that was perhaps meant: nobody reads them."""
+    known = {f"FOEDUS_{field.name.upper()}" for field in fields(Settings)}
+    strange = {name for name in environment if name.startswith("FOEDUS_") and not name.startswith(_SECRETS)}
+    meant = {name: get_close_matches(name, known, n=1, cutoff=0.88) for name in sorted(strange - known - _CLIENTS)}
+    return {name: found[0] for name, found in meant.items() if found}
 
 
 @cache

@@ -51,3 +51,23 @@ def test_help_shows_what_the_commands_say_of_themselves():
         said = {name: main.get_command(context, name).get_short_help_str(1_000) for name in main.list_commands(context)}
 
     assert dict(re.split(r"  +", line.strip()) for line in lines) == said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("FOEDUS_DATABASE_URL", "postgresql://a:secret-1@127.0.0.1:1/b", "the database cannot be used"),
+        ("FOEDUS_BUS_URL", "nat://127.0.0.1", "'nat' is not one of foedus.bus"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_a_sentence(tmp_path, variable, value, said):
+    command = [sys.executable, "-m", "foedus", "web", "--port", "0"]
+    environment = os.environ | {"FOEDUS_DATA": str(tmp_path), "FOEDUS_BSU_URL": "x", variable: value}
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "secret-1" not in done.stderr
+    assert '"perhaps": "FOEDUS_BUS_URL"' in done.stderr

@@ -335,6 +335,7 @@ def test_who_left_is_no_longer_waited_for_and_comes_back_with_a_new_key(server, 
     assert leave(url=server.url, state=tmp_path, transport=transport, rng=NoJitter())
 
     assert len(transport.calls("POST", "/leave")) == 2
+    assert not list(tmp_path.glob("pending*"))
     assert [i.state for i in operator.invitations(key, 1)] == ["declined"]
     with pytest.raises(Invalid, match="needs key="):
         run_participant(halt, url=server.url, state=tmp_path)

@@ -207,7 +207,8 @@ def next_step(policy: Policy, view: RoundView, now: datetime) -> Decision:
         case Phase.WAITING | Phase.COLLECTING:
             return policy.decide(view, now)
         case Phase.COMBINING:
-            text = f"Round {view.number} is being combined from {view.updates} updates."
+            many = "1 update" if view.updates == 1 else f"{view.updates} updates"
+            text = f"Round {view.number} is being combined from {many}."
             return Wait((Reason("combining", text, {"updates": view.updates}),))
         case Phase.COMPLETE | Phase.INVALID:
             return Wait((Reason("round_over", f"Round {view.number} is {view.phase}."),))

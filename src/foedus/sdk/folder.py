@@ -2,7 +2,7 @@
 
 participant.json     who we are: secret, token, project, server (mode 0600)
 pending.safetensors  an update that was made and not yet accepted; pending.json says for which round
-receipts.jsonl       what was accepted, a line each
+receipts.jsonl       what left and was accepted, a line each: updates with their digest and metrics, scores
 models/, states/     downloaded checkpoints, and what strategies send along, too large to keep in memory
 memory/              what accepted updates left behind for the next rounds
 lock                 held while a process works here

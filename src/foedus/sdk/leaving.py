@@ -47,6 +47,7 @@ def leave(
         except Stopped:
             return False
         folder.remember(replace(member, token=""))
+        folder.drop_pending()  # nobody will be given it any more
         log.info("left project %s for good", member.project)
         return True
 

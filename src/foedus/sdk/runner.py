@@ -142,7 +142,7 @@ class Runner:
         handover = Handover(self.link, self.project, pending, self.folder.update_file, over)
         self.outcome.receipt = handover.deliver(self.patience)
         self.outcome.updates += 1
-        self.folder.note_receipt(asdict(self.outcome.receipt))
+        self.folder.note_receipt(asdict(self.outcome.receipt) | {"metrics": dict(pending.metrics)})
         self.memory.commit()
         self.folder.drop_pending()
 
@@ -206,6 +206,7 @@ class Runner:
         body = {"metrics": dict(evaluation.metrics), "examples": evaluation.examples}
         where = self._path("checkpoints", checkpoint.number, "scores")
         self.patience.call("report a score", lambda: self.link.json("POST", where, body=body))
+        self.folder.note_receipt({"checkpoint": checkpoint.number, **body})
 
     def _model(self, checkpoint: Checkpoint) -> Arrays:
         return self._fetched(lambda: self.models.fetch(self.project, checkpoint))

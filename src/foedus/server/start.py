@@ -13,12 +13,15 @@ from typing import IO
 import django
 import structlog
 import structlog.stdlib
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from structlog.typing import Processor
 
 from foedus import bootstrap
 from foedus.core.collecting import uncollected
-from foedus.core.errors import Conflict, Invalid
+from foedus.core.errors import Conflict, Invalid, Unavailable
+from foedus.options import mistyped
+
+log = structlog.get_logger()
 
 TOKEN_FILE = "operator-token"  # noqa: S105 - a file's name
 _ADVISORY_LOCK = 0x666F6564  # "foed"
@@ -34,12 +37,15 @@ def prepare() -> Path:
     options = bootstrap.settings()
     _make_folder(options.data)
     configure_logging(options.log_level, options.log_format)
+    for variable, meant in mistyped(os.environ).items():
+        log.warning("setting.unknown", variable=variable, perhaps=meant)
     django.setup()
+    bootstrap.import_connectors()  # a mistyped address ends it here, in words
     from foedus.server.tables import make_tables
     from foedus.services.accounts.credentials import OPERATOR_PREFIX, new_token
 
     token_file = options.data / TOKEN_FILE
-    with _alone(options.data):
+    with _database_in_words(), _alone(options.data):
         make_tables()
         token = options.first_token.reveal() or _kept(token_file) or new_token(OPERATOR_PREFIX)
         _keep(token_file, token)
@@ -134,6 +140,15 @@ def _bridge(shared: Sequence[Processor], renderer: Processor, threshold: int) ->
     # Each request has a line of its own, and a stranger's mistake needs no traceback.
     logging.getLogger("django.request").setLevel(logging.ERROR)
     logging.getLogger("django.security").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def _database_in_words() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as exc:
+        why = str(exc).strip().split("\n", maxsplit=1)[0]
+        raise Unavailable(f"the database cannot be used: {why}; FOEDUS_DATABASE_URL says which it is") from exc
 
 
 @contextmanager
