@@ -1,5 +1,6 @@
 import logging
 import random
+import signal
 import threading
 
 import pytest
@@ -124,3 +125,18 @@ def test_a_stop_calls_back_those_who_asked_for_it():
     stop.set()
 
     assert heard == ["first"]
+
+
+def test_the_first_signal_stops_and_the_same_again_does_what_it_did_before():
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        stop = Stop.on_signals(signal.SIGUSR1)
+
+        signal.raise_signal(signal.SIGUSR1)
+        assert stop.wait(5.0)
+        assert heard == []
+        signal.raise_signal(signal.SIGUSR1)
+        assert heard == [signal.SIGUSR1]
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -65,7 +65,9 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, now: date
     context = problem.get("context")
     error.context = {**context} if isinstance(context, dict) else {}
     error.context["status"] = status
-    error.context["retry_after_s"] = retry_after_s(headers.get("retry-after"), now or datetime.now(UTC)) or 0.0
+    error.context.pop("retry_after_s", None)  # the header's counts
+    if seconds := retry_after_s(headers.get("retry-after"), now or datetime.now(UTC)):
+        error.context["retry_after_s"] = seconds
     return error
 
 

@@ -1,9 +1,12 @@
 """A stop that reaches a participant wherever it waits: between rounds, backing off, or in a call to the server."""
 
+import logging
 import signal
 import threading
 from collections.abc import Callable
 from typing import Self
+
+log = logging.getLogger("foedus.participant")
 
 
 class Stopped(Exception):
@@ -30,13 +33,21 @@ class Stop(threading.Event):
 
     @classmethod
     def on_signals(cls, *numbers: int) -> Self:
-        """A stop that SIGINT and SIGTERM (or the signals named) set. To be called in the main thread."""
+        """A stop that SIGINT and SIGTERM (or the signals named) set; the same signal again does what it did before.
+
+        To be called in the main thread.
+        """
         stop = cls()
 
-        def leave(*_: object) -> None:
-            # The signal may have interrupted this very thread inside a method of the event, whose lock it holds then.
-            threading.Thread(target=stop.set, name="foedus-stop").start()
+        def announce() -> None:
+            log.info("leaving; what trains is waited for, unless the same signal (Ctrl-C) comes again")
+            stop.set()
 
-        for number in numbers or (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, leave)
+        def leave(number: int, _: object) -> None:
+            signal.signal(number, earlier[number])
+            # The signal may have interrupted this very thread inside a method of the event, whose lock it holds then.
+            threading.Thread(target=announce, name="foedus-stop").start()
+
+        wanted = numbers or (signal.SIGINT, signal.SIGTERM)
+        earlier = {number: signal.signal(number, leave) or signal.SIG_DFL for number in wanted}
         return stop
