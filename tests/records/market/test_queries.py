@@ -1,12 +1,14 @@
 """What queries find, however many rows their parts find by themselves."""
 
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 
 from foedus.core.market.search import entries_of, read_query
 from foedus.records.market import queries
-from foedus.records.market.models import Asset
+from foedus.records.market.models import Asset, Value
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,3 +53,12 @@ def test_what_many_have_is_looked_up_in_the_few(assets, monkeypatch):
 
     assert "EXISTS" in str(few.query).upper()
     assert [each.did for each in few] == [f"{4:064x}"]
+
+
+def test_documents_from_before_are_found_by_the_numbers_that_their_texts_state():
+    asset = Asset.objects.create(did="1" * 64, document="{}", created_at=NOW, updated_at=NOW)
+    Value.objects.bulk_create(Value(asset=asset, path="p", exact=text) for text in ("12", "-0.5", "1e9", "", "a"))
+
+    import_module("foedus.records.market.migrations.0010_decimal_texts").number(apps, None)
+
+    assert dict(Value.objects.exclude(number=None).values_list("exact", "number")) == {"12": 12.0, "-0.5": -0.5}

@@ -228,6 +228,11 @@ TAGS = "service.attributes.additionalInformation.tags"
         ({"term": {"service.attributes.additionalInformation.open": True}}, {0}),
         ({"range": {f"{MAIN}.size": {"gt": 5}}}, {1}),
         ({"range": {f"{MAIN}.size": {"gte": 5, "lt": 7}}}, {0}),
+        ({"range": {f"{MAIN}.price": {"gt": 9, "lt": 20}}}, {0}),
+        ({"range": {f"{MAIN}.price": {"gte": "9", "lt": "100"}}}, {0, 1}),
+        ({"term": {f"{MAIN}.price": 20}}, {1}),
+        ({"term": {f"{MAIN}.price": "20"}}, {1}),
+        ({"range": {f"{MAIN}.dateCreated": {"gte": "2026", "lt": "2026-02"}}}, {0, 2}),
         ({"range": {f"{MAIN}.dateCreated": {"gte": "2026-02-01T00:00:00Z"}}}, {1}),
         ({"exists": {"field": f"{MAIN}.parameters.rounds"}}, {2}),
         ({"query_string": {"query": "lung*"}}, {1}),
@@ -251,6 +256,7 @@ def test_a_query_finds_what_it_asks_for(three, query, found):
         (((f"{MAIN}.size", False),), [0, 1, 2]),
         (((f"{MAIN}.size", True),), [1, 0, 2]),
         (((f"{MAIN}.dateCreated", True),), [1, 2, 0]),
+        (((f"{MAIN}.price", False),), [2, 0, 1]),
     ],
 )
 def test_what_is_found_comes_in_the_order_that_is_wanted(three, order, found):

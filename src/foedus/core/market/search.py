@@ -23,6 +23,7 @@ MAX_WORD_CHARACTERS = 64
 MAX_EXACT_CHARACTERS = 200
 MAX_ENTRIES = 5_000  # of one document
 _WORD = re.compile(r"\w+")
+_DECIMAL = re.compile(r"-?[0-9]{1,78}(?:\.[0-9]{1,40})?")
 _IGNORED = frozenset({"boost", "format", "time_zone"})
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
@@ -74,7 +75,10 @@ EVERYTHING = Group()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value of a document, for an index: ``exact`` is a text's, ``number`` a number's or a bool's."""
+    """A value of a document, for an index: ``exact`` is a text's, ``number`` a number's, a bool's or a decimal text's.
+
+    Prices are texts in documents, and asked for as numbers.
+    """
 
     path: str
     exact: str
@@ -109,13 +113,18 @@ def entries_of(document: Mapping[str, Any]) -> Iterator[Entry]:
 
 def _entry(path: str, value: Scalar) -> Entry:
     if isinstance(value, str):
-        return Entry(path, value[:MAX_EXACT_CHARACTERS], None, words_of(value))
+        return Entry(path, value[:MAX_EXACT_CHARACTERS], decimal_of(value), words_of(value))
     try:
         number = float(value)
     except OverflowError:
         number = float("inf")
     words = words_of(str(value)) if isfinite(number) else ()
     return Entry(path, "", number if isfinite(number) else None, words)
+
+
+def decimal_of(text: str) -> float | None:
+    """The number that a text of decimal digits states, such as a price; None of any other text."""
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 class _Reader:

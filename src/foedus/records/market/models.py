@@ -77,7 +77,10 @@ class SealedFiles(models.Model):
 
 
 class Value(models.Model):
-    """A value that a document has at a path: a text's beginning in ``exact``, a number or bool in ``number``."""
+    """A value that a document has at a path: a text's beginning in ``exact``, a number or bool in ``number``.
+
+    A text of decimal digits has both.
+    """
 
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, db_index=False, related_name="values")
     path = models.CharField(max_length=160)

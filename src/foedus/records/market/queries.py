@@ -7,7 +7,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from foedus.core.errors import NotFound
 from foedus.core.market.dids import Did
-from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query, Words
+from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query, Words, decimal_of
 from foedus.records.market.models import Asset, Value, Word
 
 _BATCH = 1_000
@@ -115,10 +115,14 @@ def _are_few(rows: QuerySet[Any]) -> bool:
 def _within(query: Between) -> QuerySet[Value]:
     rows = Value.objects.filter(path=query.path)
     for relation, bound in query.bounds:
-        if isinstance(bound, str):
-            rows = rows.filter(number__isnull=True, **{f"exact__{relation}": bound})
-        else:
-            rows = rows.filter(**{f"number__{relation}": bound})
+        number = decimal_of(bound) if isinstance(bound, str) else bound
+        found = Q() if number is None else Q(**{f"number__{relation}": number})
+        if isinstance(
+            bound, str
+        ):  # as texts, of which times are some; and those without a number where one is asked for
+            texts = Q(number__isnull=True) if number is not None else Q(number__isnull=True) | ~Q(exact="")
+            found |= texts & Q(**{f"exact__{relation}": bound})
+        rows = rows.filter(found)
     return rows
 
 
@@ -129,7 +133,7 @@ def _with_words(path: str, words: list[str]) -> QuerySet[Word]:
 
 def _equal(path: str, value: str | float) -> Q:
     if isinstance(value, str):
-        return Q(path=path, exact=value[:200], number__isnull=True)
+        return Q(path=path, exact=value[:200]) if value else Q(path=path, exact="", number__isnull=True)
     return Q(path=path, number=float(value))
 
 
