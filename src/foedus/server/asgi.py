@@ -9,6 +9,7 @@ import anyio.to_thread
 from a2wsgi import WSGIMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -20,6 +21,16 @@ from foedus.server.late import LateRoutes
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "foedus.server.settings")
 
 _LARGE = ("/api/v1/", "/admin/")  # where Django takes models and files; elsewhere bodies are small
+
+
+class Application(Starlette):
+    """Starlette without its outermost layer: ``Summary`` answers what nobody caught."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for make, args, kwargs in reversed(self.user_middleware):
+            app = make(app, *args, **kwargs)
+        return app
 
 
 def application(plane: str = "both") -> Starlette:
@@ -50,7 +61,7 @@ def application(plane: str = "both") -> Starlette:
         largest = min(options.max_model_bytes, MAX_DOCUMENT_BYTES)
         django: ASGIApp = Threaded(wsgi, large=dict.fromkeys(_LARGE, largest))
         routes.append(Mount("/", Waiting(django, news_of=work_of) if "fma" in options.faces else django))
-    app = Starlette(
+    app = Application(
         routes=routes,
         middleware=[
             Middleware(Summary),

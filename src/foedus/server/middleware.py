@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import structlog
@@ -59,6 +60,11 @@ class Summary:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
+    @cached_property
+    def _log(self) -> Any:
+        """Made by the first request, when it is known how to log; anew for each it would cost as much as an answer."""
+        return log.bind()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -78,7 +84,7 @@ class Summary:
                 raise  # the server ends the connection, so that nobody takes half an answer for a whole one
             await refusal(scope, receive, sent)
         finally:
-            _log_summary(scope, answer, round((time.perf_counter() - began) * 1000, 1))
+            _log_summary(self._log, scope, answer, round((time.perf_counter() - began) * 1000, 1))
 
 
 class _Answer:
@@ -100,7 +106,7 @@ class _Answer:
                 self.error = json.loads(body)["code"]
 
 
-def _log_summary(scope: Scope, answer: _Answer, milliseconds: float) -> None:
+def _log_summary(log: Any, scope: Scope, answer: _Answer, milliseconds: float) -> None:
     path: str = scope["path"]
     status = answer.status or 499  # nobody was there any more to be answered
     face = next((face for prefix, face in _FACES if path.startswith(prefix)), "server")
@@ -177,6 +183,7 @@ class HostCheck:
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self._app = app
         self._hosts = list(hosts)
+        self._is_ours = lru_cache(maxsize=256)(self._has)  # clients say the same name again and again
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = header(scope, b"host") if scope["type"] == "http" else ""
@@ -189,7 +196,7 @@ class HostCheck:
         )
         await answer_to(exc, scope["path"])(scope, receive, send)
 
-    def _is_ours(self, host: str) -> bool:
+    def _has(self, host: str) -> bool:
         if not host:
             return "*" in self._hosts
         name, _ = split_domain_port(host)

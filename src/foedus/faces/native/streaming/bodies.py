@@ -66,8 +66,18 @@ class Body:
         return size is not None and _room.has(size)
 
     async def _whole(self) -> bytes:
-        pieces = [piece async for piece in _pieces(self._request)]
-        received = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """Raises ClientDisconnect, Timeout."""
+        now = asyncio.get_running_loop().time
+        chunks = []
+        try:
+            async with asyncio.timeout(IDLE_S) as silence:
+                async for chunk in self._request.stream():
+                    if chunk:
+                        chunks.append(chunk)
+                        silence.reschedule(now() + IDLE_S)
+        except TimeoutError:
+            raise _silent() from None
+        received = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._check_received(len(received))
         return received
 
@@ -188,7 +198,11 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
         async with asyncio.timeout(IDLE_S):
             return await anext(chunks, None)
     except TimeoutError:
-        raise Timeout(f"no byte of the body came for {IDLE_S:g} s; send it again") from None
+        raise _silent() from None
+
+
+def _silent() -> Timeout:
+    return Timeout(f"no byte of the body came for {IDLE_S:g} s; send it again")
 
 
 _bodies: Counter[str] = Counter()  # of each actor who sends any; only the event loop touches it

@@ -11,6 +11,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from foedus.core.errors import Invalid, NotFound, Unavailable
 from foedus.faces.native.auth import authenticated
@@ -55,19 +56,32 @@ async def as_actor(request: Request, call: Callable[[Actor], T]) -> T:
     return result
 
 
-def answering(handler: Handler) -> Handler:
-    """Turn what goes wrong into problem+json."""
+class _Answering:
+    """A handler as an application of its own, which turns what goes wrong into problem+json.
 
-    @functools.wraps(handler)
-    async def answer(request: Request) -> Response:
+    Starlette calls it as it is; around a function it would put layers that catch what is caught here.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        functools.update_wrapper(self, handler)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        await (await self._answer(request))(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         try:
-            return await handler(request)
+            return await self._handler(request)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as exc:  # noqa: BLE001 - all of it is answered, and what is not foreseen is logged
             return answer_to(exc, request.url.path)
 
-    return answer
+
+def answering(handler: Handler) -> _Answering:
+    """Have a handler answer by itself, also what goes wrong."""
+    return _Answering(handler)
 
 
 def answer_to(exc: Exception, path: str) -> Response:

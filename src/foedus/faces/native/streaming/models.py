@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from foedus.core.errors import Invalid
 from foedus.faces.native.answers.base import Out
@@ -41,6 +41,7 @@ from foedus.services.learning.uploads import append_part, get_upload
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.staging import Held, Staged, Staging
 
+JSON = "application/json"
 OFFSET_STREAM = "application/offset+octet-stream"
 MAX_PART_BYTES = 64 << 20
 UNASKED_BYTES = 2 << 20  # to take so much costs less than to ask whether to take it
@@ -156,4 +157,4 @@ def _under_way(request: Request, actor: Actor) -> tuple[int, Upload]:
 
 
 def _answer(answer: Out, status_code: int = 200) -> Response:
-    return JSONResponse(answer.model_dump(mode="json"), status_code=status_code)
+    return Response(answer.model_dump_json(), status_code=status_code, media_type=JSON)

@@ -16,7 +16,7 @@ from foedus.faces.native.streaming.batches import Asked, Batches, asked, of_acto
 from foedus.faces.native.streaming.calls import answering, as_actor, key_in, now, number_in
 from foedus.faces.native.streaming.hub import Hub, work_of
 from foedus.ports import Ports
-from foedus.services.learning.tasks import Answer, Asking, Idle, next_tasks, still_here
+from foedus.services.learning.tasks import Answer, Asking, Idle, Train, next_tasks, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.threads import in_thread
@@ -43,11 +43,12 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer to an actor; what happened up to ``mark`` is in it."""
+    """An answer to an actor; what happened up to ``mark`` is in it. ``body`` says it, where many are told the same."""
 
     mark: int
     actor: Actor
     answer: Answer
+    body: bytes | None
 
 
 Tasks = Batches[Asked[Want], Told]
@@ -63,12 +64,29 @@ def tasks(ports: Ports, hub: Hub) -> Tasks:
         mark = hub.mark()
         asking = [Asking(actor, want.key, want.evaluates, want.explain) for actor, want in wanted]
         answers = next_tasks(ports, asking, now=now())
+        said = _Said()
         return [
-            Told(mark, one.actor, answer) if isinstance(answer, Answer) else answer
+            Told(mark, one.actor, answer, said.of(answer)) if isinstance(answer, Answer) else answer
             for one, answer in zip(asking, answers, strict=True)
         ]
 
     return Batches(of_actors(told), at_once=TOLD_AT_ONCE, key=lambda one: one.question.key)
+
+
+class _Said:
+    """What is said to those who are answered together: those who train for the same round are told the same."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[int, bool], bytes] = {}
+
+    def of(self, answer: Answer) -> bytes | None:
+        """None for answers that differ or may not be the last."""
+        if not isinstance(answer.task, Train):
+            return None
+        key = answer.task.round.pk, answer.task.evaluate
+        if key not in self._bodies:
+            self._bodies[key] = bytes(JSONResponse(task_out(answer)).body)
+        return self._bodies[key]
 
 
 def signs() -> Signs:
@@ -99,6 +117,8 @@ async def next_view(request: Request) -> Response:
                 break
         is_last = ends_at <= loop.time() or hub.is_closed()
         told = await tasks.ask(Asked(told.actor, replace(first.question, explain=is_last)))
+    if told.body is not None:
+        return Response(told.body, media_type=JSONResponse.media_type)
     return JSONResponse(task_out(told.answer))
 
 
