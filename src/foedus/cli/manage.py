@@ -44,13 +44,21 @@ def manage(arguments: tuple[str, ...], data: Path | None) -> None:
             return
         from foedus.server import start
 
+        is_new = not (settings().data / start.TOKEN_FILE).exists()
         start.prepare()
+        if is_new:
+            _say_new(settings().data)
         with _at_home(arguments[0]):
             utility.execute()
     except OperationalError as exc:
         raise click.ClickException(f"the database cannot do this: {_first_line(exc)}") from exc
     except ImproperlyConfigured as exc:
         raise click.ClickException(f"the settings do not fit: {_first_line(exc)}") from exc
+
+
+def _say_new(data: Path) -> None:
+    """Whoever meant another folder would look for its rows in vain."""
+    click.echo(f"Note: no service was in the data folder {data} yet; a new one is. --data names another.", err=True)
 
 
 def _wants_service(arguments: tuple[str, ...]) -> bool:
