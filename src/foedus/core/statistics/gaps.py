@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foedus.core.statistics.moments import Flags, Floats, Integers, Places
+from foedus.core.statistics.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,11 @@ class Patterns:
     of: Places
     gaps: Flags
 
-    def counts(self) -> Integers:
+    def counts(self, scratch: Scratch) -> Integers:
         """In how many rows both of two patterns have values: (p, p)."""
         n = self.gaps.shape[1]
-        flags = self.gaps.astype(np.float32)  # whole numbers up to 2**24: exact, and half the time
+        flags = scratch.take("flags", self.gaps.shape, np.float32)  # exact up to 2**24, and half the time
+        flags[:] = self.gaps
         both = (flags @ flags.T).astype(np.int64)
         own = np.diagonal(both)
         counts: Integers = n - own[:, None] - own + both
@@ -48,13 +50,14 @@ def patterns(d: int, lacking: Places, missing: Flags) -> Patterns:
     return Patterns(of, np.concatenate([missing[first], nothing]))
 
 
-def sums_where_seen(u: Floats, s1: Floats, s2: Floats, gaps: Flags) -> tuple[Floats, Floats]:
+def sums_where_seen(u: Floats, s1: Floats, s2: Floats, gaps: Flags, scratch: Scratch) -> tuple[Floats, Floats]:
     """Sums of ``u`` (d, n) and of its squares over the rows that each pattern has: 2 of (d, p). ``s1`` and ``s2`` are
     the sums over all rows.
     """
     sums, squares = np.repeat(s1[:, None], len(gaps), axis=1), np.repeat(s2[:, None], len(gaps), axis=1)
-    some = gaps.any(axis=1)
-    seen = np.logical_not(gaps[some]).astype(np.float64).T
-    sums[:, some] = u @ seen
-    squares[:, some] = (u * u) @ seen
+    some = np.flatnonzero(gaps.any(axis=1))
+    seen = scratch.take("seen", (len(some), u.shape[1]))
+    np.logical_not(gaps[some], out=seen, casting="unsafe")
+    sums[:, some] = u @ seen.T
+    squares[:, some] = np.multiply(u, u, out=scratch.take("all squares", u.shape)) @ seen.T
     return sums, squares

@@ -9,6 +9,7 @@ from foedus.core.errors import Invalid
 from foedus.core.statistics.gaps import Patterns, filled, patterns, sums_where_seen
 from foedus.core.statistics.moments import Flags, Floats, Places
 from foedus.core.statistics.products import Arithmetic, Products
+from foedus.core.statistics.scratch import Scratch
 
 MAX_MAGNITUDE = 1e70  # fourth powers of differences, and sums of these, stay finite
 _PASS_BYTES = 1 << 19  # of lines at a time, which all passes but the products find in the cache
@@ -34,16 +35,16 @@ class Sums:
         self.s3, self.s4 = np.zeros(c), np.zeros(c)
         self.least, self.most = np.full(c, np.inf), np.full(c, -np.inf)
         self.of_pairs = Products(on, d, c, products=products)
-        self._room = self._squares = self._scratch = self._ones = np.empty(0)
+        self._scratch = Scratch()
+        self._ones = np.empty(0)
 
     def room(self, n: int, most: int) -> Floats:
         """Where to put the next ``n`` rows: (d, n). No block has more than ``most``."""
         d = len(self.binary)
         if len(self._ones) < most:
-            self._room, self._ones = np.empty(d * most), np.ones(most)
-            self._squares = np.empty(self.c * most if self.of_pairs.wants_squares else 0)
-            self._scratch = np.empty(max(most, _PASS_BYTES // 8))
-        return self._room[: d * n].reshape(d, n)
+            self._ones = np.ones(most)
+        room: Floats = self._scratch.take("rows", (d, n))
+        return room
 
     def add(self, u: Floats) -> None:
         """Add a block (d, n) that is in the ``room``; it is overwritten."""
@@ -62,12 +63,12 @@ class Sums:
                 gaps.append((lacking + lines.start, missing))
                 s1[lines] = part @ self._ones[:n]
             self._add_powers(part, lines)
-        squares = self._squares[: self.c * n].reshape(self.c, n) if self.of_pairs.wants_squares else None
+        squares = self._scratch.take("squares", (self.c, n)) if self.of_pairs.wants_squares else None
         s2 = self.of_pairs.add(u, squares)
         if gaps and any(len(lacking) for lacking, _ in gaps):
             lacking, missing = (np.concatenate(each) for each in zip(*gaps, strict=True))
             found = patterns(d, lacking, missing)
-            self._add_by_group(found, *sums_where_seen(u, s1, s2, found.gaps))
+            self._add_by_group(found, *sums_where_seen(u, s1, s2, found.gaps, self._scratch))
         else:
             self.s1 += s1[:, None]
             self.s2 += s2[:, None]
@@ -93,9 +94,11 @@ class Sums:
 
     def _add_powers(self, part: Floats, lines: slice) -> None:
         numeric = lines.start < self.c
-        start = lines.start * part.shape[1] if numeric and self.of_pairs.wants_squares else None
-        room = self._scratch if start is None else self._squares[start:]
-        squares = np.multiply(part, part, out=room[: part.size].reshape(part.shape))
+        if numeric and self.of_pairs.wants_squares:
+            room = self._scratch.take("squares", (self.c, part.shape[1]))[lines]
+        else:
+            room = self._scratch.take("some squares", part.shape)
+        squares = np.multiply(part, part, out=room)
         if numeric:
             self.s3[lines] += _dots(squares, part)
             self.s4[lines] += _dots(squares, squares)
@@ -123,7 +126,7 @@ class Sums:
             self.counts, self.s1, self.s2 = self.counts[np.ix_(old, old)], self.s1[:, old], self.s2[:, old]
         self.s1 += sums[:, new]
         self.s2 += squares[:, new]
-        self.counts += found.counts()[np.ix_(new, new)]
+        self.counts += found.counts(self._scratch)[np.ix_(new, new)]
 
 
 @contextmanager
