@@ -50,14 +50,15 @@ def patterns(d: int, lacking: Places, missing: Flags) -> Patterns:
     return Patterns(of, np.concatenate([missing[first], nothing]))
 
 
-def sums_where_seen(u: Floats, s1: Floats, s2: Floats, gaps: Flags, scratch: Scratch) -> tuple[Floats, Floats]:
-    """Sums of ``u`` (d, n) and of its squares over the rows that each pattern has: 2 of (d, p). ``s1`` and ``s2`` are
-    the sums over all rows.
+def sums_where_seen(both: Floats, s1: Floats, s2: Floats, gaps: Flags, scratch: Scratch) -> tuple[Floats, Floats]:
+    """Sums of the upper half of ``both`` (2d, n) and of its squares over the rows that each pattern has: 2 of (d, p).
+    The lower half is room for the squares; ``s1`` and ``s2`` are the sums over all rows.
     """
-    sums, squares = np.repeat(s1[:, None], len(gaps), axis=1), np.repeat(s2[:, None], len(gaps), axis=1)
+    d = len(s1)
+    np.multiply(both[:d], both[:d], out=both[d:])
+    sums = np.repeat(np.concatenate([s1, s2])[:, None], len(gaps), axis=1)
     some = np.flatnonzero(gaps.any(axis=1))
-    seen = scratch.take("seen", (len(some), u.shape[1]))
+    seen = scratch.take("seen", (len(some), both.shape[1]))
     np.logical_not(gaps[some], out=seen, casting="unsafe")
-    sums[:, some] = u @ seen.T
-    squares[:, some] = np.multiply(u, u, out=scratch.take("all squares", u.shape)) @ seen.T
-    return sums, squares
+    sums[:, some] = both @ seen.T
+    return sums[:d], sums[d:]

@@ -43,8 +43,8 @@ class Sums:
         d = len(self.binary)
         if len(self._ones) < most:
             self._ones = np.ones(most)
-        room: Floats = self._scratch.take("rows", (d, n))
-        return room
+        room: Floats = self._scratch.take("rows", (2 * d, n))  # and for their squares, where there are gaps
+        return room[:d]
 
     def add(self, u: Floats) -> None:
         """Add a block (d, n) that is in the ``room``; it is overwritten."""
@@ -68,7 +68,8 @@ class Sums:
         if gaps and any(len(lacking) for lacking, _ in gaps):
             lacking, missing = (np.concatenate(each) for each in zip(*gaps, strict=True))
             found = patterns(d, lacking, missing)
-            self._add_by_group(found, *sums_where_seen(u, s1, s2, found.gaps, self._scratch))
+            both = self._scratch.take("rows", (2 * d, n))
+            self._add_by_group(found, *sums_where_seen(both, s1, s2, found.gaps, self._scratch))
         else:
             self.s1 += s1[:, None]
             self.s2 += s2[:, None]
