@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from foedus.cli.change import change, read_options
+from foedus.cli.change import as_typed, change, read_options
 from foedus.core.errors import Invalid
 
 
@@ -17,6 +17,11 @@ from foedus.core.errors import Invalid
 )
 def test_options_are_json_or_text(text, ruled, read):
     assert read_options("policy", text, ruled=ruled) == read
+
+
+@pytest.mark.parametrize("text", ["quorum", "buffered buffer=4 rounds=null", "fedadam lr=0.01"])
+def test_a_rule_is_shown_as_it_is_typed(text):
+    assert as_typed(read_options("policy", text, ruled=True)) == text
 
 
 @pytest.mark.parametrize(("text", "ruled"), [("buffer=4", True), ("", True), ("patience", False), ("=3", False)])

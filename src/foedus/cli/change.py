@@ -1,6 +1,7 @@
 """``change``: what a project goes by, from the next round on that begins."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -23,7 +24,10 @@ _OPTIONS = "KEY=VALUE ..., or none"
 @click.option("--state", type=click.Choice(["running", "paused"]), help="Let it go on, or stand still.")
 @server_options
 def change(project: str, url: str | None, token: str | None, **given: str | None) -> None:
-    """Change what a project goes by. Values are JSON, or text."""
+    """Change what a project goes by. Values are JSON, or text.
+
+    What is named is replaced as a whole: options that are left out, such as a policy's rounds, have their defaults.
+    """
     fields: dict[str, Any] = {}
     for name, text in given.items():
         if text is not None:
@@ -32,9 +36,19 @@ def change(project: str, url: str | None, token: str | None, **given: str | None
         raise Invalid("say what to change: see foedus change --help")
     with operator_of(url, token) as operator:
         found = operator.update(project, **fields)
-    click.echo(f"{found.key}: {found.state}, policy {found.policy['name']}, strategy {found.strategy['name']}")
+    click.echo(f"{found.key}: {found.state}, policy {as_typed(found.policy)}, strategy {as_typed(found.strategy)}")
     for reason in found.reasons:
         click.echo(f"  {reason.text}")
+
+
+def as_typed(rule: Mapping[str, Any]) -> str:
+    """As it is typed, with all options that were given: whatever is not named here is as by default."""
+    return " ".join(
+        [
+            rule["name"],
+            *(f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in rule["options"].items()),
+        ]
+    )
 
 
 def read_options(name: str, text: str, *, ruled: bool) -> dict[str, Any]:
