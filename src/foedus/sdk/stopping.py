@@ -3,10 +3,12 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
 log = logging.getLogger("foedus.participant")
+TWICE_S = 0.5  # who runs a program for somebody may hand on one Ctrl-C twice, as timeout(1) does
 
 
 class Stopped(Exception):
@@ -38,15 +40,21 @@ class Stop(threading.Event):
         To be called in the main thread.
         """
         stop = cls()
+        came_at: dict[int, float] = {}
 
         def announce() -> None:
             log.info("leaving; what trains is waited for, unless the same signal (Ctrl-C) comes again")
             stop.set()
 
         def leave(number: int, _: object) -> None:
-            signal.signal(number, earlier[number])
-            # The signal may have interrupted this very thread inside a method of the event, whose lock it holds then.
-            threading.Thread(target=announce, name="foedus-stop").start()
+            now = time.monotonic()
+            if number not in came_at:
+                came_at[number] = now
+                # It may have interrupted this very thread inside a method of the event, whose lock it holds then.
+                threading.Thread(target=announce, name="foedus-stop").start()
+            elif now - came_at[number] > TWICE_S:
+                signal.signal(number, earlier[number])
+                signal.raise_signal(number)
 
         wanted = numbers or (signal.SIGINT, signal.SIGTERM)
         earlier = {number: signal.signal(number, leave) or signal.SIG_DFL for number in wanted}
