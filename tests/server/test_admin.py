@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+import structlog
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
@@ -143,3 +144,13 @@ def test_an_organisation_is_added(root):
     root.post(address(Organisation, "add"), {"name": "clinic"})
 
     assert Organisation.objects.get(name="clinic").created_at <= timezone.now()
+
+
+def test_a_refused_sign_in_is_in_the_log_without_what_was_typed(db):
+    with structlog.testing.capture_logs() as lines:
+        answer = Client(REMOTE_ADDR="192.0.2.7").post(reverse("admin:login"), {"username": "ada", "password": "guess"})
+
+    assert answer.status_code == 200
+    assert [line for line in lines if line["event"] == "sign_in.refused"] == [
+        {"event": "sign_in.refused", "address": "192.0.2.7", "log_level": "warning"}
+    ]
