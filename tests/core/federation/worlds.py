@@ -45,9 +45,23 @@ def decoded(content):
     return Inspector(PLAN, (), Contract()).read(content)
 
 
-encoded = cache(encode)
+@cache
+def nothing():
+    return Statistics.empty(PLAN)
 
 
+_ENCODED: dict[int, bytes] = {}
+
+
+def encoded(value):
+    """Of what ``batch_of`` and ``nothing`` made, which stay: comparing statistics costs more than all else here."""
+    found = _ENCODED.get(id(value))
+    if found is None:
+        found = _ENCODED[id(value)] = encode(value)
+    return found
+
+
+@cache
 @cache
 def batch_of(number):
     return rows_of(np.random.default_rng(number))
@@ -63,7 +77,7 @@ class Disk:
     """What a node commits: it survives whatever happens to its process."""
 
     node: Node
-    local: Statistics = field(default_factory=lambda: Statistics.empty(PLAN))
+    local: Statistics = field(default_factory=nothing)
     version: int = 0
     parts: dict = field(default_factory=dict)
     bases: dict = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Federated projects that learn on a CUDA device."""
+"""Projects that learn on a CUDA device, most of them federated."""
 
 from dataclasses import replace
 
@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from tests.cupy_like import CupyLike
 from tests.services.federation.conftest import frame, settle
+from tests.services.statistics.conftest import Lab
 
 from foedus.connectors.devices.cuda import CudaDevices
+from foedus.faces.symetryml.rendering import project_info
 from foedus.ports.devices import DeviceFails, NoDevice
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.statistics.errors import NotSupported
+from foedus.services.statistics.reading import describe
 
 
 @pytest.fixture
@@ -48,6 +51,19 @@ def test_numbers_are_those_of_the_processor(site, on_device):
 
     found, wanted = (each.kept(each.name).value.view() for each in (theirs, ours))
     np.testing.assert_allclose(found.comoment, wanted.comoment, rtol=1e-12)
+
+
+def test_a_project_of_its_own_learns_on_a_device_too(site, on_device, cupy):
+    lab = on_device("a")
+    row = Lab.create(lab, kind="GPU")
+    tried = cupy.calls["matmul"]
+
+    lab.learn(frame(3), "p")
+
+    assert cupy.calls["matmul"] > tried
+    assert project_info(describe(lab.ports, row))["type"] == "gpu"
+    with pytest.raises(NotSupported, match=r"no device.*say type=cpu"):
+        Lab.create(site("b"), kind="gpu")
 
 
 @pytest.mark.parametrize("devices", [0, "cudaErrorInsufficientDriver: CUDA driver version is insufficient"])

@@ -20,7 +20,7 @@ class Lab:
 
     def create(self, name="p", **fields):
         return projects.create_project(
-            self.actor, self.customer, projects.CreateProject(name=name, **fields), now=self.clock()
+            self.ports, self.actor, self.customer, projects.CreateProject(name=name, **fields), now=self.clock()
         )
 
     def project(self, name="p"):

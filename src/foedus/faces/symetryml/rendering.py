@@ -8,7 +8,7 @@ from foedus.services.fusion.describing import CellDescription, FusionDescription
 from foedus.services.statistics.reading import ProjectDescription
 
 _State = StatisticsJob.State
-_TYPES = {("federated", ""): "FED-CPU", ("federated", "cuda"): "FED-GPU"}
+_TYPES = {("federated", ""): "FED-CPU", ("federated", "cuda"): "FED-GPU", ("cpu", "cuda"): "gpu"}
 
 
 def milliseconds(at: datetime) -> int:

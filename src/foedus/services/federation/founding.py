@@ -13,7 +13,6 @@ from foedus.core.errors import Invalid, PlatformError
 from foedus.core.federation.messages import Kind
 from foedus.core.federation.peers import Node
 from foedus.ports import Ports
-from foedus.ports.devices import NoDevice
 from foedus.records.customers.models import Customer
 from foedus.records.federation.models import Membership
 from foedus.records.statistics.models import StatisticsProject
@@ -26,8 +25,7 @@ from foedus.services.federation.membership import Private, Seat, changing, seale
 from foedus.services.federation.promises import CHANGED_JOB
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor
-from foedus.services.statistics.computing import CUDA
-from foedus.services.statistics.errors import NotSupported
+from foedus.services.statistics.computing import device_for
 from foedus.services.statistics.plans import FEDERATED
 from foedus.services.statistics.projects import CreateProject, make_project
 
@@ -109,7 +107,7 @@ def _made(ports: Ports, asked: Founding, name: str, node: Node, private: Private
     options = keys.options(asked.given)
     transport = keys.transport_of(asked.given)
     ports.exchanges.of(transport)
-    device = _device(ports, options)
+    device = device_for(ports, "fed_local_type", options.get("fed_local_type", ""))
     command = CreateProject(name=asked.project, histogram=True, persisted=asked.persisted, device=device)
     key = uuid4().hex
     with transaction.atomic():
@@ -125,19 +123,6 @@ def _made(ports: Ports, asked: Founding, name: str, node: Node, private: Private
     seat = seat_at(ports, row.pk)
     assert seat is not None, "it was just made"  # noqa: S101
     return seat
-
-
-def _device(ports: Ports, options: Mapping[str, str]) -> str:
-    """What the project learns on for good; the processor where nothing else was asked for."""
-    if options.get("fed_local_type") != "gpu":
-        return ""
-    try:
-        with ports.devices.opened():
-            return CUDA
-    except NoDevice as exc:
-        raise NotSupported(
-            f"fed_local_type=gpu cannot be: {exc.message}. Statistics are the same on a CPU: say fed_local_type=cpu"
-        ) from exc
 
 
 def _shared_key(given: Mapping[str, str]) -> tuple[str, bytes]:

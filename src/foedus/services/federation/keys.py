@@ -6,7 +6,7 @@ from typing import Any
 
 from foedus.core.errors import Invalid
 from foedus.core.federation.schedules import period_s
-from foedus.services.statistics.errors import NotSupported
+from foedus.services.statistics.computing import check_single
 
 MAX_KEYS = 60
 MAX_CHARACTERS = 20_000
@@ -103,8 +103,7 @@ def options(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _local_type(kind: str) -> str:
-    if kind in ("mgpuf", "mgpud"):
-        raise NotSupported(f"fed_local_type={kind}: a project learns on one CUDA device at most; say gpu, or cpu")
+    check_single("fed_local_type", kind)
     if kind not in ("cpu", "gpu"):
         raise Invalid(f"fed_local_type is cpu or gpu, not {kind[:40]!r}")
     return kind

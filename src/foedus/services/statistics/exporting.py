@@ -60,7 +60,7 @@ def import_project(
     params = {str(key): str(each) for key, each in dict(about.get("params") or {}).items()}
     with transaction.atomic():
         command = CreateProject(name=name, kind=str(about.get("kind", "")), params=params, persisted=persisted)
-        row = create_project(actor, customer, command, now=now)
+        row = create_project(ports, actor, customer, command, now=now)
         row.plan = fields_of(value.plan)
         row.save(update_fields=["plan"])
 

@@ -19,6 +19,7 @@ from foedus.records.customers.models import Customer
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, require
+from foedus.services.statistics.computing import check_single, device_for
 from foedus.services.statistics.errors import NotSupported, ProjectMissing, ProjectTaken
 from foedus.services.statistics.harvests import Harvest, adding
 from foedus.services.statistics.keeping import FUSION, KEEPER, Change, Kept
@@ -28,10 +29,10 @@ KINDS = {
     "": "cpu",
     "dynamic": "cpu",
     "cpu": "cpu",
+    "gpu": "cpu",
     "partition": "partition",
     SEQUENCE: SEQUENCE,
 }
-_GPU = ("gpu", "mgpuf", "mgpud")
 PREDICATES = "sml_project_predicate_row_filter"
 PARTITION = "partitionSplit"
 MAX_PARAMS = 200
@@ -52,9 +53,14 @@ class CreateProject:
     device: str = ""
 
 
-def create_project(actor: Actor, customer: Customer, command: CreateProject, *, now: datetime) -> StatisticsProject:
+def create_project(
+    ports: Ports, actor: Actor, customer: Customer, command: CreateProject, *, now: datetime
+) -> StatisticsProject:
     """An empty project. Raises Invalid, NotSupported, ProjectTaken."""
-    return make_project(actor, customer, command, _kind(command.kind), now=now)
+    asked = command.kind.strip().lower()
+    kind = _kind(asked)
+    command = replace(command, device=device_for(ports, "type", asked))
+    return make_project(actor, customer, command, kind, now=now)
 
 
 def make_project(
@@ -182,13 +188,9 @@ def check_name(name: str) -> None:
 
 
 def _kind(text: str) -> str:
-    kind = KINDS.get(text.strip().lower())
-    if text.strip().lower() in _GPU:
-        raise NotSupported(
-            f"there are no projects of type {text.strip().lower()} here: federated ones alone learn on a CUDA device, "
-            "with fed_local_type=gpu; statistics are the same on a CPU: make the project with type=cpu"
-        )
-    if text.strip().lower() == FUSION:
+    kind = KINDS.get(text)
+    check_single("type", text)
+    if text == FUSION:
         raise Invalid("a fusion project is made with its cells: POST projects/fusion/create")
     if kind is None:
         raise NotSupported(

@@ -33,7 +33,7 @@ def create_statistics_project(request: NativeRequest, customer: str, fields: Sta
     command = CreateProject(
         name=fields.name, kind=fields.kind, params=fields.params, histogram=fields.sketches, persisted=True
     )
-    row = projects.create_project(request.auth, owner, command, now=timezone.now())
+    row = projects.create_project(request.ports, request.auth, owner, command, now=timezone.now())
     return Status(201, StatisticsProjectOut.of(reading.describe(request.ports, row)))
 
 

@@ -24,7 +24,7 @@ def create(call: Call) -> Answer:
         name=name, kind=call.query.get("type", ""), params=flat_map(call.json()),
         histogram=call.flag("enableHistogram"), persisted=call.flag("persist"),
     )  # fmt: skip
-    projects.create_project(call.actor, call.customer, command, now=call.now)
+    projects.create_project(call.ports, call.actor, call.customer, command, now=call.now)
     return Answer(status=HTTPStatus.CREATED, text=f"Project Created with id:{name}")
 
 
