@@ -1,4 +1,5 @@
-"""The market: agreements a second through the ledger in the database, and how long queries of its catalogue take.
+"""The market: agreements a second through the ledger in the database, how soon an order is a session that can be
+joined, and how long queries of the catalogue take.
 
 Writes are durable, as delivered (SQLite, every commit on disk). ``--documents`` offers are put into the catalogue by
 the rows that publishing one would write, many at a time.
@@ -9,7 +10,9 @@ import json
 import os
 import statistics
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,6 +29,14 @@ QUERIES = {
             ]
         }
     },
+    "price as a text": {
+        "bool": {
+            "must": [
+                {"term": {"service.type": "compute"}},
+                {"range": {"service.attributes.main.price": {"gte": 3, "lt": 4}}},
+            ]
+        }
+    },
 }  # fmt: skip
 
 
@@ -34,14 +45,14 @@ def agreements(count):
     from foedus.core.market.dids import Did
     from foedus.core.market.escrow import Terms, Window, Windows
     from foedus.ports.ledger import Order
-    from foedus.wallet.keys import address_named
+    from foedus.wallet.keys import Key
 
     ledger, did = LocalLedger(), Did(b"\x01" * 32)
-    owner, buyer = address_named("owner"), address_named("buyer")
+    owner, buyer, market = (Key(bytes([n]) * 32).address for n in (1, 2, 3))
     ledger.register(did, owner=owner, providers=[], now=NOW)
     ledger.mint(buyer, TOKEN, 12 * count, reference="all", now=NOW)
     terms = Terms(
-        did=did, consumer=buyer, amounts=(10, 2), receivers=(owner, address_named("market")), token=TOKEN,
+        did=did, consumer=buyer, amounts=(10, 2), receivers=(owner, market), token=TOKEN,
         return_address=buyer,
     )  # fmt: skip
     windows, spent = Windows(compute=Window(0, 3600)), {}
@@ -56,6 +67,67 @@ def agreements(count):
     for name, times in spent.items():
         print(f"  {name:<7} {statistics.median(times) * 1e3:6.2f} ms in the middle")
     assert ledger.balance(owner, TOKEN) == 10 * count
+
+
+def sessions(count):
+    """From the order to a session that answers at its port, as the node takes these steps, without HTTP before."""
+    from django.utils import timezone
+
+    from foedus import bootstrap
+    from foedus.connectors.ledger.local.ledger import TOKEN
+    from foedus.faces.nevermined.sessions import listening
+    from foedus.sdk.market import session
+    from foedus.services.market import agreements, catalogue, executions, leading
+    from foedus.services.market.agreements import OrderOffer
+    from foedus.services.market.executions import StartRun
+    from foedus.services.market.leading import Place
+    from foedus.services.market.parties import ANYBODY, party_of
+    from foedus.services.shell import jobs
+    from foedus.wallet.keys import Key
+    from foedus.wallet.offering import NewOffer, write_asset, write_offer
+
+    ports, now, spent = bootstrap.ports(), timezone.now(), {}
+    seller, buyer = Key(b"\4" * 32), Key(b"\5" * 32)
+    sold = write_offer(NewOffer(name="A place", kind="fl-coordinator", shares=[(seller.address, 5)], node="http://n"),
+                       seller, now=now)  # fmt: skip
+    wanted = write_asset(session("A session", rounds=2, min_participants=2), buyer, node="http://n", now=now)
+    for document in (sold, wanted):
+        catalogue.publish(ANYBODY, document, now=now)
+    ports.ledger.mint(buyer.address, TOKEN, 5 * count, reference="sessions", now=now)
+    party = party_of(buyer.address, now=now)
+    for i in range(count):
+        begun = time.perf_counter()
+
+        @contextmanager
+        def serve(conductor, wished, begun=begun):
+            with listening(conductor, wished, host="127.0.0.1", is_open=False) as port:
+                spent.setdefault("session", []).append(time.perf_counter() - begun)
+                yield port
+
+        order = OrderOffer(did=sold.did, seed=(i + 1).to_bytes(32, "big"))
+        agreement = timed(spent, "order", lambda order=order: agreements.order(ports, party, order, now=timezone.now()))
+        command = StartRun(party=party, agreement=agreement.purchase.agreement, workflow=wanted.did)
+        execution = timed(
+            spent, "execute", lambda command=command: executions.start(ports, command, now=timezone.now())
+        )
+        place = Place(serve=serve, host="127.0.0.1", max_bytes=1 << 20)
+        stop = threading.Timer(0.3, lambda pk=execution.pk: end(pk))
+        stop.start()
+        leading.lead(ports, jobs.claim(timezone.now()), place, now=timezone.now())
+        stop.join()
+    print(f"{count} sessions, from the order to an answering port")
+    for name, times in spent.items():
+        print(f"  {name:<7} {statistics.median(times) * 1e3:6.1f} ms in the middle, worst {max(times) * 1e3:.1f}")
+
+
+def end(pk):
+    """Stop a session, as its buyer may: nobody comes to these."""
+    from django.db import connection
+
+    from foedus.records.market.models import Execution
+
+    Execution.objects.filter(pk=pk).update(state="Failed", reason="it was stopped", finished_at=datetime.now(UTC))
+    connection.close()
 
 
 def timed(spent, name, do):
@@ -118,6 +190,7 @@ def queries(times):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--agreements", type=int, default=300)
+    parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=15)
     options = parser.parse_args()
@@ -127,6 +200,7 @@ def main():
 
         start.prepare()
         agreements(options.agreements)
+        sessions(options.sessions)
         fill(options.documents)
         queries(options.queries)
 
