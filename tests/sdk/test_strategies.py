@@ -223,8 +223,21 @@ def test_a_strategy_of_deltas_is_refused_where_updates_are_weights(operator):
         operator.update("strategies-changed", strategy={"name": "fedbuff", "options": {}})
 
 
+def test_rounds_that_may_be_too_small_for_a_robust_strategy_are_refused_beforehand(operator, project):
+    key = project("bulyan", participants=7)
+
+    for strategy, options in (("krum", {"minimum": 4}), ("bulyan", {"minimum": 10, "quorum": 0.6})):
+        policy = {"name": "quorum", "options": options}
+        with pytest.raises(Invalid, match=f"the strategy {strategy} needs . updates or more, and a round .* end with"):
+            operator.create_project("strategies-too-few", strategy={"name": strategy}, policy=policy)
+        with pytest.raises(Invalid, match=f"the strategy {strategy} needs"):
+            operator.update(key, strategy={"name": strategy, "options": {}}, policy={"options": {}, **policy})
+    assert operator.project(key).policy["options"]["minimum"] == 7
+
+
 def test_too_few_updates_for_a_robust_strategy_end_the_round_with_both_numbers(server, operator, project):
-    key = project("krum", rounds=3)
+    key = project("krum", participants=5, rounds=3)
+    operator.update(key, policy={"name": "buffered", "options": {"buffer": 1}})
     (enrolment,) = operator.enrolment_keys(key)
 
     with ThreadPoolExecutor(1) as threads:

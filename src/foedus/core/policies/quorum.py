@@ -62,6 +62,11 @@ class Quorum:
     def absent_after_s(self) -> float:
         return self.heartbeat_timeout_s
 
+    @property
+    def fewest_updates(self) -> int:
+        """What a round may end with at its deadline."""
+        return self._enough(self.minimum)
+
     def decide(self, view: RoundView, now: datetime) -> Decision:
         return self._start(view, now) if view.phase is Phase.WAITING else self._collect(view, now)
 
@@ -80,7 +85,7 @@ class Quorum:
 
     def _collect(self, view: RoundView, now: datetime) -> Decision:
         needed = view.needed or self.minimum
-        enough = max(1, ceil(share_of(self.quorum, needed)))
+        enough = self._enough(needed)
         ends_at = view.deadline_at or (view.started_at or view.opened_at) + timedelta(seconds=self.deadline_s)
         over = now >= ends_at
         if view.reported >= (enough if over else needed):
@@ -94,6 +99,9 @@ class Quorum:
             return Combine()
         until = earliest(now, ends_at, next_absence(view, self.heartbeat_timeout_s))
         return Wait((*self._missing(view, needed, enough, now), deadline(ends_at, now)), until)
+
+    def _enough(self, needed: int) -> int:
+        return max(1, ceil(share_of(self.quorum, needed)))
 
     def _missing(self, view: RoundView, needed: int, enough: int, now: datetime) -> tuple[Reason, ...]:
         facts = {

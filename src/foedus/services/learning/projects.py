@@ -23,6 +23,7 @@ from foedus.services.learning import rounds
 from foedus.services.learning.measuring import promise_evaluation
 from foedus.services.learning.models_in import checked_model, store
 from foedus.services.learning.removal import promise_removal
+from foedus.services.learning.rules import check_fewest
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Verb, organisation_of, require
 from foedus.services.shell.events import emit
@@ -134,6 +135,8 @@ def change_project(ports: Ports, actor: Actor, key: str, command: ChangeProject,
     with transaction.atomic():
         project = lock_project(found.pk)
         changed = _take(project, command)
+        if {"policy", "strategy"} & set(changed):
+            check_fewest(project.strategy, project.policy)
         if COURSE.keys() & set(changed):
             require_evaluator(project.evaluation, early_stopping=project.early_stopping, best=project.best)
         if changed:
@@ -224,6 +227,7 @@ def _check(command: CreateProject) -> None:
         raise Invalid("seed must fit into 32 bits", field="seed")
     _check_strategy(command.strategy, command.update_kind)
     _check_rule("policies", command.policy)
+    check_fewest(command.strategy.to_json(), command.policy.to_json())
     _check_course(command)
     require_evaluator(command.evaluation, early_stopping=command.early_stopping, best=command.best)
 
