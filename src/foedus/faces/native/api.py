@@ -5,14 +5,17 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import NinjaAPI, Router
 from ninja.operation import Operation
+from ninja.renderers import BaseRenderer
+from ninja.security import HttpBearer
 
 from foedus.core.errors import Invalid
-from foedus.faces.native.auth import Bearer
+from foedus.faces.native.auth import authenticated, client_of
 from foedus.faces.native.errors import LengthRequired, respond
 from foedus.faces.native.parsing import StrictParser
-from foedus.faces.native.rendering import JsonRenderer
+from foedus.faces.native.rendering import to_json
 from foedus.faces.native.views import (
     accounts,
     checkpoints,
@@ -25,9 +28,28 @@ from foedus.faces.native.views import (
     statistics,
     statistics_models,
 )
+from foedus.services.shell.authorisation import Actor
 
 VERSION = "1"
 _SHOWN = 80
+
+
+class Bearer(HttpBearer):
+    """The only way in. A missing token raises Unauthenticated instead of trying something else."""
+
+    def __call__(self, request: HttpRequest) -> Actor:
+        return authenticated(request.headers.get("Authorization"), client_of(request), now=timezone.now())
+
+    def authenticate(self, request: HttpRequest, token: str) -> Actor:
+        """What the base class asks for; ``__call__`` does not need it."""
+        return authenticated(f"Bearer {token}", client_of(request), now=timezone.now())
+
+
+class JsonRenderer(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:  # noqa: ARG002 - ninja's
+        return to_json(data)
 
 
 class NativeAPI(NinjaAPI):

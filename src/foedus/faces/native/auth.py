@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.http import HttpRequest
-from django.utils import timezone
-from ninja.security import HttpBearer
 
 from foedus.core.errors import PlatformError, QuotaExceeded, Unauthenticated
 from foedus.faces.native.limits import LIMITS
@@ -23,17 +21,6 @@ class NativeRequest(HttpRequest):
 
     ports: Ports
     auth: Actor
-
-
-class Bearer(HttpBearer):
-    """The only way in. A missing token raises Unauthenticated instead of trying something else."""
-
-    def __call__(self, request: HttpRequest) -> Actor:
-        return authenticated(request.headers.get("Authorization"), client_of(request), now=timezone.now())
-
-    def authenticate(self, request: HttpRequest, token: str) -> Actor:
-        """What the base class asks for; ``__call__`` does not need it."""
-        return authenticated(f"Bearer {token}", client_of(request), now=timezone.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import ninja.errors
 import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
@@ -14,6 +13,9 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from foedus.core import errors
 from foedus.core.errors import PlatformError
 from foedus.faces.native import rendering
+
+if TYPE_CHECKING:
+    import ninja.errors
 
 log = structlog.get_logger()
 
@@ -125,17 +127,19 @@ def _known(exc: Exception) -> PlatformError:
     """``exc`` in the words of foedus."""
     if isinstance(exc, PlatformError):
         return exc
+    for kinds, kind, message in _TRANSLATIONS:
+        if isinstance(exc, kinds):
+            return kind(message)
+    import ninja.errors  # with the views that raise these; every server answers by this module, few by those views
+
     if isinstance(exc, ninja.errors.ValidationError):
         return _invalid(exc)
     if isinstance(exc, ninja.errors.HttpError) and isinstance(exc.__cause__, Exception):
         return _known(exc.__cause__)  # what the parser raised
-    for kinds, kind, message in _TRANSLATIONS:
-        if isinstance(exc, kinds):
-            return kind(message)
     return Internal(request_id=uuid4().hex)
 
 
-def _invalid(exc: ninja.errors.ValidationError) -> errors.Invalid:
+def _invalid(exc: "ninja.errors.ValidationError") -> errors.Invalid:
     """A schema's complaints, each with the path of its field: ``policy.name``, ``limit``."""
     complaints = [{"field": _path(e["loc"]), "message": _sentence(e)[:_CHARACTERS]} for e in exc.errors[:_SHOWN]]
     first = complaints[0]

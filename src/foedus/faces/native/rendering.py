@@ -5,16 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import HttpRequest
-from ninja.renderers import BaseRenderer
-
-
-class JsonRenderer(BaseRenderer):
-    media_type = "application/json"
-
-    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:  # noqa: ARG002 - ninja's
-        return to_json(data)
-
 
 def to_json(data: Any) -> bytes:
     """Compact JSON. Raises ValueError for numbers that JSON does not have."""
