@@ -9,7 +9,8 @@ from foedus.server.late import LateRoutes
 
 HEAVY = (
     "eth_keys", "eth_utils", "pycparser", "jsonschema", "web3", "boto3", "nats", "psycopg", "pandas", "pyarrow",
-    "sklearn", "whitenoise", "httpx", "ninja", "django.test", "django.db.migrations.autodetector", "foedus.records.learning.migrations",
+    "sklearn", "whitenoise", "httpx", "ninja", "django.test", "django.db.migrations.autodetector",
+    "foedus.records.learning.migrations",
     "foedus.server.admin", "foedus.faces.flaas.urls", "foedus.faces.flaas.streaming", "foedus.faces.fma.urls",
     "foedus.faces.nevermined.urls", "foedus.faces.native.urls", "foedus.faces.symetryml.routes",
     "foedus.faces.console.urls", "foedus.faces.console.live", "foedus.core.models.assessment",
