@@ -345,3 +345,24 @@ def test_who_left_is_no_longer_waited_for_and_comes_back_with_a_new_key(server, 
 def test_who_is_unknown_cannot_leave(server, operator, project):
     with pytest.raises(Unauthenticated):
         leave(url=server.url, token="fpa_nobody", project=project())
+
+
+def test_who_failed_and_is_started_again_mended_takes_the_round_up_again(server, operator, project, tmp_path):
+    key = project(rounds=1)
+    stop = Stop()
+
+    def stop_once_declined():
+        for event in operator.events(key, after=0, stop=stop):
+            if event.kind == "participant.declined":
+                stop.set()
+
+    watching = threading.Thread(target=stop_once_declined)
+    watching.start()
+    failed = join(server, operator, key, lambda model, settings: 1 / 0, state=tmp_path, stop=stop)
+    watching.join(20)
+
+    mended = run_participant(adding(1), url=server.url, state=tmp_path)
+
+    assert (failed.finished, failed.declined) == (False, 1)
+    assert (mended.finished, mended.updates) == (True, 1)
+    assert operator.round(key, 1).phase == "complete"

@@ -69,7 +69,9 @@ def test_the_long_poll_says_what_the_participant_can_do(wire):
 
     take_part(wire, train, evaluate=lambda model, settings: Evaluation({}, 1), wait_s=30)
 
-    assert wire.requests[0].url.params.multi_items() == [("wait", "30"), ("can", "train,evaluate")]
+    first, second = (request.url.params.multi_items() for request in wire.calls("GET", NEXT)[:2])
+    assert first == [("wait", "30"), ("can", "train,evaluate"), ("anew", "true")]
+    assert second == first[:2]
 
 
 def test_training_sees_the_settings_and_a_model_it_cannot_change(wire):

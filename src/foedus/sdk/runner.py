@@ -68,6 +68,7 @@ class Runner:
     outcome: Outcome = field(init=False)
     failures: int = field(init=False, default=0)
     setbacks: int = field(init=False, default=0)
+    begun: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.project)
@@ -93,7 +94,10 @@ class Runner:
 
     def _next(self) -> Task:
         params = {"wait": f"{self.wait_s:g}", "can": self.abilities.can}
+        if not self.begun:
+            params["anew"] = "true"  # what an earlier process could not do is not given up for good
         answer = self.link.json("GET", self._path("next"), params=params, answer_s=self.wait_s + GRACE_S)
+        self.begun = True
         task = Task.of(answer)
         if task.task in ("train", "evaluate") and task.checkpoint is None:
             raise BadAnswer("a task without a checkpoint")

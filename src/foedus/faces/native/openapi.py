@@ -72,6 +72,7 @@ STREAMING: dict[str, dict[str, Any]] = {
             "parameters": [
                 _parameter("wait", "query", {"type": "number", "minimum": 0, "maximum": 60, "default": 0}, "seconds"),
                 _parameter("can", "query", {"type": "string", "default": "train"}, "train, evaluate, or both by comma"),
+                _parameter("anew", "query", {"type": "boolean", "default": False}, "the participant has just started"),
             ],
             "responses": {"200": _answer("the task", _IN_JSON, _ref("Task"))},
         },

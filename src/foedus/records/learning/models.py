@@ -188,6 +188,8 @@ class Invitation(models.Model):
     invited_at = models.DateTimeField()
     notified_at = models.DateTimeField(null=True)  # when a push service took the word over, for those that get pushes
     closed_at = models.DateTimeField(null=True)
+    # How often its member took back that it had declined.
+    taken_back = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

@@ -27,6 +27,7 @@ from foedus.services.learning.equipment import Equipment, equipment_of
 from foedus.services.learning.invitations import give_up_invitation
 from foedus.services.learning.looking import Look
 from foedus.services.learning.measuring import find_model
+from foedus.services.learning.returning import take_back_refusals
 from foedus.services.learning.rounds import advance, end_task
 from foedus.services.learning.rules import policy_of
 from foedus.services.learning.waiting import reasons_of
@@ -77,12 +78,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for work in a project. Without ``explain``, ``Idle`` has no reasons: that costs more than the rest."""
+    """Who asks for work in a project. Without ``explain``, ``Idle`` has no reasons: that costs more than the rest.
+
+    ``anew`` says that the participant has just started: it takes back that it declined the open round.
+    """
 
     actor: Actor
     key: str
     evaluates: bool
     explain: bool = True
+    anew: bool = False
 
 
 def next_task(ports: Ports, actor: Actor, key: str, *, evaluates: bool, now: datetime, explain: bool = True) -> Answer:
@@ -110,6 +115,9 @@ def _next_of_project(
         if isinstance(member, Membership) and member.evaluates != one.evaluates:
             note_evaluates(member, evaluates=one.evaluates)
     _sign(ports, project, known, now)
+    begun = [member for one, member in zip(asking, members, strict=True) if one.anew and isinstance(member, Membership)]
+    if take_back_refusals(ports, project, begun, now):
+        project.refresh_from_db()
     board = _Board(ports, project, now)
     rounds = rounds_of_tasks([member.pk for member in known]) if project.state == Project.State.RUNNING else {}
     return (

@@ -27,18 +27,23 @@ KEEP_ALIVE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a participant asks for. ``explain``: it will be told to wait, and why, when there is nothing to do."""
+    """What a participant asks for. ``explain``: it will be told to wait, and why, when there is nothing to do.
+
+    ``anew``: it has just started.
+    """
 
     key: str
     evaluates: bool
     wait_s: float
     explain: bool
+    anew: bool = False
 
     @classmethod
     def read(cls, request: Request, *, is_closed: bool) -> "Want":
         """What is asked for in a request. While the process ends, nobody waits."""
         wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
-        return cls(key_in(request), "evaluate" in _abilities(request), wait_s, explain=is_closed or wait_s <= 0)
+        explain = is_closed or wait_s <= 0
+        return cls(key_in(request), "evaluate" in _abilities(request), wait_s, explain, anew=_is_anew(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def tasks(ports: Ports, hub: Hub) -> Tasks:
 
     def told(wanted: Sequence[tuple[Actor, Want]]) -> list[Told | Exception]:
         mark = hub.mark()
-        asking = [Asking(actor, want.key, want.evaluates, want.explain) for actor, want in wanted]
+        asking = [Asking(actor, want.key, want.evaluates, want.explain, want.anew) for actor, want in wanted]
         answers = next_tasks(ports, asking, now=now())
         said = _Said()
         return [
@@ -116,7 +121,7 @@ async def next_view(request: Request) -> Response:
             if left_s <= 0 or hub.is_closed() or not await signs.ask(answer):
                 break
         is_last = ends_at <= loop.time() or hub.is_closed()
-        told = await tasks.ask(Asked(told.actor, replace(first.question, explain=is_last)))
+        told = await tasks.ask(Asked(told.actor, replace(first.question, explain=is_last, anew=False)))
     if told.body is not None:
         return Response(told.body, media_type=JSONResponse.media_type)
     return JSONResponse(task_out(told.answer))
@@ -158,6 +163,13 @@ async def _events(request: Request, watch: Watch, after: int) -> AsyncIterator[b
                 return
         if not events and not await hub.wait(watch.stream, mark, KEEP_ALIVE_S):
             yield b": still here\n\n"
+
+
+def _is_anew(request: Request) -> bool:
+    said = request.query_params.get("anew", "false")
+    if said not in ("true", "false"):
+        raise Invalid("anew is true or false", field="anew")
+    return said == "true"
 
 
 def _abilities(request: Request) -> set[str]:
