@@ -193,6 +193,9 @@ def _insertion(row: Model, at: BaseDatabaseWrapper, *, keys: bool, ignores: bool
     if keys:
         compiler.returning_fields = row._meta.db_returning_fields  # noqa: SLF001 - likewise
     ((text, _),) = compiler.as_sql()
+    if ignores and at.vendor == "sqlite":  # whose OR IGNORE passes over missing and forbidden values as well
+        text = text.replace("INSERT OR IGNORE INTO", "INSERT INTO", 1)
+        text = text.replace(" RETURNING ", " ON CONFLICT DO NOTHING RETURNING ", 1)
     return Statement(text)
 
 

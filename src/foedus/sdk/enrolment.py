@@ -29,7 +29,7 @@ def join(link: Link, patience: Patience, folder: Folder, papers: Papers) -> Memb
     """The membership kept in ``folder``, or a new one. ``link`` asks with its token afterwards."""
     known = folder.membership()
     if known is not None and not known.token and known.url != link.url:
-        known = None  # it never got in there: the address was mistyped, and there is nothing to keep from this one
+        known = None  # it has no token from there, as after a mistyped address; its secret is not for others to see
     if known is not None and known.url != link.url:
         raise Conflict(
             f"{folder.path} belongs to {known.url}, not to {link.url}, which must not see its token: "

@@ -53,7 +53,7 @@ def application(plane: str = "both") -> Starlette:
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        Route("/metrics", metrics),
+        Route("/metrics", metrics, methods=["GET"]),
         *(route for face in options.faces for route in _streaming(face)),
     ]
     if plane == "both":

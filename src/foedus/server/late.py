@@ -3,10 +3,13 @@
 Most servers have every face and are asked through one or two. To import the others took most of each start, and memory.
 """
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from typing import Any
 
-from starlette.routing import BaseRoute, Match
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 
@@ -17,15 +20,22 @@ class LateRoutes(BaseRoute):
         self._load = load
         self._ways = ways
         self._but_not = but_not
+        self._loaded: Sequence[BaseRoute] | None = None
+        self._loading = threading.Lock()
 
-    @cached_property
+    @property
     def routes(self) -> Sequence[BaseRoute]:
-        return self._load()
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As the first of the routes that matches wholly does, or else the first that does in part."""
         if not self.concerns(scope.get("path", "")):
             return Match.NONE, {}
+        if self._loaded is None:
+            return Match.FULL, {"route": self}
         partial: tuple[Match, Scope] = (Match.NONE, {})
         for route in self.routes:
             match, child = route.matches(scope)
@@ -36,7 +46,15 @@ class LateRoutes(BaseRoute):
         return partial
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await scope["route"].handle(scope, receive, send)  # the one that matched
+        if scope["route"] is not self:  # but the one that matched
+            await scope["route"].handle(scope, receive, send)
+            return
+        await asyncio.to_thread(lambda: self.routes)  # others are answered meanwhile
+        await scope["router"](scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Nothing is looked up by its name."""
+        raise NoMatchFound(name, path_params)
 
     def concerns(self, path: str) -> bool:
         """Whether the face has to be imported to say whether there is this address."""

@@ -24,6 +24,7 @@ _DRAIN_S = 5.0
 _DRAIN_IDLE_S = 0.5
 _MAX_ERROR_BYTES = 64 << 10
 _PROBES = ("/healthz", "/readyz")
+_MAX_HOST = 255  # of a name in the DNS with its port, and more than enough of them to remember
 _FACES = (
     ("/foedus/v1", "native"),
     ("/symetry", "symetryml"),
@@ -188,7 +189,7 @@ class HostCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = header(scope, b"host") if scope["type"] == "http" else ""
         # Whoever probes a process calls it by its address, and learns nothing but that it lives.
-        if scope["type"] != "http" or scope["path"] in _PROBES or self._is_ours(host):
+        if scope["type"] != "http" or scope["path"] in _PROBES or (len(host) <= _MAX_HOST and self._is_ours(host)):
             await self._app(scope, receive, send)
             return
         exc = UnknownHost(

@@ -54,6 +54,18 @@ def test_an_upload_is_the_newest_aggregate(bench, model, client):
     assert latest_aggregate(model).parent == made
 
 
+def test_an_upload_while_updates_are_combined_loses_none_of_them(bench, model, client):
+    row = bench.send(model, client, [1.0])
+    made = bench.upload(model, [7.0])
+
+    bench.work()
+
+    row.refresh_from_db()
+    assert row.status == ModelUpdate.Status.COMPLETE
+    assert latest_aggregate(model).pk != made.pk
+    assert list(Checkpoint.objects.order_by("number").values_list("number", flat=True)) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("result", [[1.0, 2.0], "text", [[1.0]]])
 def test_an_upload_must_fit_the_model(bench, model, result):
     with pytest.raises(FieldInvalid) as caught:

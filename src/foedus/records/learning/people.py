@@ -12,7 +12,7 @@ from django.db.models import Count, Min, QuerySet
 
 from foedus.core.rounds import Candidate, Policy
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
-from foedus.records.prepared import Prepared, PreparedRows
+from foedus.records.prepared import Many, Prepared, PreparedRows
 from foedus.records.statements import Slot
 
 _PENDING_SHOWN = 5
@@ -33,12 +33,18 @@ _seen_longest_ago = PreparedRows(
 _first_round = PreparedRows(
     lambda: _open_tasks().values("round__project").annotate(first=Min("round__number")).values_list("first")
 )
-_ended_tasks = PreparedRows(
-    lambda: (
-        Invitation.objects.filter(round=Slot("round"))
-        .exclude(state__in=(Invitation.State.OPEN, Invitation.State.REPORTED))
-        .values_list("membership_id", "state")
+_FEW = 64  # invitations, of which it costs less to ask by member than to read all that ended
+
+
+def _ended() -> QuerySet[Invitation]:
+    return Invitation.objects.filter(round=Slot("round")).exclude(
+        state__in=(Invitation.State.OPEN, Invitation.State.REPORTED)
     )
+
+
+_ended_tasks = PreparedRows(lambda: _ended().values_list("membership_id", "state"))
+_ended_tasks_of = Many(
+    lambda keys: PreparedRows(lambda: _ended().filter(membership__in=keys).values_list("membership_id", "state"))
 )
 _silent = Prepared(
     lambda: (
@@ -120,6 +126,9 @@ def invited_before(current: Round, members: Sequence[int]) -> dict[int, str]:
 
     Who handed in is not among them: nobody is asked twice for the same update.
     """
+    if len(members) <= _FEW:
+        calls = _ended_tasks_of.calls(members)
+        return dict(row for ask, keys in calls for row in ask(round=current.pk, **keys))
     wanted = set(members)
     return {member: state for member, state in _ended_tasks(round=current.pk) if member in wanted}
 

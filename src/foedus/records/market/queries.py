@@ -117,9 +117,8 @@ def _within(query: Between) -> QuerySet[Value]:
     for relation, bound in query.bounds:
         number = decimal_of(bound) if isinstance(bound, str) else bound
         found = Q() if number is None else Q(**{f"number__{relation}": number})
-        if isinstance(
-            bound, str
-        ):  # as texts, of which times are some; and those without a number where one is asked for
+        if isinstance(bound, str):
+            # As texts, of which times are some; and those without a number where one is asked for.
             texts = Q(number__isnull=True) if number is not None else Q(number__isnull=True) | ~Q(exact="")
             found |= texts & Q(**{f"exact__{relation}": bound})
         rows = rows.filter(found)

@@ -23,7 +23,7 @@ from foedus.core.strategies.strategy import State, Strategy, needs_of
 from foedus.ports import Ports
 from foedus.records.learning.changes import add_checkpoint
 from foedus.records.learning.models import Round, Update
-from foedus.records.learning.queries import contents_of, find_round, lock_project, updates_of
+from foedus.records.learning.queries import contents_of, find_latest_checkpoint, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
 from foedus.services.learning.drafts import Drafts
 from foedus.services.learning.equipment import keeps_state, wanted_under
@@ -181,9 +181,10 @@ def _switch(
         project = current.project = lock_project(current.project_id)
         jobs.complete(job)  # nobody else has moved the round since it was read: who does so takes the job over first
         current.metrics = metrics_of(updates)
+        latest = find_latest_checkpoint(project) or current.base
         checkpoint = add_checkpoint(
             project=project,
-            number=current.base.number + 1,  # while a round is open nothing else is published
+            number=latest.number + 1,  # faces publish models of their own while a round is combined
             round_number=current.number,
             digest=model.digest,
             size_bytes=model.size_bytes,
