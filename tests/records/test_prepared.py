@@ -174,6 +174,11 @@ def test_a_row_that_is_there_already_is_not_added_again():
     assert [row.payload for row in Job.objects.all()] == [{}]
 
 
+def test_a_row_that_is_broken_is_not_taken_for_one_that_is_there():
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PreparedInsert(Job, unless_there=True)(kind=None, subject="s", run_at=THEN, created_at=THEN)
+
+
 def test_what_the_database_refuses_is_an_error_of_django():
     add = PreparedInsert(Event)
     event = {"stream": "s", "seq": 1, "kind": "k", "data": {}, "at": THEN}

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 from starlette.routing import WebSocketRoute
 
@@ -52,6 +53,10 @@ def test_a_server_begins_with_what_every_server_needs(tmp_path):
 
 def test_help_waits_for_no_arithmetic_and_no_web():
     assert imported(HELPS, ["numpy", "httpx", "rich", "django", "foedus.options"], "--help") == []
+
+
+def test_what_must_not_be_imported_is_there():
+    assert [name for name in HEAVY if name.startswith("foedus.") and find_spec(name) is None] == []
 
 
 def test_every_late_route_is_found_by_how_it_begins():

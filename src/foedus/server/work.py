@@ -201,6 +201,7 @@ class Clockwork:
     def tick(self, ports: Ports, *, now: datetime) -> None:
         if self._ticked_at is None or now < self._ticked_at:
             clock.set_right(now=now)
+            jobs.set_right(ports, now)
         self._ticked_at = now
         clock.tick(ports, now=now)
         promise_market(ports, now)

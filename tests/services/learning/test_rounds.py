@@ -287,6 +287,18 @@ def test_another_strategy_begins_anew_from_the_model_as_it_is_and_says_so(ports,
     assert (told["round"], told["checkpoint"], told["goes_on"]) == (3, 2, False)
 
 
+def test_a_change_of_strategy_in_a_round_that_waits_is_told_with_what_else_happens(ports, clock):
+    study = Study.create(ports, clock, strategy=Rule(name="fedadam"))
+    study.join("a")
+    change = ChangeProject(strategy=Rule(name="fedavgm"), state="paused")
+
+    change_project(ports, study.operator, "study", change, now=clock())
+
+    events = Event.objects.filter(stream=get_project("study").stream).order_by("seq")
+    assert [each.seq for each in events] == list(range(1, len(events) + 1))
+    assert {"strategy.changed", "project.changed"} <= {each.kind for each in events}
+
+
 def test_members_train_without_invitation_where_the_policy_invites_nobody(ports, clock):
     study = Study.create(ports, clock, policy=Rule(name="requirement", options={"requirement": "all_clients"}))
     a, b = study.join_all("a", "b")

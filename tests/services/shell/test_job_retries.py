@@ -29,6 +29,17 @@ def test_a_superuser_queues_a_job_again_and_the_trail_knows_it_once(ports, clock
     ]
 
 
+def test_a_retry_that_lies_in_the_future_of_a_clock_that_was_set_back_is_due_at_once(ports, clock):
+    jobs.enqueue(ports, "combine", "1/1", clock())
+    jobs.postpone(jobs.claim(clock()), "no disk", clock())
+    clock.passes(-60)
+    assert jobs.claim(clock()) is None
+
+    jobs.set_right(ports, clock())
+
+    assert jobs.claim(clock()) is not None
+
+
 @pytest.mark.parametrize("kind", [Kind.OPERATOR, Kind.PARTICIPANT])
 def test_nobody_else_does(ports, clock, job, kind):
     with pytest.raises(Forbidden, match="superusers"):

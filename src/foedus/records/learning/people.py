@@ -44,7 +44,7 @@ def _ended() -> QuerySet[Invitation]:
 
 _ended_tasks = PreparedRows(lambda: _ended().values_list("membership_id", "state"))
 _ended_tasks_of = Many(
-    lambda keys: PreparedRows(lambda: _ended().filter(membership__in=keys).values_list("membership_id", "state"))
+    lambda keys: PreparedRows(lambda: _ended().filter(membership__pk__in=keys).values_list("membership_id", "state"))
 )
 _silent = Prepared(
     lambda: (

@@ -211,6 +211,7 @@ def adopt_rules(ports: Ports, project: Project, now: datetime) -> None:
     current = find_open_round(project)
     if current is None or current.state is not Phase.WAITING or current.updates.exists():
         return
+    current.project = project  # who counts the events
     before = current.strategy["name"]
     current.policy, current.strategy, current.settings = project.policy, project.strategy, project.settings
     current.save(update_fields=["policy", "strategy", "settings"])

@@ -139,6 +139,18 @@ def postpone(job: Job, error: str, now: datetime) -> None:
     )
 
 
+def set_right(ports: Ports, now: datetime) -> None:
+    """The clock was set back: what is tried again later is due now, and not when the clock gets there once more."""
+    later = Job.objects.filter(state=Job.State.QUEUED, attempts__gt=0, run_at__gt=now)
+    kinds = set(later.values_list("kind", flat=True))
+    if not kinds:
+        return
+    with transaction.atomic():
+        later.update(run_at=now)
+        for kind in kinds:
+            wake(ports, subject_of(kind))
+
+
 def retry(ports: Ports, actor: Actor, job: Job, *, now: datetime) -> None:
     """Queue a job that was given up once more. Jobs belong to no organisation: superusers only.
 
