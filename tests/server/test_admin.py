@@ -14,6 +14,7 @@ from foedus.records.learning.models import Project
 from foedus.records.shell.models import AuditEntry, Job
 from foedus.server import admin_urls  # noqa: F401 - finds the pages
 from foedus.server.work import HANDLERS
+from foedus.services.accounts import passwords
 from foedus.services.accounts.credentials import authenticate, create_credential
 from foedus.services.shell import jobs
 
@@ -154,3 +155,29 @@ def test_a_refused_sign_in_is_in_the_log_without_what_was_typed(db):
     assert [line for line in lines if line["event"] == "sign_in.refused"] == [
         {"event": "sign_in.refused", "address": "192.0.2.7", "log_level": "warning"}
     ]
+    assert not AuditEntry.objects.exists()
+
+
+def test_the_audit_trail_tells_who_signed_in_and_for_whom_somebody_tried(db):
+    User.objects.create_superuser("ada", password="a long password")
+    browser = Client(REMOTE_ADDR="192.0.2.7")
+
+    for password in ("guess", "a long password"):
+        browser.post(reverse("admin:login"), {"username": "ada", "password": password})
+
+    trail = AuditEntry.objects.order_by("pk").values_list("verb", "object", "details")
+    assert list(trail) == [(verb, "user:ada", {"address": "192.0.2.7"}) for verb in ("fail to sign in", "sign in")]
+
+
+def test_whoever_guesses_passwords_is_told_to_wait(db):
+    User.objects.create_superuser("ada", password="a long password")
+    page, right = reverse("admin:login"), {"username": "ada", "password": "a long password"}
+    for _ in range(passwords.TRIES):
+        assert Client().post(page, {"username": "ada", "password": "guess"}).status_code == 200
+
+    refused, elsewhere = Client().post(page, right), Client(REMOTE_ADDR="192.0.2.8").post(page, right)
+
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 300
+    assert "Too many wrong passwords" in refused.content.decode()
+    assert elsewhere.status_code == 302

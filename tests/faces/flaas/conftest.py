@@ -10,7 +10,6 @@ from tests.fleets import PASSWORD
 
 from foedus import bootstrap
 from foedus.server.asgi import application
-from foedus.services.fleet import passwords
 
 DETAILS = {
     "os": "Android", "model": "Pixel 6", "manufacturer": "Google", "brand": "google", "type": "user",
@@ -100,7 +99,6 @@ async def _chunked(chunks):
 @pytest.fixture
 def client(ports, monkeypatch):
     monkeypatch.setattr(bootstrap, "ports", lambda: ports)
-    monkeypatch.setattr(passwords, "WRONG_PASSWORDS", passwords.WrongPasswords())
     app = application()
     app.state.ports = ports
     with start_blocking_portal() as portal:

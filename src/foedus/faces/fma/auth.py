@@ -10,13 +10,14 @@ from collections import OrderedDict
 from datetime import datetime
 from uuid import UUID
 
-from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
 
 from foedus.core.errors import Forbidden, Unauthenticated
 from foedus.faces.fma.limits import LIMITS
 from foedus.records.accounts.models import User
+from foedus.services.accounts.passwords import user_by_password
 from foedus.services.aggregation.access import ANYBODY, Caller, find_client
 from foedus.services.aggregation.tokens import user_of
 
@@ -59,9 +60,9 @@ def address_of(request: HttpRequest) -> str:
 
 
 def checked_login(request: HttpRequest, username: str, password: str) -> User:
-    """The user of that name and password. Raises Unauthenticated."""
-    user = authenticate(request, username=username, password=password)
-    if not isinstance(user, User):
+    """The user of that name and password. Raises Unauthenticated, QuotaExceeded."""
+    user = user_by_password(username, password, address_of(request), now=timezone.now())
+    if user is None:
         raise Unauthenticated(BAD_LOGIN)
     return user
 

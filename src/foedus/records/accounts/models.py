@@ -58,3 +58,11 @@ class Credential(models.Model):
                 name="credential_has_one_owner",
             ),
         ]
+
+
+class WrongPasswords(models.Model):
+    """How many wrong passwords came before ``ends_at``; ``key`` is a keyed hash of a name and an address, or of one."""
+
+    key = models.CharField(max_length=64, unique=True)
+    count = models.PositiveIntegerField()
+    ends_at = models.DateTimeField(db_index=True)

@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.contrib.auth import authenticate
 from django.db import transaction
 
 from foedus.core.errors import Invalid, Unauthenticated
 from foedus.ports import Ports
 from foedus.records.accounts.models import User
 from foedus.records.fleet.models import RefreshToken
-from foedus.services.fleet import passwords
+from foedus.services.accounts.passwords import user_by_password
 
 log = structlog.get_logger()
 
@@ -64,12 +63,9 @@ def log_in(ports: Ports, username: str, password: str, client: str, *, now: date
     Raises Unauthenticated, alike for unknown names, wrong passwords and accounts that are not active; QuotaExceeded
     after too many of those.
     """
-    passwords.WRONG_PASSWORDS.check(username, client, now)
-    user = authenticate(username=username, password=password)
-    if not isinstance(user, User):
-        passwords.WRONG_PASSWORDS.note(username, client, now)
+    user = user_by_password(username, password, client, now=now)
+    if user is None:
         raise Unauthenticated("No active account found with the given credentials")
-    passwords.WRONG_PASSWORDS.forget(username, client)
     return _issue(ports, user, secrets.token_hex(_FAMILY_CHARACTERS // 2), now)
 
 
