@@ -57,3 +57,25 @@ def test_a_value_that_is_too_large_is_refused_wherever_it_is(kind, value, plan):
 
     with pytest.raises(Invalid, match=r"beyond|other than 0 and 1"):
         Statistics.of(Batch([Column("b", Kind.CONTINUOUS, np.ones(4)), column]), plan)
+
+
+def far_at_first(first, n):
+    """Values about 100, and y that goes with x; x is elsewhere in the rows that y lacks, which come first."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(100, 1, size=n)
+    y = rng.normal(size=n) + 0.5 * (x - 100)
+    x[: len(first)], y[: len(first)] = first, np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("first", [[1e12], np.full(600, 1e8), np.full(70_000, -1e9), np.tile([1e9, -1e9], 35_000)])
+def test_rows_far_away_cost_no_digits_where_the_partner_lacks_them(first):
+    x, y = far_at_first(first, 140_000)  # more than two blocks
+
+    columns = [Column(name, Kind.CONTINUOUS, values) for name, values in (("x", x), ("y", y))]
+    v = Statistics.of(Batch(columns)).view()
+
+    u, w = (values[len(first) :] - values[len(first) :].mean() for values in (x, y))
+    assert v.spreads[0, 1] == pytest.approx(u @ u, rel=1e-9)
+    assert v.comoment[0, 1] == pytest.approx(u @ w, rel=1e-9)
+    assert v.spreads[0, 0] == pytest.approx(((x - x.mean()) ** 2).sum(), rel=1e-9)

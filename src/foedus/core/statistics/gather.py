@@ -1,8 +1,8 @@
 """Rows become moments: block by block, with matrix products where the time goes.
 
 A chunk of rows is summed about a shift near its mean, in blocks that stay in the cache; its sums are centred at the
-end, and chunks are merged. Which rows make a chunk depends on the numbers of rows and columns alone, so the result does
-not depend on the number of threads.
+end, and chunks are merged. Where values move far from the shift, the chunk goes on about another one. All this depends
+on the rows alone, so the result does not depend on the number of threads.
 """
 
 from collections.abc import Iterator
@@ -103,16 +103,24 @@ def _added(total: Gathered, part: Gathered) -> Gathered:
 
 def _chunk(rows: Rows, start: int, stop: int, most: int, sums: Sums, *, sketches: bool) -> Gathered:
     size = max(1, min(most, stop - start))
+    parts = []
     with quick():
         for at in range(start, stop, size):
-            end = min(at + size, stop)
-            block = sums.room(end - at, size)
-            rows.fill(at, end, block)
+            block = sums.room(min(at + size, stop) - at)
+            rows.fill(at, at + block.shape[1], block)
+            if sums.far_from(block):
+                parts.append(_finished(sums))
+                sums = sums.anew()
             sums.add(block)
-    sums.check()
+    total = reduce(_added, [*parts, _finished(sums)])
     # Of many rows at once, because sorting them into bins has a price a call.
     kept = [Sketch.empty().added(rows.values(line, start, stop)) for line in range(sums.c)] if sketches else []
-    return Gathered(_centred(sums), sums.least, sums.most, tuple(kept))
+    return replace(total, sketches=tuple(kept))
+
+
+def _finished(sums: Sums) -> Gathered:
+    sums.check()
+    return Gathered(_centred(sums), sums.least, sums.most, ())
 
 
 def _centred(sums: Sums) -> Moments:

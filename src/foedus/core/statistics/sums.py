@@ -13,7 +13,9 @@ from foedus.core.statistics.scratch import Scratch
 
 MAX_MAGNITUDE = 1e70  # fourth powers of differences, and sums of these, stay finite
 _PASS_BYTES = 1 << 19  # of lines at a time, which all passes but the products find in the cache
-_HEAD = 512  # rows that say about where a column is
+_SAMPLE = 128  # rows of a block, about, that say where a column is
+_SOME = 16  # of them; fewer say too little of how far apart the values are
+_FAR = 1000.0  # times how far apart values are: about a shift this far off squares lose six digits
 _BUFFER = 512  # numbers: with more, NumPy copies a shift for every row before it takes it off
 _vecdot = getattr(np, "vecdot", None)  # of NumPy 2, twice as fast as einsum
 
@@ -23,9 +25,10 @@ class Sums:
     same rows so far share a group.
     """
 
-    def __init__(self, binary: Flags, on: Arithmetic, *, products: bool) -> None:
+    def __init__(self, binary: Flags, on: Arithmetic, *, products: bool, scratch: Scratch | None = None) -> None:
         d, c = len(binary), int(np.count_nonzero(~binary))
         self.binary, self.products, self.c = binary, products, c
+        self._on, self._scratch = on, scratch or Scratch()
         self.shift = np.zeros(d)
         self.unset = ~binary  # columns without a value so far: their shift is free
         self.groups: Places = np.zeros(d, np.intp)
@@ -35,20 +38,23 @@ class Sums:
         self.s3, self.s4 = np.zeros(c), np.zeros(c)
         self.least, self.most = np.full(c, np.inf), np.full(c, -np.inf)
         self.of_pairs = Products(on, d, c, products=products)
-        self._scratch = Scratch()
         self._ones = np.empty(0)
 
-    def room(self, n: int, most: int) -> Floats:
-        """Where to put the next ``n`` rows: (d, n). No block has more than ``most``."""
+    def anew(self) -> "Sums":
+        """Sums of no rows; what is in the ``room`` is in theirs."""
+        return Sums(self.binary, self._on, products=self.products, scratch=self._scratch)
+
+    def room(self, n: int) -> Floats:
+        """Where to put the next ``n`` rows: (d, n)."""
         d = len(self.binary)
-        if len(self._ones) < most:
-            self._ones = np.ones(most)
         room: Floats = self._scratch.take("rows", (2 * d, n))  # and for their squares, where there are gaps
         return room[:d]
 
     def add(self, u: Floats) -> None:
         """Add a block (d, n) that is in the ``room``; it is overwritten."""
         d, n = u.shape
+        if len(self._ones) < n:
+            self._ones = np.ones(n)
         if self.unset.any():
             self._set_shift(u)
         s1 = np.empty(d)
@@ -106,15 +112,26 @@ class Sums:
         elif (squares != part).any() or np.isinf(part).any():
             raise Invalid("a binary attribute has a value other than 0 and 1")
 
+    def far_from(self, u: Floats) -> bool:
+        """Whether a column's values in a block are so far from its shift, for how far they are apart, that sums of some
+        rows alone, those where another column has values, would lose too many digits.
+        """
+        if self.unset[: self.c].all():
+            return False
+        values, counts = _ordered(u[: self.c, :: _stride(u.shape[1])])
+        apart = _at(values, 9 * counts // 10) - _at(values, counts // 10)
+        far = np.abs(_at(values, (counts - 1) // 2) - self.shift[: self.c]) > _FAR * apart
+        return bool((far & (counts >= _SOME) & ~self.unset[: self.c]).any())
+
     def _set_shift(self, x: Floats) -> None:
-        """Something near the mean of a column's first values; 0 for binary columns, whose sums are counts."""
-        for width in {min(_HEAD, x.shape[1]), x.shape[1]}:
+        """A value in the middle of a column's first ones, whatever a few of them are; 0 for binary columns, whose sums
+        are counts.
+        """
+        for stride in (_stride(x.shape[1]), 1):
             columns = np.flatnonzero(self.unset)
-            head = x[columns, :width]
-            seen = ~np.isnan(head)
-            counts = np.count_nonzero(seen, axis=1)
+            values, counts = _ordered(x[columns, ::stride])
             found = counts > 0
-            self.shift[columns[found]] = (np.where(seen, head, 0.0).sum(axis=1) / np.maximum(counts, 1))[found]
+            self.shift[columns[found]] = _at(values, (counts - 1) // 2)[found]
             self.unset[columns[found]] = False
 
     def _add_by_group(self, found: Patterns, sums: Floats, squares: Floats) -> None:
@@ -143,6 +160,21 @@ def quick() -> Iterator[None]:
 
 def _lines(n: int) -> int:
     return max(1, _PASS_BYTES // (8 * max(1, n)))
+
+
+def _stride(n: int) -> int:
+    return -(-n // _SAMPLE)
+
+
+def _ordered(values: Floats) -> tuple[Floats, Places]:
+    """The values of each line in order, and how many are not missing, which come first."""
+    return np.sort(values, axis=1), np.count_nonzero(~np.isnan(values), axis=1)
+
+
+def _at(values: Floats, places: Places) -> Floats:
+    """One value of each line."""
+    found: Floats = values[np.arange(len(values)), np.maximum(places, 0)]
+    return found
 
 
 def _dots(a: Floats, b: Floats) -> Floats:
