@@ -97,7 +97,7 @@ class SecureSum(models.Model):
     own_blob = models.CharField(max_length=200, blank=True)
     done = models.CharField(max_length=64, blank=True)  # the session whose sum was taken, or given up
     blocks = models.JSONField(default=list)  # of nodes whose sums were opened: all of one are in a sum, or none
-    opened = models.JSONField(default=dict)  # evidence of the first sum that this node was in
+    opened = models.JSONField(default=dict, db_default={})  # evidence of the first sum that this node was in
 
     def __str__(self) -> str:
         return f"sum of {self.membership_id}"
