@@ -1,5 +1,6 @@
 import json
 from contextlib import contextmanager
+from types import SimpleNamespace
 from uuid import uuid4
 
 import boto3
@@ -9,6 +10,7 @@ from tests.contracts.exchange import ExchangeContract, taken
 from foedus.connectors.aws_calls import Account, region_of
 from foedus.connectors.aws_contents import Spent, unpacked
 from foedus.connectors.contents import Terms
+from foedus.connectors.exchange import aws
 from foedus.connectors.exchange.aws import AwsExchange
 from foedus.connectors.internet import Guard, Private
 from foedus.core.errors import Invalid
@@ -94,6 +96,17 @@ def test_contents_that_were_replaced_are_deleted_but_for_the_last_two(exchange, 
         with exchange.attach(second, BEGINNING) as link:
             found = taken(link, 2)
     assert {each.data[len(LARGE) :] for each in found if each.kind == "sync"} == {b"\x03", b"\x04"}
+
+
+def test_what_is_published_after_a_clock_was_set_back_stays(exchange, told, account, monkeypatch):
+    with federation(exchange, told, 1) as (first,), exchange.attach(first, BEGINNING) as link:
+        for at in (9, 8, 7):  # within a second of the store, which then tells them apart by name alone
+            monkeypatch.setattr(aws, "time", SimpleNamespace(time_ns=lambda now=at: now))
+            link.publish("sync", LARGE)
+
+        objects = [each for each in left(account, first.federation) if each.startswith(f"{first.federation}/")]
+        assert len(objects) == 2
+        assert any(f"/{7:020}-" in each for each in objects)
 
 
 def test_an_account_may_publish_and_subscribe_one_queue_and_no_more(exchange, told, account):

@@ -166,6 +166,7 @@ class AwsLink:
         folder = f"{member.federation}/{member.node}/{kind}/"
         unique = uuid.uuid4().hex
         with translated():
+            earlier = _keys(self._account, folder)  # now: clocks are set back, and the new one might sort first
             place = Place(self._account.bucket, f"{folder}{time.time_ns():020}-{unique}")
             body = {"v": 1, "node": member.node, "kind": kind, **packed(self._account, member.told, place, data)}
             self._account.sns.publish(
@@ -173,7 +174,7 @@ class AwsLink:
                 MessageGroupId=f"{member.node}.{kind}", MessageDeduplicationId=unique,
             )  # fmt: skip
             # The one before stays: somebody may be about to read it.
-            _delete(self._account, _keys(self._account, folder)[:-2])
+            _delete(self._account, earlier[:-1])
 
     def take(self, *, timeout_s: float) -> Sequence[Delivery]:
         wait, queue = min(LONGEST_WAIT_S, max(0, round(timeout_s))), self._queue
