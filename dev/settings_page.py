@@ -90,7 +90,7 @@ MEANINGS = {
     "log_level": "`debug`, `info`, `warning` or `error`",
     "secret_key": "Signs sessions; the same for every process. Empty: made on first use",
     "first_token": "Token of the first operator, a superuser: `fop_` and 36 or more random characters. Empty: made",
-    "metrics_token": "Opens `/metrics` and nothing else. Empty: only tokens of superusers do",
+    "metrics_token": "Opens `/metrics` and nothing else; 16 characters or more. Empty: only tokens of superusers do",
     "database_secret": "FMA: name of the secret with the user and password of the PostgreSQL database",
     "trusted_origins": "Further names of the server, trusted with forms over HTTPS",
     "page_origins": "FMA: origins of web pages that may call its API, such as `https://app.example.org`",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from foedus import bootstrap
 from foedus.bootstrap import check_shared
 from foedus.core.errors import Invalid
 from foedus.options import Settings, mistyped
@@ -91,3 +92,23 @@ def test_what_processes_do_not_share_is_refused_by_the_option_s_name(tmp_path, n
 def test_origins_of_pages_are_named_exactly(tmp_path, origin):
     with pytest.raises(Invalid, match="FOEDUS_PAGE_ORIGINS"):
         Settings.read({"FOEDUS_DATA": str(tmp_path), "FOEDUS_PAGE_ORIGINS": f"http://localhost:5173,{origin}"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "known"),
+    [("FOEDUS_BUS_URL", "local:, memory:, nats:, postgresql:"), ("FOEDUS_SECRETS", "aws:, env:, file:, memory:")],
+)
+def test_an_address_of_no_connector_is_named_by_its_variable(tmp_path, monkeypatch, variable, known):
+    mistyped = Settings.read({"FOEDUS_DATA": str(tmp_path), variable: "nat://127.0.0.1"})
+    monkeypatch.setattr(bootstrap, "settings", lambda: mistyped)
+
+    with pytest.raises(Invalid, match=f"{variable} must begin with one of .*{known}.*; 'nat' is none of them"):
+        bootstrap.import_connectors()
+
+
+def test_a_token_for_the_metrics_cannot_be_guessed(tmp_path):
+    environment = {"FOEDUS_DATA": str(tmp_path), "FOEDUS_METRICS_TOKEN": "x" * 16}
+    assert Settings.read(environment).metrics_token.reveal() == "x" * 16
+
+    with pytest.raises(Invalid, match="FOEDUS_METRICS_TOKEN must have 16 characters or more"):
+        Settings.read({**environment, "FOEDUS_METRICS_TOKEN": "x" * 15})

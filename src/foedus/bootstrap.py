@@ -12,7 +12,7 @@ from foedus.connectors.found_sources import FoundExchanges, FoundSources, FoundS
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.core.fusion.freshness import Freshness
-from foedus.core.registry import load, names
+from foedus.core.registry import Unregistered, load, names
 from foedus.options import Settings, is_installed, settings
 from foedus.ports import Ports
 from foedus.ports.cells import Cells, CellTerms
@@ -33,6 +33,7 @@ __all__ = [
     "secrets",
     "settings",
 ]
+_WITHOUT_URL = ("secrets", "ledger", "compute")  # the names of whose variables do not end so
 _LEDGER, _COMPUTE = "local:", "process:"  # where the market is installed and nothing else was said
 
 
@@ -249,6 +250,11 @@ def _connector(kind: str, url: str, data: Path) -> Any:
 
 
 def _found(kind: str, url: str) -> Any:
-    """The connector's class."""
+    """The connector's class. Raises Invalid, with the name of the variable, where there is none of that scheme."""
     scheme = url.split(":", 1)[0]
-    return load(f"foedus.{kind}", {"postgres": "postgresql", "tls": "nats"}.get(scheme, scheme))
+    try:
+        return load(f"foedus.{kind}", {"postgres": "postgresql", "tls": "nats"}.get(scheme, scheme))
+    except Unregistered as exc:
+        known = ", ".join(f"{name}:" for name in names(f"foedus.{kind}"))
+        variable = f"FOEDUS_{kind.upper()}" + ("" if kind in _WITHOUT_URL else "_URL")
+        raise Invalid(f"{variable} must begin with one of {known}; {scheme[:40]!r} is none of them") from exc

@@ -31,6 +31,7 @@ _CLIENTS = frozenset({"FOEDUS_URL", "FOEDUS_OPERATOR_TOKEN", "FOEDUS_ENROLMENT_K
 _SECRETS = "FOEDUS_SECRET_"  # of env:, with any name behind it
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
+MIN_METRICS_TOKEN = 16
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 FACES = ("native", "flaas", "fma", "nevermined", "symetryml", "console")
 _EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
@@ -149,6 +150,11 @@ class Settings:
             raise Invalid(
                 "FOEDUS_FUSION_PREFETCH_MS and FOEDUS_FUSION_MAX_AGE_SECONDS must be 0 or more, FOEDUS_CELLS_SECONDS "
                 "more than 0 and at most 300"
+            )
+        if 0 < len(self.metrics_token.reveal()) < MIN_METRICS_TOKEN:
+            raise Invalid(
+                f"FOEDUS_METRICS_TOKEN must have {MIN_METRICS_TOKEN} characters or more, such as those that "
+                "'openssl rand -hex 16' makes: a short one can be guessed"
             )
         if self.first_token and not _FIRST_TOKEN.fullmatch(self.first_token.reveal()):
             raise Invalid(
