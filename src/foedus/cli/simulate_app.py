@@ -49,7 +49,18 @@ class Wanted:
     output: Path | None
 
 
-@click.command()
+class GivenOnce(click.Command):
+    """A command none of whose options may be given twice: the first would count for nothing, and nobody be told."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option in order:
+            if isinstance(option, click.Option) and order.count(option) > 1:
+                raise click.UsageError(f"{option.opts[0]} is given twice, and holds one value", ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=GivenOnce)
 @click.argument("place", metavar="APP")
 @click.option("--participants", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="Complete rounds to train.")
@@ -123,7 +134,7 @@ def _run(
         participants=wanted.participants,
         policy=Rule(**policy),
         strategy=Rule(**read_options("strategy", wanted.strategy, ruled=True)),
-        settings={**loaded.settings, **_settings(wanted.settings)},
+        settings={**loaded.settings, **settings_for(loaded, wanted.settings)},
         update_kind=wanted.update_kind,
         evaluate_every=_evaluate_every(loaded, wanted.evaluate_every),
         seed=wanted.seed,
@@ -152,8 +163,14 @@ def _content(path: Path) -> bytes:
         raise Invalid(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _settings(text: str) -> Mapping[str, Any]:
-    return read_options("settings", text, ruled=False)
+def settings_for(loaded: "App", text: str) -> Mapping[str, Any]:
+    """What is given. An app may well read settings that it does not list; more often they are mistyped."""
+    given = read_options("settings", text, ruled=False)
+    strange = [name for name in given if name not in loaded.settings]
+    if loaded.settings and strange:
+        known = ", ".join(sorted(loaded.settings))
+        click.echo(f"--settings: not among the app's own ({known}): {', '.join(strange)}", err=True)
+    return given
 
 
 def _evaluate_every(loaded: "App", given: int | None) -> int:

@@ -47,13 +47,27 @@ def test_what_is_no_place_of_an_app_is_refused(text):
         ("def train(model): pass\n", "takes model and settings"),
         ("def train(model, settings, rows): pass\n", "not 'rows'"),
         ("def train(model, settings): pass\ndata = 3\n", "'data'"),
-        ("import nothing_of_this_name\n", "ModuleNotFoundError: No module named"),
-        ("1 / 0\n", "ZeroDivisionError"),
+        ("1 / 0\n", "failed:\n  File .*mine.py.*\n.*1 / 0\nZeroDivisionError"),
     ],
 )
 def test_what_is_wrong_with_an_app_is_said_before_anything_runs(app_of, content, told):
     with pytest.raises(Invalid, match=told):
         app_of(content)
+
+
+def test_a_module_that_an_app_lacks_is_named_with_the_line_that_wants_it(app_of):
+    with pytest.raises(Invalid) as refused:
+        app_of("import math\nimport nothing_of_this_name\n")
+
+    sentence, *where = refused.value.message.splitlines()
+    assert sentence.endswith("mine.py needs the module 'nothing_of_this_name', which is not installed here:")
+    assert where[0].endswith('mine.py", line 2, in <module>')
+    assert [line.strip() for line in where[1:]] == ["import nothing_of_this_name"]
+
+
+def test_an_app_that_is_no_module_is_named_in_a_sentence():
+    with pytest.raises(Invalid, match=r"^there is no module 'nothing_of_this_name' to be found"):
+        load(Place.of("nothing_of_this_name"))
 
 
 def test_a_function_gets_what_it_names_and_nothing_else_is_made():

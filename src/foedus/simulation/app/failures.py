@@ -1,5 +1,6 @@
 """What goes wrong in somebody's app, in its own words: the kind of error and the last lines of its traceback."""
 
+import importlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from foedus.core.errors import Invalid, PlatformError
 LINES = 6
 LINE_CHARACTERS = 300
 _OURS = str(Path(__file__).parent)
+_IMPORTING = (str(Path(importlib.__file__).parent), "<frozen importlib")
+_INSTALLED = "site-packages"
 Result = TypeVar("Result")
 
 
@@ -23,11 +26,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """Frames of this package are left out: the mistake is in the app."""
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
-        told = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
-        lines = [line[:LINE_CHARACTERS] for line in told.splitlines() if line.strip(" ^~")]
-        return cls(type(error).__name__, tuple(lines[-LINES:]))
+        """Frames of this package are left out, and Python's own of an import: the mistake is in the app."""
+        told = [*traceback.format_list(_frames(error)), *traceback.format_exception_only(error)]
+        return cls(type(error).__name__, _lines(told)[-LINES:])
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -39,5 +40,26 @@ def in_app(what: str, function: Callable[[], Result]) -> Result:
         return function()
     except PlatformError:
         raise
+    except ModuleNotFoundError as exc:
+        raise Invalid(_missing(what, exc)) from exc
     except Exception as exc:
         raise Invalid(f"{what} failed:\n{Failure.of(exc)}") from exc
+
+
+def _missing(what: str, error: ModuleNotFoundError) -> str:
+    """A sentence, and the line of the app that wants the module."""
+    frames = _frames(error)
+    if not frames:
+        return f"there is no module {error.name!r} to be found from here; an app in a file is named as file.py"
+    own = [frame for frame in frames if _INSTALLED not in frame.filename] or frames
+    line = "\n".join(_lines(traceback.format_list(own[-1:])))
+    return f"{what} needs the module {error.name!r}, which is not installed here:\n{line}"
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    left_out = (_OURS, *_IMPORTING)
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(left_out)]
+
+
+def _lines(told: list[str]) -> tuple[str, ...]:
+    return tuple(line[:LINE_CHARACTERS] for line in "".join(told).splitlines() if line.strip(" ^~"))

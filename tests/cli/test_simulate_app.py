@@ -1,0 +1,27 @@
+"""The options of ``foedus simulate APP``."""
+
+import pytest
+from click.testing import CliRunner
+
+from foedus.cli.simulate import simulate
+from foedus.cli.simulate_app import settings_for
+from foedus.simulation.app.app import App
+
+
+@pytest.mark.parametrize("again", [["--strategy", "fedadam"], ["--strategy=fedadam"]])
+def test_an_option_that_is_given_twice_is_refused(again):
+    done = CliRunner().invoke(simulate, ["mine.py", "--strategy", "fedavg", *again])
+
+    assert done.exit_code == 2
+    assert "--strategy is given twice" in done.output
+
+
+@pytest.mark.parametrize(
+    ("own", "told"), [({"lr": 0.1, "epochs": 1}, "not among the app's own (epochs, lr): lrr"), ({}, "")]
+)
+def test_settings_that_an_app_does_not_list_are_handed_over_and_told(capsys, own, told):
+    app = App(lambda model, settings: None, settings=own)
+
+    assert settings_for(app, "lrr=3") == {"lrr": 3}
+    assert told in (said := capsys.readouterr().err)
+    assert bool(said) == bool(told)
