@@ -8,7 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -16,7 +19,7 @@ from tests.contracts.compute import LIMITS, POST, SOON_S, ComputeContract
 from tests.stub_session import serving
 
 from foedus.connectors.addresses import BadAddress
-from foedus.connectors.compute.process import sandbox
+from foedus.connectors.compute.process import family, keeper, sandbox
 from foedus.connectors.compute.process.runner import ProcessCompute
 from foedus.connectors.internet import Private
 from foedus.connectors.run_layout import NOBODY, Layout
@@ -180,6 +183,47 @@ time.sleep(60)"""
     run = compute.wait("a-run", SOON_S)
 
     assert (run.phase, "files that it had removed" in run.reason) == (Phase.FAILED, True), run.reason
+
+
+def test_folders_too_deep_to_be_counted_end_a_run_and_are_removed(compute, tmp_path):
+    text = """import os, time
+os.chdir(os.environ["NEVERMINED_OUTPUTS_PATH"])
+for _ in range(1300):
+    os.mkdir("a")
+    os.chdir("a")
+time.sleep(60)"""
+    compute.start(Job(id="a-run", **python(tmp_path, text)))
+
+    run = compute.wait("a-run", SOON_S)
+    compute.remove("a-run")
+
+    assert (run.phase, "more than 50 deep" in run.reason) == (Phase.FAILED, True), run.reason
+    assert not (tmp_path / "runs" / "a-run").exists()
+
+
+def test_a_run_that_cannot_be_measured_is_ended(tmp_path, monkeypatch):
+    job = {"limits": {"memory_bytes": 1 << 30, "disk_bytes": 1}}
+    keeping = keeper._Keeping(Layout(tmp_path), job, ExitStack())
+    monkeypatch.setattr(family, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(keeper, "filling", Mock(side_effect=RecursionError("too deep")))
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as program:
+        keeping._watch(program, tmp_path)
+
+    assert program.returncode == -signal.SIGKILL
+    assert keeping._why == "what it used could not be measured: RecursionError('too deep')"
+
+
+def test_a_program_that_removes_its_folders_is_measured_all_the_same(tmp_path):
+    assert family.hiding(tmp_path / "removed", 1 << 40) == ""
+    assert "removed the folder" in family.hiding(tmp_path / "removed" / "outputs", 1 << 40)
+
+
+def test_processes_one_below_the_other_are_counted_however_many(monkeypatch):
+    children = iter(range(5_000))
+    monkeypatch.setattr(family, "_children", lambda _: list(islice(children, 1)))
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter([self / "1"]))
+
+    assert len(list(family._below(1))) == 5_000
 
 
 def test_memory_is_not_had_as_files_either(compute):

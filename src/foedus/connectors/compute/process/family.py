@@ -42,7 +42,11 @@ def more_than(memory_bytes: int) -> str:
 
 def hiding(folder: Path, bought_bytes: int) -> str:
     """What is wrong where the descendants keep more than that open on the folder's disk, of files without a name."""
-    disk, kept = folder.stat().st_dev, dict[int, int]()
+    try:
+        disk = folder.parent.stat().st_dev  # the folder itself may be removed by a program that is not shut in
+    except OSError:
+        return "it removed the folder in which it ran"
+    kept = dict[int, int]()
     for process in _below(os.getpid()):
         with suppress(OSError):
             for handle in Path(f"/proc/{process}/fd").iterdir():
@@ -67,11 +71,13 @@ def end() -> None:
 
 
 def _below(process: int) -> Iterator[int]:
-    with suppress(OSError):
-        for task in Path(f"/proc/{process}/task").iterdir():
-            for child in _children(task):
-                yield child
-                yield from _below(child)
+    waiting = [process]  # and no call for each: they may be one below the other
+    while waiting:
+        with suppress(OSError):
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                for child in _children(task):
+                    waiting.append(child)
+                    yield child
 
 
 def _children(task: Path) -> list[int]:

@@ -148,7 +148,10 @@ class _Keeping:
         family.end()  # whoever is left, wherever it went
         writing.join(_LAST_WORDS_S)
         if place.volume != VOLUME:
-            _bring(outputs, self._layout.outputs)
+            try:
+                _bring(outputs, self._layout.outputs)
+            except Invalid as exc:  # what cannot be kept is no fault of ours
+                self._why = self._why or exc.message
         return self._judged(code, limits["disk_bytes"])
 
     def _end_when_told(self, program: "subprocess.Popen[bytes]", seconds: float) -> None:
@@ -158,12 +161,19 @@ class _Keeping:
 
     def _watch(self, program: "subprocess.Popen[bytes]", outputs: Path) -> None:
         """End what uses more than was bought: each process and file has its limit, and this is all of them together."""
-        memory, disk = self._job["limits"]["memory_bytes"], self._job["limits"]["disk_bytes"]
         while program.returncode is None and not self._stopped.wait(family.LOOK_EVERY_S):
-            if too_much := family.more_than(memory) or filling(outputs, disk) or family.hiding(outputs, disk):
+            try:
+                too_much = self._measured(outputs)
+            except Exception as exc:  # noqa: BLE001 - whatever it was, nobody runs unmeasured
+                too_much = f"what it used could not be measured: {exc!r}"
+            if too_much:
                 self._why = self._why or too_much
                 _kill(program)
                 return
+
+    def _measured(self, outputs: Path) -> str:
+        memory, disk = self._job["limits"]["memory_bytes"], self._job["limits"]["disk_bytes"]
+        return family.more_than(memory) or filling(outputs, disk) or family.hiding(outputs, disk)
 
     def _judged(self, code: int, disk_bytes: int) -> tuple[Phase, int | None, str]:
         code = code if code >= 0 else 128 - code
