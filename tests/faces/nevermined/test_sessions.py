@@ -6,6 +6,9 @@ import struct
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from unittest.mock import Mock
 
 import httpx
 import numpy as np
@@ -22,7 +25,7 @@ from foedus.core.market.leading import Leader, Phase
 from foedus.faces.nevermined.sessions import listening
 from foedus.ports.compute import Job, Session
 from foedus.ports.secrets import Secret
-from foedus.records.market.models import Asset, Execution, LedSession
+from foedus.records.market.models import Asset, Execution, LedSession, Purchase
 from foedus.services.market import conductor, settling
 from foedus.services.market.absence import gone_of
 from foedus.services.market.conductor import Conductor, SessionLost
@@ -221,6 +224,20 @@ def test_a_session_ends_when_nobody_whom_it_names_can_come_any_more(market, monk
         Phase.FAILED,
         "1 participant needed, and none can come: what the others bought is over",
     )
+
+
+def test_whose_run_began_in_time_can_come_after_its_window(market):
+    named = market.order(1)
+    purchase = Purchase.objects.get(agreement=named)
+    run = Execution.objects.create(execution="a-run", purchase=purchase, state="Running", created_at=market.now)
+    later = Mock(get=lambda id, now: market.ports.ledger.get(id, now=now + timedelta(days=3650)))
+    ports = replace(market.ports, ledger=later)
+
+    going_on = gone_of(ports, [named])
+    run.finished_at = market.now
+    run.save()
+
+    assert (going_on, gone_of(ports, [named])) == (set(), {named})
 
 
 def test_a_session_that_is_stopped_has_failed_and_costs_nothing(market):

@@ -24,12 +24,12 @@ def _is_gone(ports: Ports, agreement: str) -> bool:
         view = ports.ledger.get(id_of(agreement), now=datetime.now(UTC))
     except PlatformError:
         return False
+    purchase = Purchase.objects.filter(agreement=view.id.hex()).first()
+    if purchase is not None and purchase.executions.filter(finished_at=None).exists():
+        return False  # begun in time: it is about to come, or here already, whatever the window is by now
     if view.is_window_over:
         return True
-    purchase = Purchase.objects.filter(agreement=view.id.hex()).first()
     if purchase is None or view.compute.state is not State.FULFILLED:
-        return False
-    if purchase.executions.filter(finished_at=None).exists():
         return False
     try:
         check_not_had(purchase, offer_of(purchase), view)
