@@ -111,6 +111,7 @@ def test_the_misspelt_ratio_is_read():
         {"aggregator": "median"},
         {"allowedAgreements": "0x1"},
         {"allowedAgreements": [1]},
+        {"allowedAgreements": ["1"] * 1_001},
     ],
 )
 def test_parameters_out_of_range_are_refused_by_name(parameters):

@@ -3,7 +3,7 @@
 import pytest
 from tests.core.market.test_leading import handed_in, joined, leader
 
-from foedus.core.market.attendance import awaited, waits_for, without
+from foedus.core.market.attendance import awaited, needed_of_awaited, waits_for, without
 from foedus.core.market.leading import Phase
 
 NAMED = ("agreement-a", "agreement-b", "agreement-c")
@@ -20,6 +20,17 @@ def test_a_session_waits_while_enough_of_those_it_names_may_come():
     assert awaited(rules, state) == ("agreement-b", "agreement-c")
     assert without(rules, state, ["agreement-b"], 1.0) is state
     assert waits_for(rules, state) == "waits for 1 participant more to connect: 1 are there"
+
+
+def test_so_many_of_those_awaited_have_to_be_able_to_come():
+    rules = session()
+    waiting, in_round = joined(rules, "a"), joined(rules, "a", "b")
+    silent = rules.pass_time(rules.hear(handed_in(rules, in_round, "a"), "a", 99.0), 100.0)
+    stuck = rules.ignore(rules.ignore(in_round, "a", 1.0), "b", 1.0)
+
+    needed = [needed_of_awaited(rules, state) for state in (joined(rules), waiting, in_round, silent, stuck)]
+
+    assert needed == [2, 1, 0, 1, 1]
 
 
 def test_it_ends_when_too_few_of_them_are_left():

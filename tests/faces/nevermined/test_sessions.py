@@ -19,7 +19,7 @@ from tests.node_market import CONSUMER, NODE, OWNER, balances
 
 from foedus.core.arrays import Arrays
 from foedus.core.codecs import npy
-from foedus.core.errors import PlatformError
+from foedus.core.errors import NotFound, PlatformError
 from foedus.core.market.dids import Did
 from foedus.core.market.leading import Leader, Phase
 from foedus.faces.nevermined.sessions import listening
@@ -213,10 +213,10 @@ def test_a_session_ends_when_nobody_whom_it_names_can_come_any_more(market, monk
     provider = party_of(OWNER.address, now=market.now)
 
     settling.give_up(market.ports, provider, named[0], now=market.now)
-    one = gone_of(market.ports, [*named, "ab" * 32])
+    one = gone_of(market.ports, [*named, "ab" * 32], 2)
     settling.give_up(market.ports, provider, named[1], now=market.now)
-    both = gone_of(market.ports, named)
-    around = conductor.Around(gone=lambda agreements: both & set(agreements))
+    both = gone_of(market.ports, named, 1)
+    around = conductor.Around(gone=lambda agreements, _: both & set(agreements))
     state = Conductor(market.ports, rules, row, clock=time.time, max_bytes=1, around=around).run(lambda: False)
 
     assert (one, both) == ({named[0]}, set(named))
@@ -226,18 +226,52 @@ def test_a_session_ends_when_nobody_whom_it_names_can_come_any_more(market, monk
     )
 
 
+def test_no_more_agreements_are_asked_for_than_decide():
+    asked = []
+
+    def unknown(agreement, *, now):
+        asked.append(agreement)
+        raise NotFound
+
+    gone = gone_of(Mock(ledger=Mock(get=unknown)), [f"{n:064x}" for n in range(9)], 2)
+
+    assert (gone, len(asked)) == (frozenset(), 2)
+
+
+def test_who_is_gone_is_asked_more_rarely_where_nothing_changes(market):
+    Led(market, minParticipants=1, allowedAgreements=["1" * 64])
+    execution = Execution.objects.get()
+    rules = Leader(session_of(execution), 600.0, 1)
+    row = LedSession.objects.create(execution=execution, holder="me", state=rules.begin(0.0).to_json())
+    now, asked = [0.0], []
+    around = conductor.Around(gone=lambda agreements, _: asked.append(now[0]) or ())
+    led = Conductor(market.ports, rules, row, clock=lambda: now[0], max_bytes=1, around=around)
+
+    def pass_a_second():
+        now[0] += 1.0
+        led._look_who_is_gone()
+        if led._asking is not None:
+            led._asking.join()
+            led._do(*led._asked.get())
+
+    for _ in range(200):
+        pass_a_second()
+
+    assert asked == [5.0, 10.0, 20.0, 40.0, 80.0, 140.0, 200.0]
+
+
 def test_whose_run_began_in_time_can_come_after_its_window(market):
     named = market.order(1)
     purchase = Purchase.objects.get(agreement=named)
     run = Execution.objects.create(execution="a-run", purchase=purchase, state="Running", created_at=market.now)
-    later = Mock(get=lambda id, now: market.ports.ledger.get(id, now=now + timedelta(days=3650)))
+    later = Mock(get=lambda agreement, now: market.ports.ledger.get(agreement, now=now + timedelta(days=3650)))
     ports = replace(market.ports, ledger=later)
 
-    going_on = gone_of(ports, [named])
+    going_on = gone_of(ports, [named], 1)
     run.finished_at = market.now
     run.save()
 
-    assert (going_on, gone_of(ports, [named])) == (set(), {named})
+    assert (going_on, gone_of(ports, [named], 1)) == (set(), {named})
 
 
 def test_a_session_that_is_stopped_has_failed_and_costs_nothing(market):

@@ -13,6 +13,12 @@ def awaited(rules: Leader, state: Lead) -> tuple[str, ...]:
     return tuple(each for each in rules.session.allowed_agreements or () if each not in here)
 
 
+def needed_of_awaited(rules: Leader, state: Lead) -> int:
+    """How many of those awaited have to be able to come for the session to go on as it does; 0 where none has to."""
+    present, needed = _present(rules, state)
+    return max(needed - len(present), 1 if state.phase is Phase.ROUND and not state.selected else 0)
+
+
 def without(rules: Leader, state: Lead, gone: Collection[str], now: float) -> Lead:
     """The session once it is known that nobody will come under the agreements ``gone``.
 
@@ -21,12 +27,9 @@ def without(rules: Leader, state: Lead, gone: Collection[str], now: float) -> Le
     """
     if state.is_over or state.phase is Phase.AVERAGING or rules.session.allowed_agreements is None:
         return state
-    here, coming = _here(state), set(awaited(rules, state)) - set(gone)
-    if state.phase is Phase.STANDBY:
-        left, needed = len(here | coming), rules.session.min_participants
-    else:
-        done = {result.agreement for result in state.results}
-        left, needed = len(done | here | coming), rules.required
+    coming = set(awaited(rules, state)) - set(gone)
+    present, needed = _present(rules, state)
+    left = len(present | coming)
     if left < needed:
         can = f"no more than {left} can come" if left else "none can come"
         return fail(state, f"{_participants(needed)} needed, and {can}: what the others bought is over")
@@ -45,6 +48,13 @@ def waits_for(rules: Leader, state: Lead) -> str:
         return f"waits for results of {_participants(state.selected)} in round {state.round}"
     missing = rules.required - len(state.results)
     return f"waits for {_participants(missing)} more to connect: those who are there did what they could in this round"
+
+
+def _present(rules: Leader, state: Lead) -> tuple[set[str], int]:
+    """Who has not to come any more, and how many there have to be."""
+    if state.phase is Phase.STANDBY:
+        return _here(state), rules.session.min_participants
+    return _here(state) | {result.agreement for result in state.results}, rules.required
 
 
 def _here(state: Lead) -> set[str]:

@@ -13,10 +13,9 @@ from typing import Any, Self
 import numpy as np
 
 from foedus.core.errors import Conflict
-from foedus.core.market.sessions import Session
+from foedus.core.market.sessions import MAX_MEMBERS, Session
 from foedus.core.policies.options import share_of
 
-MAX_MEMBERS = 1_000
 MAX_FAILURES = 3  # averages in a row that cannot be made
 
 

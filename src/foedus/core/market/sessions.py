@@ -8,6 +8,7 @@ from foedus.core.errors import Invalid
 from foedus.core.market.aliases import SESSION_PARAMETERS
 from foedus.core.market.fields import number, refuse, text, whole
 
+MAX_MEMBERS = 1_000
 AGGREGATORS = ("weighted_average", "model_sum")
 
 
@@ -80,4 +81,6 @@ def _agreements(named: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise refuse("parameters.allowedAgreements", "a list of agreement ids", value)
+    if len(value) > MAX_MEMBERS:
+        raise refuse("parameters.allowedAgreements", f"at most {MAX_MEMBERS} agreement ids", len(value))
     return tuple(item.removeprefix("0x").lower() for item in value)

@@ -11,12 +11,19 @@ from foedus.services.market.agreements import id_of, offer_of
 from foedus.services.market.executions import check_not_had
 
 
-def gone_of(ports: Ports, agreements: Collection[str]) -> frozenset[str]:
+def gone_of(ports: Ports, agreements: Collection[str], enough: int) -> frozenset[str]:
     """Those of the agreements under which nothing can be run: given up, refunded, too late, or had already.
 
-    Of an agreement that this ledger does not know, or does not tell of just now, nobody can say so.
+    Of an agreement that this ledger does not know, or does not tell of just now, nobody can say so. No more are asked
+    for once ``enough`` are found that are not gone.
     """
-    return frozenset(each for each in agreements if _is_gone(ports, each))
+    gone = set[str]()
+    for place, each in enumerate(agreements):
+        if place - len(gone) >= enough:
+            break
+        if _is_gone(ports, each):
+            gone.add(each)
+    return frozenset(gone)
 
 
 def _is_gone(ports: Ports, agreement: str) -> bool:

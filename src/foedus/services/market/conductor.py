@@ -17,7 +17,7 @@ import structlog
 from django.db import connections
 
 from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, TooLarge, Unavailable
-from foedus.core.market.attendance import awaited, without
+from foedus.core.market.attendance import awaited, needed_of_awaited, without
 from foedus.core.market.leading import Lead, Leader, Member, Phase, Result, Standing, answer, fail, told
 from foedus.ports import Ports
 from foedus.records.market.models import LedSession
@@ -31,6 +31,7 @@ T = TypeVar("T")
 _LOOK_EVERY_S = 0.25
 _PATIENCE_S = 30.0
 _ASK_EVERY_S = 5.0  # who can come no more, which may take a ledger its time
+_ASK_LEAST_S = 60.0  # where nothing changes, it is asked more and more rarely down to this
 _COUNTED = "counted"
 _UNCOUNTED = "not counted: the result of this round was taken already, or comes too late"
 
@@ -57,10 +58,11 @@ class Round:
 class Around:
     """What a session needs of the world beside its place.
 
-    ``gone`` says of agreements which are over, in a thread of its own; ``on_round`` hears when a round has begun.
+    ``gone`` says of agreements which are over, in a thread of its own, and need not go on once that many are not;
+    ``on_round`` hears when a round has begun.
     """
 
-    gone: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    gone: Callable[[Collection[str], int], Collection[str]] = lambda _, __: ()
     on_round: Callable[[], None] = lambda: None
 
 
@@ -80,6 +82,8 @@ class Conductor:
         self._averaging: threading.Thread | None = None
         self._asking: threading.Thread | None = None
         self._asking_at = clock()
+        self._ask_after_s = _ASK_EVERY_S
+        self._heard: tuple[Collection[str], Collection[str]] = (), ()  # of whom it was asked last, and who was gone
 
     @property
     def state(self) -> Lead:
@@ -235,7 +239,7 @@ class Conductor:
 
     def _look_who_is_gone(self) -> None:
         """Ask now and then, where the session names its participants; meanwhile they are heard."""
-        if self._asking is not None or self._clock() - self._asking_at < _ASK_EVERY_S:
+        if self._asking is not None or self._clock() - self._asking_at < self._ask_after_s:
             return
         self._asking_at = self._clock()
         if self._state.phase in (Phase.STANDBY, Phase.ROUND) and self.rules.session.allowed_agreements is not None:
@@ -243,17 +247,20 @@ class Conductor:
             self._asking.start()
 
     def _ask_who_is_gone(self, state: Lead) -> None:
-        gone: Collection[str] = ()
+        asked, gone = awaited(self.rules, state), frozenset[str]()
         try:
-            gone = self._around.gone(awaited(self.rules, state))
+            gone = frozenset(self._around.gone(asked, needed_of_awaited(self.rules, state)))
         except Exception as exc:  # noqa: BLE001 - whatever it was, it is asked again
             log.warning("session.nobody_knows_who_comes", execution=self.execution, error=repr(exc))
         finally:
             connections.close_all()  # of this thread alone
-        self._asked.put((lambda: self._leave_out(gone), Future()))
+        self._asked.put((lambda: self._leave_out(asked, gone), Future()))
 
-    def _leave_out(self, gone: Collection[str]) -> None:
+    def _leave_out(self, asked: Collection[str], gone: Collection[str]) -> None:
         self._asking = None
+        is_news = (asked, gone) != self._heard
+        self._ask_after_s = _ASK_EVERY_S if is_news else min(2 * self._ask_after_s, _ASK_LEAST_S)
+        self._heard = asked, gone
         self._set(without(self.rules, self._state, gone, self._clock()))
 
     def _averaged(self, state: Lead) -> None:
