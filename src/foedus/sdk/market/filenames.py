@@ -1,19 +1,31 @@
 """Names of files, from addresses and to folders."""
 
+from contextlib import suppress
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from foedus.core.errors import Invalid
 
+_MAX_BYTES = 200
+
 
 def named(place: int, url: str) -> str:
-    """What the file at ``url`` is called: with its place, so that no two of one asset are alike."""
-    name = PurePosixPath(unquote(urlsplit(url).path)).name or "file"
-    return f"{place}-{name}" if place else name
+    """What the file at ``url`` is called: with its place, so that no two of one asset are alike.
+
+    Just ``file`` where its own name is none that everybody could save: whoever has paid must get it.
+    """
+    before = f"{place}-" if place else ""
+    with suppress(Invalid):
+        return before + safe(PurePosixPath(unquote(urlsplit(url).path)).name, _MAX_BYTES - len(before))
+    return f"{before}file"
 
 
-def safe(name: str) -> str:
+def safe(name: str, max_bytes: int = _MAX_BYTES) -> str:
     """A file's name as one below a folder. Raises Invalid for what is none: it was made up by others."""
-    if name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0")) or len(name) > 200:
+    if (
+        name in ("", ".", "..")
+        or any(mark in name for mark in ("/", "\\", "\0"))
+        or len(name.encode(errors="replace")) > max_bytes
+    ):
         raise Invalid(f"{name[:80]!r} is no name for a file here")
     return name
