@@ -127,6 +127,18 @@ def test_correlations_are_drawn_with_their_numbers(root, learned):
     assert re.search(r'<td class="n10">-0.9\d</td>', text)
 
 
+def test_attributes_with_colons_are_not_taken_for_each_other(root, lab):
+    lab.create("study")
+    names = ["a", "b:c", "a:b", "c"]  # of which "a:b:c" is two pairs
+    rows = [[str(x), str(x), str(x), str(-x)] for x in range(9)]
+    lab.learn({"attributeNames": names, "attributeTypes": ["C"] * 4, "data": rows}, "study")
+
+    text = root.get(EXPLORE, {f"map:{name}": "1" for name in names}).content.decode()
+
+    signs = re.findall(r'<td class="([np])10">', text)
+    assert signs == [*"pppn" * 3, *"nnnp"]
+
+
 @pytest.mark.parametrize("algorithm", ["mlr", "ridge", "lasso", "elasticnet"])
 def test_models_are_fitted_for_people_and_not_kept(root, learned, algorithm):
     asked = {"algorithm": algorithm, "target": "y", "input:x": "1", "input:b": "1"}

@@ -12,6 +12,13 @@ def correlations(statistics: Statistics, query: Query) -> Answer:
     return _pairs(columns, matrix.tolist())
 
 
+def correlations_of(statistics: Statistics, names: tuple[str, ...]) -> dict[tuple[str, str], float]:
+    """By both names of a pair, in either order: ``a:b`` may be the name of one attribute."""
+    columns = columns_of(statistics, names)
+    matrix = statistics.view(columns).correlation().tolist()
+    return {(a, b): matrix[i][j] for i, a in enumerate(columns) for j, b in enumerate(columns)}
+
+
 def covariances(statistics: Statistics, query: Query) -> Answer:
     """``a:b`` for each pair of the inputs, and ``a:a``; over n unless ``unbiased``."""
     columns = columns_of(statistics, query.inputs)

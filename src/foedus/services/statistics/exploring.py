@@ -15,6 +15,7 @@ from foedus.core.exploration.components import (
 )
 from foedus.core.exploration.distribution import conditional_density, densities
 from foedus.core.exploration.drift import drift
+from foedus.core.exploration.matrices import correlations_of
 from foedus.core.exploration.query import GROUP
 from foedus.core.statistics import Statistics, merge_all
 from foedus.ports import Ports
@@ -35,6 +36,11 @@ def explored(ports: Ports, project: StatisticsProject, metric: str, queries: Seq
     if name not in known:
         raise Invalid(f"there is no metric {metric[:40]!r}; there are {', '.join(known)}")
     return [_formed(explore(name, _asked(ports, project, query), query), query) for query in queries]
+
+
+def correlated(ports: Ports, project: StatisticsProject, names: tuple[str, ...]) -> dict[tuple[str, str], float]:
+    """Correlations by both names. Raises Invalid, NotFound."""
+    return correlations_of(ANSWERS.read(ports, project).value, names)
 
 
 def drifted(

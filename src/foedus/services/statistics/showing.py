@@ -12,7 +12,7 @@ from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.shell.authorisation import Actor
 from foedus.services.statistics.contributing import customer_of
-from foedus.services.statistics.exploring import explored
+from foedus.services.statistics.exploring import correlated, explored
 from foedus.services.statistics.modelling import fit
 from foedus.services.statistics.projects import find_project
 from foedus.services.statistics.reading import describe
@@ -115,11 +115,11 @@ def _picked(answer: Numbers, names: Mapping[str, str]) -> Numbers:
 def _map(ports: Ports, row: StatisticsProject, columns: tuple[str, ...]) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
     if not 2 <= len(columns) <= MAX_MAPPED:
         raise Invalid(f"a map is of 2 to {MAX_MAPPED} attributes; {len(columns)} were chosen")
-    found = explored(ports, row, "correlation", [Query(columns)])[0]
+    found = correlated(ports, row, columns)
 
     def cell(one: str, other: str) -> Cell:
-        value = 1.0 if one == other else found.get(f"{one}:{other}", found.get(f"{other}:{one}"))
-        if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        value = 1.0 if one == other else found[one, other]
+        if value != value:  # noqa: PLR0124 - NaN alone differs from itself
             return Cell(None, "")
         return Cell(value, f"{'n' if value < 0 else 'p'}{round(abs(value) * 10)}")
 
