@@ -378,11 +378,12 @@ def test_who_has_no_token_of_this_session_takes_no_part(market):
             http.get(f"/{name}/{'0' * 32}").status_code,
             http.get(f"/heartbeat/{name}", headers=as_other).json()["state"],
             http.get(f"/start_training/{name}", headers=as_other).json()["ok"],
+            http.get("/heartbeat/None").json()["state"],  # as the kit does that was given no id
         ]
 
     state, said = session.conduct(script)
 
-    assert said == [401, 401, 401, 401, 401, 404, 404, 404, "reject", False]
+    assert said == [401, 401, 401, 401, 401, 404, 404, 404, "reject", False, "reject"]
     assert (len(state.members), state.results) == (1, ())
 
 

@@ -88,7 +88,8 @@ urlpatterns: list[URLPattern] = [
     *(re_path(rf"^{_pattern(path)}/?$", route.view) for route in ROUTES for path in route.paths),
     re_path(r"^docs/?$", endpoint(get=_DESCRIBED.page)),
     re_path(
-        rf"^(?:{_OTHERS})(?:/.*)?$", endpoint(get=metadata.nowhere, post=metadata.nowhere, delete=metadata.nowhere)
+        rf"^(?:{_OTHERS})(?:/.*)?$",
+        endpoint(bearer=False, **dict.fromkeys(("get", "post", "put", "patch", "delete"), metadata.nowhere)),
     ),
 ]
 root_urlpatterns: list[URLPattern] = [

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from django.http import HttpResponse
 from django.utils.html import format_html, format_html_join
 
-from foedus.core.errors import Invalid
+from foedus.core.errors import Invalid, PlatformError, Unavailable
 from foedus.faces.nevermined.calls import Call, Route, answer
+from foedus.ports import Ports
 from foedus.services.market.node import node_key
 from foedus.services.shell.readiness import check
+
+log = structlog.get_logger()
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Nevermined metadata and node</title>
 <h1>Nevermined metadata and node</h1><p><a href="/spec">As an OpenAPI document</a></p><dl>{}</dl></html>
@@ -26,17 +30,19 @@ _CONTRACTS = {
 
 
 def info(call: Call) -> HttpResponse:
-    """Both roots in one: of a node, and of a metadata API."""
-    network, key = call.ports.ledger.network(), node_key(call.ports.secrets)
-    contracts = {name: getattr(network.contracts, field) for name, field in _CONTRACTS.items()}
-    contracts |= {"EscrowComputeExecutionTemplate": network.template, "NeverminedToken": network.token}
+    """Both roots in one: of a node, and of a metadata API. Who it is it also says while its ledger is away."""
+    key = node_key(call.ports.secrets)
+    try:
+        network, contracts = _network(call.ports)
+    except Unavailable:
+        network, contracts = None, {}
     return answer({
         "software": "Nevermined metadata and node, by foedus",
         "version": _VERSION,
         "APIversion": _VERSION,
         "plugins": ["foedus"],
         "docs": call.request.build_absolute_uri("/api/v1/docs"),
-        "network": network.id,
+        "network": network,
         "keeper-url": call.request.build_absolute_uri("/api/v1/market"),
         "keeper-version": _VERSION,
         "contracts": contracts,
@@ -48,9 +54,22 @@ def info(call: Call) -> HttpResponse:
     })  # fmt: skip
 
 
+def _network(ports: Ports) -> tuple[str, dict[str, str]]:
+    """The ledger's name, and the addresses of its contracts."""
+    network = ports.ledger.network()
+    contracts = {name: getattr(network.contracts, field) for name, field in _CONTRACTS.items()}
+    contracts |= {"EscrowComputeExecutionTemplate": network.template, "NeverminedToken": network.token}
+    return network.id, contracts
+
+
 def health(call: Call) -> HttpResponse:
-    """Whether the database and the connectors answer, in a sentence."""
+    """Whether the database, the connectors and the ledger answer, in a sentence."""
     problems = check(call.ports)
+    try:
+        call.ports.ledger.balance(node_key(call.ports.secrets).address, call.ports.ledger.network().token)
+    except PlatformError as exc:
+        log.warning("health.problem", part="ledger", error=str(exc))
+        problems["ledger"] = "unavailable"
     if problems:
         raise Invalid(f"not everything answers: {'; '.join(map(str, problems))}")
     return HttpResponse("everything answers\n", content_type="text/plain; charset=utf-8")
