@@ -42,7 +42,7 @@ def test_the_first_missing_key_is_named(key):
     whole = ddo(coordinator())
     whole.pop(key)
 
-    with pytest.raises(Invalid, match=key if key != "id" else "DID"):
+    with pytest.raises(Invalid, match=key):
         check_complete(Document.read(raw(whole)))
 
 

@@ -166,6 +166,8 @@ def test_what_an_older_call_lacks_is_named(market, missing):
     answer = market.client.get(f"{NODE}/consume", query)
 
     assert (answer.status_code, missing in answer.json()["error_description"]) == (400, True)
+    run = market.client.post(f"{NODE}/exec", old_query(market.order()))
+    assert (run.status_code, "workflowDID" in run.json()["error_description"]) == (400, True)
 
 
 @PREFIXES

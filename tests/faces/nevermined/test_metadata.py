@@ -92,6 +92,10 @@ def test_a_did_with_the_older_method_resolves(api):
         ({**ddo(coordinator()), "id": "x"}, 400, "DID"),
         ({k: v for k, v in ddo(coordinator()).items() if k != "publicKey"}, 400, "publicKey"),
         (ddo(coordinator(), created="now"), 400, "created"),
+        (ddo(coordinator(), created="2026-13-02T03:04:05Z"), 400, "created"),
+        ({k: v for k, v in ddo(coordinator()).items() if k != "id"}, 400, "has no 'id'"),
+        (ddo(coordinator(), publicKey=1), 400, "publicKey"),
+        (ddo(coordinator(), authentication=None), 400, "authentication"),
         (ddo(metadata("dataset", files=[{"url": "http://x.example"}])), 400, "url"),
         (ddo(coordinator(rounds=-1)), 400, "rounds"),
         (b" " * (1 << 21), 413, "bytes"),
@@ -137,6 +141,22 @@ def test_only_the_owner_changes_and_retires_once_logged_in(api):
     assert api.get(f"{path}/versions/3").status_code == 404
     assert api.call("DELETE", path).status_code == 200
     assert api.get(path).status_code == 404
+
+
+def test_a_new_version_has_no_false_proof_either(api):
+    document = api.post("/ddo", signed()).json()
+    path, other = f"/ddo/{document['id']}", Key(bytes([2]) * 32)
+    api.log_in()
+
+    forged = {**document, "proof": {**document["proof"], "creator": other.address}}
+    answer = api.call("PUT", path, forged)
+    unsigned = {**document, "proof": {key: document["proof"][key] for key in ("type", "created", "creator")}}
+
+    assert (answer.status_code, answer.json()["field"]) == (400, "proof.signatureValue")
+    assert api.get(path).json() == document
+    assert api.call("PUT", path, unsigned).status_code == 200
+    assert api.get(f"{path}/status").json()["verification"]["signature"] is None
+    assert api.call("PUT", path, document).status_code == 200
 
 
 def test_main_never_changes(api):
@@ -187,7 +207,15 @@ def test_queries_come_in_pages_by_address_and_by_body(api):
 
 @pytest.mark.parametrize(
     "path",
-    ["/ddo/query?page=0", "/ddo/query?offset=100000", "/ddo/query?sort={", "/ddo/query?sort=5", "/ddo?offset=x"],
+    [
+        "/ddo/query?page=0",
+        "/ddo/query?offset=100000",
+        "/ddo/query?sort={",
+        "/ddo/query?sort=5",
+        "/ddo?offset=x",
+        "/ddo?sort=" + "[" * 3_000,
+        '/ddo/query?sort={"%5Cud800":1}',
+    ],
 )
 def test_pages_that_are_none_are_refused(api, path):
     assert api.get(path).status_code == 400
@@ -200,6 +228,11 @@ def test_a_bought_service_is_kept_under_its_agreement(api):
     assert api.get("/service/" + "ab" * 32).json() == service
     assert api.post("/service/query", {"query": {"type": "fl-coordinator"}}).json() == [service]
     assert api.post("/service/query", {"type": "access"}).json() == []
+    kind, whose = {"term": {"type.keyword": "fl-coordinator"}}, {"match": {"agreementId": {"query": "ab" * 32}}}
+    asked = [kind, whose, {"bool": {"must": [kind, whose]}}, {"bool": {"filter": kind}}, {"match_all": {}}]
+    assert [api.post("/service/query", {"query": each}).json() for each in asked] == [[service]] * 5
+    assert api.post("/service/query", {"query": {"term": {"type": "access"}}}).json() == []
+    assert api.post("/service/query", {"query": {"range": {"index": {"gte": 1}}}}).status_code == 400
     assert api.post("/service", service).status_code == 409
     assert api.get("/service/" + "cd" * 32).status_code == 404
 
@@ -212,6 +245,13 @@ def test_a_service_without_a_key_is_refused_by_its_name(api, key):
     answer = api.post("/service", service)
 
     assert (answer.status_code, key in answer.json()["error_description"]) == (400, True)
+
+
+@pytest.mark.parametrize("change", [{"type": 5}, {"index": None}, {"attributes": 5}, {"serviceEndpoint": []}])
+def test_a_service_that_is_none_is_refused_by_the_field(api, change):
+    answer = api.post("/service", {"agreementId": "ab" * 32, **offer(), **change})
+
+    assert (answer.status_code, next(iter(change)) in answer.json()["field"]) == (400, True)
 
 
 def test_a_bad_token_does_not_make_nobody_of_somebody(api):

@@ -8,6 +8,7 @@ from tests.markets import DID, conditions, container, coordinator, metadata, off
 from tests.node_market import CONSUMER, NODE, OTHER, OWNER, balances
 
 from foedus.core.market.dids import Did
+from foedus.ports.ledger import LedgerUnavailable
 from foedus.records.market.models import Asset, Execution
 
 pytestmark = pytest.mark.django_db
@@ -170,6 +171,40 @@ def test_the_root_says_what_this_node_is(market):
     assert {"software", "version", "APIversion", "plugins", "keeper-url", "keeper-version", "external-contracts",
             "rsa-public-key", "babyjub-public-key"} <= set(said)  # fmt: skip
     assert market.client.get("/health").status_code == 200
+
+
+def test_while_its_ledger_is_away_a_node_says_who_it_is_and_that_it_is_not_well(market, monkeypatch):
+    def away(*_, **__):
+        raise LedgerUnavailable
+
+    monkeypatch.setattr(market.ports.ledger, "balance", away)
+    health = market.client.get("/health")
+    monkeypatch.setattr(market.ports.ledger, "network", away)
+    said = market.client.get("/").json()
+
+    assert (health.status_code, "ledger" in health.json()["error_description"]) == (400, True)
+    assert (said["network"], said["contracts"]) == (None, {})
+    assert said["provider-address"].startswith("0x")
+
+
+def test_what_a_body_of_an_order_may_name_its_offer_by(market):
+    login, did = market.login(), str(market.data)
+
+    def ordered(index, seed):
+        body = {"did": did, "seed": seed * 32, "index": index}
+        answer = market.client.post("/api/v1/market/agreements", body, "application/json", headers=login)
+        return answer.status_code, answer.json().get("index")
+
+    assert [ordered(15, "01"), ordered("15", "02")] == [(201, "15")] * 2
+    assert [ordered(each, "03")[0] for each in (16, [15], 10**400)] == [404, 400, 400]
+
+
+def test_a_good_token_does_not_make_a_bad_address_a_matter_of_logging_in(market):
+    headers = market.token("download", did=str(market.data))
+
+    for path in "download/x", "download/-1", "compute/status/UPPER":
+        assert market.client.get(f"{NODE}/{path}", headers=headers).status_code == 404
+    assert market.client.put(f"{NODE}/nowhere").status_code == 404
 
 
 def test_every_address_is_described_and_answers_as_it_says(market):

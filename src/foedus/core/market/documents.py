@@ -13,7 +13,7 @@ from typing import Any, Self
 from foedus.core.codecs.strict_json import parse
 from foedus.core.errors import Invalid, TooLarge
 from foedus.core.market.dids import Did
-from foedus.core.market.fields import mapping, objects, text
+from foedus.core.market.fields import mapping, objects, refuse, text
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -55,7 +55,12 @@ class Document:
         if not isinstance(data, dict):
             raise Invalid("a DDO is a JSON object")
         check_characters(data)
-        services = tuple(_service(i, source) for i, source in enumerate(objects(data, "service", "ddo")))
+        if "id" not in data:
+            raise Invalid("the document has no 'id'", field="id")
+        services = tuple(
+            read_service(source, f"service[{i}]", position=i)
+            for i, source in enumerate(objects(data, "service", "ddo"))
+        )
         seen: set[str] = set()
         for service in services:
             if service.index in seen:
@@ -105,6 +110,10 @@ def check_complete(document: Document) -> None:
     for key in REQUIRED:
         if key not in document.data:
             raise Invalid(f"the document has no {key!r}", field=key)
+    for key in ("publicKey", "authentication"):  # readers go through them, of whole pages of documents
+        if document.data[key] is None:
+            raise refuse(f"ddo.{key}", "a list of objects", None)
+        objects(document.data, key, "ddo")
 
 
 def check_characters(data: Mapping[str, Any]) -> None:
@@ -117,8 +126,8 @@ def check_characters(data: Mapping[str, Any]) -> None:
         raise Invalid("there is a character with the number 0")
 
 
-def _service(position: int, source: Mapping[str, Any]) -> Service:
-    where = f"service[{position}]"
+def read_service(source: Mapping[str, Any], where: str, *, position: int | None = None) -> Service:
+    """One service, found at ``where``; its ``position`` is its index where it states none. Raises Invalid."""
     index = source.get("index", position)
     if isinstance(index, bool) or not isinstance(index, int | str) or len(str(index)) > 10:
         raise Invalid(f"{where}.index must be a number", field=f"{where}.index")

@@ -1,6 +1,5 @@
 """This dialect's words for pages, orders and versions."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,10 @@ from typing import Any, Self
 
 from django.http import QueryDict
 
+from foedus.core.codecs.strict_json import parse
 from foedus.core.errors import Invalid
 from foedus.core.market.dids import Did
+from foedus.core.market.documents import MAX_DEPTH, check_characters
 from foedus.core.market.fields import text
 from foedus.core.market.search import MAX_PATH_CHARACTERS, Query, read_query
 from foedus.faces.nevermined.calls import Call
@@ -51,9 +52,10 @@ class Search:
     def of_address(cls, fields: QueryDict) -> Self:
         text, sort = fields.get("text", ""), fields.get("sort")
         try:
-            order = json.loads(sort) if sort else None
-        except ValueError as exc:
-            raise Invalid("sort is JSON", field="sort") from exc
+            order = parse(sort.encode(), max_depth=MAX_DEPTH) if sort else None
+        except (Invalid, UnicodeEncodeError) as exc:
+            raise Invalid(f"sort is JSON: {exc}", field="sort") from exc
+        check_characters({"sort": order})
         query = {"query_string": {"query": text}} if text else None
         body = {"query": query, "sort": order, "show_unlisted": fields.get("show_unlisted", "false")}
         return cls.of_body({**body, **{key: fields[key] for key in ("offset", "page") if key in fields}})

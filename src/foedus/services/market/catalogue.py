@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -39,9 +39,7 @@ def publish(actor: Actor, document: Document, *, rules: Rules = STRICT, now: dat
     wrong, Conflict when the DID was ever published, Forbidden when somebody else signed.
     """
     _check(document, rules)
-    verification = verify(document)
-    if verification.faults and not rules.lenient:
-        raise Invalid(f"{verification.faults[0]} is wrong: it does not fit the document", field=verification.faults[0])
+    verification = _verified(document, rules)
     owner = _owner(actor, verification)
     kept = _kept(document, _NEW)
     try:
@@ -63,7 +61,10 @@ def publish(actor: Actor, document: Document, *, rules: Rules = STRICT, now: dat
 
 
 def revise(actor: Actor, did: Did, document: Document, *, rules: Rules = STRICT, now: datetime) -> Asset:
-    """Replace an asset's document by a new version. What ``main`` says never changes; no service with one goes."""
+    """Replace an asset's document by a new version. What ``main`` says never changes; no service with one goes.
+
+    Its proof is verified as that of a new one; what was wrong in it before may stay so.
+    """
     _check(document, rules)
     if document.did != did:
         raise Invalid(f"the document is about {document.did}, not about {did}", field="id")
@@ -72,6 +73,7 @@ def revise(actor: Actor, did: Did, document: Document, *, rules: Rules = STRICT,
         require(actor, Verb.CHANGE, asset)
         before = document_of(asset)
         _check_mains(before, document)
+        asset.verification = _recorded(_verified(document, rules, known=asset.verification.get("faults", ())))
         curation = mapping(before.metadata.attributes, "curation", "attributes") or _NEW
         asset.is_listed = _is_listed(document, otherwise=asset.is_listed)
         _replace(asset, _kept(document, {**curation, "isListed": asset.is_listed}), now)
@@ -135,7 +137,7 @@ def _check(document: Document, rules: Rules) -> None:
     check_complete(document)
     main = document.metadata.main
     for where, stated in (("created", document.data["created"]), ("main.dateCreated", main.get("dateCreated"))):
-        if not (isinstance(stated, str) and _TIME.fullmatch(stated)):
+        if not _is_time(stated):
             raise Invalid(f"{where} must be a time such as 2026-01-31T12:00:00Z", field=where)
     for i, source in enumerate(objects(main, "files", "main")):
         if source.get("url"):
@@ -148,6 +150,25 @@ def _check(document: Document, rules: Rules) -> None:
     for service in document.services:
         if service.type in OFFER_TYPES:
             read_offer(service)
+
+
+def _is_time(stated: Any) -> bool:
+    if not (isinstance(stated, str) and _TIME.fullmatch(stated)):
+        return False
+    try:
+        datetime.fromisoformat(stated[:19])
+    except ValueError:
+        return False
+    return True
+
+
+def _verified(document: Document, rules: Rules, *, known: Collection[str] = ()) -> Verification:
+    """Raise Invalid naming the part of the proof that is wrong, unless it is ``known`` or the market lenient."""
+    verification = verify(document)
+    wrong = next((fault for fault in verification.faults if fault not in known), None)
+    if wrong is not None and not rules.lenient:
+        raise Invalid(f"{wrong} is wrong: it does not fit the document", field=wrong)
+    return verification
 
 
 def _check_mains(before: Document, after: Document) -> None:
@@ -190,7 +211,7 @@ def _is_listed(document: Document, *, otherwise: bool) -> bool:
 def _replace(asset: Asset, text: str, now: datetime) -> None:
     asset.document, asset.updated_at = text, now
     asset.version += 1
-    asset.save(update_fields=["document", "version", "updated_at", "is_listed"])
+    asset.save(update_fields=["document", "verification", "version", "updated_at", "is_listed"])
     _keep_version(asset, now)
 
 

@@ -40,7 +40,7 @@ def order(call: Call) -> HttpResponse:
     command = OrderOffer(
         did=Did.parse(fields.get("did")),
         seed=_seed(text(fields, "seed", "order")),
-        index=text(fields, "index", "order", default=""),
+        index=_index(fields.get("index", "")),
     )
     bought = agreements.order(call.ports, call.actor, command, now=call.now)
     warnings = agreements.warnings_of(bought.offer, call.ports.ledger.network())
@@ -109,6 +109,13 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "other": entry.other,
         "agreementId": entry.agreement.hex(),
     }
+
+
+def _index(stated: Any) -> str:
+    """Of an offer: a number, as documents have it, or its digits."""
+    if isinstance(stated, int) and abs(stated) < 10**10:
+        return str(stated)
+    return text({"index": stated}, "index", "order")
 
 
 def _seed(digits: str) -> bytes:

@@ -69,9 +69,8 @@ def execute(call: Call, agreement: str) -> HttpResponse:
 def execute_signed(call: Call) -> HttpResponse:
     """Run a workflow, as older clients ask for it: with a signature of the agreement's id."""
     asked = Old.of(call)
-    command = StartRun(
-        party=asked.party(call), agreement=asked.agreement, workflow=Did.parse(call.form().get("workflowDID"))
-    )
+    workflow = Did.parse(text(call.form(), "workflowDID", "query"))
+    command = StartRun(party=asked.party(call), agreement=asked.agreement, workflow=workflow)
     return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
 
 
