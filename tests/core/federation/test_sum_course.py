@@ -204,6 +204,31 @@ def test_sums_go_on_whatever_happened_and_tell_of_no_fewer_than_three():
     assert sum(went_on) > 36
 
 
+@pytest.mark.parametrize(
+    ("heard_of", "known"),
+    [
+        (["abc", "abcdef"], ["abc", "def"]),
+        (["abcdef", "abc"], ["abc", "def"]),
+        (["abcdef", "def", "abc"], ["abc", "def"]),
+        (["abcdefghi", "abcdef", "abc"], ["abc", "def", "ghi"]),
+        (["abcdef", "defghi"], ["abc", "def", "ghi"]),
+    ],
+)
+def test_it_does_not_matter_in_which_order_an_admin_hears_of_sums(heard_of, known):
+    blocks = ()
+    for opened in heard_of:
+        blocks = with_opened(blocks, tuple(opened))
+    assert sorted("".join(block) for block in blocks) == known
+    assert not any(misfit(blocks, opened) for opened in heard_of)
+
+
+@pytest.mark.parametrize("opened", ["abcde", "ab", "abcx", "abcgh", "abcfghi"])
+def test_a_block_never_comes_apart_where_fewer_than_three_are_left(opened):
+    """Nor does any of it if one who came anew is alone, or if another block would be torn."""
+    blocks = (tuple("abcdef"), tuple("ghijk"))
+    assert with_opened(blocks, tuple(opened)) == blocks
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_thousands_of_schedules_go_on():

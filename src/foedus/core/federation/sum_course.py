@@ -137,6 +137,16 @@ def moved_on(roster: Roster, blocks: Collection[Block], good: Collection[str], t
 
 
 def with_opened(blocks: Collection[Block], opened: Block) -> tuple[Block, ...]:
-    """With the block of a sum that this node did not see opened; what contradicts the known blocks tells nothing."""
-    found = tuple(tuple(block) for block in blocks)
-    return found if misfit(found, opened) else with_block(found, opened)
+    """With the block of a sum that this node did not see opened.
+
+    What is known of it may be coarser, if a sum of more nodes was heard of first: a block comes apart where each part
+    has as many nodes as any block, for the difference of the two sums tells of the parts already. What still does not
+    fit tells nothing.
+    """
+    found = tuple(part for block in blocks for part in _parted(tuple(block), opened))
+    return tuple(tuple(block) for block in blocks) if misfit(found, opened) else with_block(found, opened)
+
+
+def _parted(block: Block, opened: Collection[str]) -> tuple[Block, ...]:
+    parts = tuple(n for n in block if n in opened), tuple(n for n in block if n not in opened)
+    return parts if min(map(len, parts)) >= MIN_PEERS else (block,)

@@ -26,7 +26,7 @@ def hear_of(seat: Seat, message: Message) -> None:
         return
     evidence = Evidence.from_json(shown)
     blocks = with_opened(row.blocks, evidence.nodes)
-    if len(blocks) == len(row.blocks):  # the usual case: it is known, and nothing has to be verified
+    if len(blocks) == len(row.blocks):  # they only grow in number; as usual it is known, and not to be verified
         return
     publics = {node: certificate.public for node, certificate in seat.private.members.items()}
     evidence.check(Signer(seat, publics).verify)
