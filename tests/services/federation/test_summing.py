@@ -136,6 +136,8 @@ def assert_only_what_happened_is_believed(admin, site):
         assert len(admin.errors()) == min(number + 1, 4), admin.errors()
         assert f"outline of {site.node[:8]}" in admin.errors()[0]
         assert blocks_of(admin) == []
+        outline = SumMessage.objects.get(membership=admin.seat.row, sender=site.node, stage="outline")
+        assert outline.session == f"{number:064}"  # its sender is in the next sum all the same
     claim(admin, site, None, 8)
     assert blocks_of(admin) == []
     claim(admin, site, happened, 9)

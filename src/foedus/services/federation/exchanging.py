@@ -152,7 +152,7 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     before = seat.node.peer(message.sender).seen.get(message.kind)
     seat.node, effects = receive(seat.node, message, verdict, now.timestamp())
     if before != seat.node.peer(message.sender).seen.get(message.kind):
-        _of_sums(seat, message, opened.certificate.public)
+        _of_sums(seat, opened, opened.certificate.public, now)
     if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
         seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
     carry_out(seat, effects, now)
@@ -161,11 +161,16 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     Part.objects.filter(project=seat.project, source=message.sender).update(open=seat.node.peer(message.sender).explore)
 
 
-def _of_sums(seat: Seat, message: Message, public: bytes) -> None:
-    """What counts for secure sums of a message that was taken in."""
+def _of_sums(seat: Seat, opened: Opened, public: bytes, now: datetime) -> None:
+    """What counts for secure sums of a message that was taken in. An outline counts whatever else its sender claims."""
+    message = opened.message
     if message.kind in OF_SUMS:
         sum_messages.take(seat, message, public)
-        sum_remembering.hear_of(seat, message)
+        try:
+            sum_remembering.hear_of(seat, message)
+        except Invalid as exc:
+            seat.node, effects = refused(seat.node, message.sender, f"{_told_by(opened)}: {exc.message}")
+            carry_out(seat, effects, now)
     elif message.kind is Kind.SYNC_REQUEST and message.body.get("sum") is True:
         sum_messages.want(seat)
 
