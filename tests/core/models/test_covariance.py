@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn import covariance as theirs
+from sklearn.exceptions import ConvergenceWarning
 from tests.core.models.tables import diabetes, learned
 
 from foedus.core.errors import Invalid
@@ -104,3 +105,62 @@ def test_penalties_near_nothing_and_units_far_apart_give_the_inverse():
     found = sparse_precision(EMPIRICAL * np.outer(scale, scale), 1e-12, 1e-6, 1000)
 
     assert_allclose(found * np.outer(scale, scale), np.linalg.inv(EMPIRICAL), rtol=0.05, atol=0.05)
+
+
+def entangled(kind, p=40):
+    """Covariances of columns that are strongly correlated."""
+    rng = np.random.default_rng(0)
+    if kind == "neighbours":
+        return 0.98 ** np.abs(np.subtract.outer(np.arange(p), np.arange(p)))
+    if kind == "walks":
+        return np.cov(np.cumsum(rng.normal(size=(400, p)), axis=1).T, ddof=0)
+    factors = rng.normal(size=(300, 3)) @ rng.normal(size=(3, p)) * 3
+    return np.cov((factors + 0.3 * rng.normal(size=(300, p))).T, ddof=0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.01])
+@pytest.mark.parametrize("kind", ["neighbours", "walks", "factors"])
+def test_columns_that_are_nearly_the_same_settle_at_the_default_options(kind, share):
+    covariance = entangled(kind)
+    strength = share * np.abs(covariance - np.diag(np.diagonal(covariance))).max()
+    options = CovarianceEstimate()
+
+    found = sparse_precision(covariance, strength, options.tolerance, options.max_iterations)
+
+    def aim(precision):
+        off = np.abs(precision - np.diag(np.diagonal(precision))).sum()
+        return np.linalg.slogdet(precision)[1] - (covariance * precision).sum() - strength * off
+
+    bounds = covariance - strength, covariance + strength
+    nearest = np.clip(np.linalg.inv(found), *bounds)
+    np.fill_diagonal(nearest, np.diagonal(covariance))
+    sign, size = np.linalg.slogdet(nearest)
+    assert sign == 1
+    assert -size - len(covariance) - aim(found) <= 0.01 * len(covariance)  # none is beyond the dual
+    try:
+        _, expected = theirs.graphical_lasso(covariance, strength)
+    except (FloatingPointError, ConvergenceWarning):
+        return  # theirs settles at some of these only
+    assert aim(found) >= aim(expected) - 1e-6
+
+
+def test_a_strength_that_does_not_settle_is_left_out_of_a_search(monkeypatch):
+    def picky(matrix, strength, *others):
+        if strength < 0.1:
+            raise Invalid("the graphical lasso has not settled")
+        return sparse_precision(matrix, strength, *others)
+
+    monkeypatch.setattr("foedus.core.models.covariance.sparse_precision", picky)
+
+    assert estimate(lasso=True, search="ebic").strength >= 0.1
+
+
+def test_covariances_that_contradict_one_another_are_told_apart():
+    impossible = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
+
+    with pytest.raises(Invalid, match="lack different rows"):
+        sparse_precision(impossible, 0.01, 1e-4, 100)
+
+
+def test_one_iteration_is_looked_at():
+    assert_allclose(sparse_precision(np.eye(2) + 0.1, 0.0999, 1e-2, 1) @ (np.eye(2) + 0.1), np.eye(2), atol=0.2)

@@ -45,7 +45,8 @@ class Covariance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CovarianceEstimate:
     """Of the covariance over n: shrunk, or with ``lasso`` the precision that maximises log det P - tr(S P) - strength *
-    sum of abs(P[i,j]) off the diagonal. ``search`` "ebic" tries ten strengths and takes the least extended BIC.
+    sum of abs(P[i,j]) off the diagonal. ``search`` "ebic" tries ten strengths and takes the least extended BIC of those
+    that settle.
 
     Exact up to a relative ``tolerance``. Raises Invalid for columns that determine one another, if
     not regularised, and when the lasso does not settle.
@@ -94,10 +95,17 @@ class CovarianceEstimate:
             return self.strength, sparse_precision(matrix, self.strength, self.tolerance, self.max_iterations)
         off = np.abs(matrix - np.diag(np.diagonal(matrix))).max()
         tried = []
+        failed = Invalid("no strength was tried")
         precision: Floats | None = None
         for strength in (off * np.logspace(0, -2, 10)).tolist():
-            precision = sparse_precision(matrix, strength, self.tolerance, self.max_iterations, precision)
+            try:
+                precision = sparse_precision(matrix, strength, self.tolerance, self.max_iterations, precision)
+            except Invalid as exc:
+                failed = exc
+                continue
             tried.append((_ebic(matrix, precision, n), strength, precision))
+        if not tried:
+            raise failed
         _, strength, precision = min(tried, key=lambda entry: entry[0])
         return strength, precision
 
