@@ -163,3 +163,10 @@ def _peak_bytes(folder):
     )
     done = subprocess.run([sys.executable, "-c", program, folder], check=True, capture_output=True, text=True)
     return int(done.stdout)
+
+
+def test_truth_values_are_no_amounts():
+    truths = pa.table({"x": pa.array([True, None, False])})
+
+    with pytest.raises(Invalid, match="no amounts"):
+        learn_table(truths, Plan(), Roles(kinds={"x": Kind.CONTINUOUS}))

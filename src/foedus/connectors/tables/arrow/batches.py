@@ -60,6 +60,10 @@ def learned(rows: pa.RecordBatch, plan: Plan, roles: Roles) -> Statistics:
 def _part(name: str, column: pa.Array, kind: Kind) -> Column | Codes:
     if kind is Kind.CATEGORY:
         return _codes(name, column)
+    if pa.types.is_boolean(column.type) and kind is not Kind.BINARY and column.null_count < len(column):
+        raise Invalid(
+            f"column {name!r} is {kind} and has truth values, which are no amounts; declare it B", column=name
+        )
     try:
         if pa.types.is_boolean(column.type):
             column = pc.cast(column, pa.uint8())
