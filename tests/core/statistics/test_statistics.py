@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.statistics.tables import PLANS, ROWS, batch, exact, law, learned, number
 
@@ -72,6 +72,8 @@ def test_squares_and_squared_products_are_those_of_exact_arithmetic(rows):
 
 @law
 @given(ROWS)
+@example([{"y": 769.0}, {"y": 0.0, "flag": 1}, {"y": 0.007812, "flag": 0}])
+@example([{"y": 769.0}, {"y": 769.0}, {"y": 0.0, "flag": 1}, {"y": 0.007812, "flag": 0}, {"y": 769.0}])
 def test_groups_are_those_of_the_rows_with_that_value(rows):
     v = learned(rows, PLANS[0]).view()
 

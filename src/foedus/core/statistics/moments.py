@@ -136,6 +136,7 @@ def settled(m: Moments) -> Moments:
     mean = np.where(n > 0, np.where(flags, share, m.mean), 0.0)
     low = np.where((n > 0) & ~flags, m.low, 0.0)
     spread = np.where(flags, ones * ((n - ones) / some), np.where(n > 1, np.maximum(m.spread, 0.0), 0.0))
+    _raise(spread, m)
     pairs = by_partner(n, m.groups)
     spreads = by_partner(spread, m.groups)  # of i where j is seen too
     comoment = np.where(pairs > 1, _within(m.comoment, np.sqrt(spreads) * np.sqrt(spreads.T)), 0.0)
@@ -166,6 +167,18 @@ def settled(m: Moments) -> Moments:
         square=square,
         product=product,
     )
+
+
+def _raise(spread: Floats, m: Moments) -> None:
+    """Raise the spreads of columns that are not binary to what co-moments with binary ones imply: a spread over a few
+    rows next to others far away is less precise than these, and would cut them off.
+    """
+    i, b = m.numeric, np.flatnonzero(m.binary)
+    theirs = spread[b][:, m.groups[i]]  # counted, so exact
+    implied = m.comoment[np.ix_(b, i)] ** 2 / np.where(theirs > 0, theirs, np.inf)
+    least = np.zeros((spread.shape[1], len(i)))
+    np.maximum.at(least, m.groups[b], implied)
+    spread[i] = np.where(spread[i] > 0, np.maximum(spread[i], least.T), 0.0)
 
 
 def _within(values: Floats, bound: Floats) -> Floats:
