@@ -53,6 +53,10 @@ class Account:
     def bucket(self) -> str:
         return _matching(self._told, "s3_bucket", _BUCKET)
 
+    def check_bucket(self) -> None:
+        """Before AWS is asked for anything. Raises Invalid."""
+        _ = self.bucket
+
     @cached_property
     def sns(self) -> Any:
         return self.client("sns", self.topic_region)

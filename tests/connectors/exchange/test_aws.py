@@ -224,3 +224,8 @@ def test_one_that_does_not_answer_says_so(exchange, told, monkeypatch):
 
     with pytest.raises(ExchangeUnavailable):
         exchange.open(Member("study", uuid4().hex, {**told, "aws_endpoint": "http://127.0.0.1:9"}))
+
+
+def test_a_bucket_that_is_missing_is_said_before_aws_is_asked(exchange, told):
+    with pytest.raises(Invalid, match="s3_bucket"):
+        exchange.open(Member("study", uuid4().hex, {**told, "s3_bucket": "", "aws_endpoint": "http://127.0.0.1:9"}))

@@ -141,6 +141,7 @@ class AwsExchange:
         """And the topic, which may be another account's and in another region."""
         endpoint_of(member.told, self._terms.guard)  # it may lead elsewhere by now
         account = self._accounts(tuple(sorted(member.told.items())))
+        account.check_bucket()
         topic = member.told.get("aws_topic_arn")
         if not topic:
             with translated():
