@@ -91,11 +91,15 @@ def test_info_tells_of_cells_and_their_age_but_never_a_secret(c1):
 def test_the_status_of_any_cells_is_asked_through_a_fusion_project(c1):
     two_cells(c1)
     fuse(c1, own("a"))
-    cells = [*own("b", "none"), {"host": "http://10.0.0.1:8080", "cid": "lab", "sk": SECRET, "pid": "p"}]
+    here = {"host": "http://testserver", "cid": "c1", "sk": SECRET, "pid": "b"}
+    cells = [here, *own("none"), {"host": "http://10.0.0.1:8080", "cid": "lab", "sk": SECRET, "pid": "p"}]
 
     found = opened(values(c1.post("projects/fusion/f/cellsStatus", sealed(cells)))["cellsStatusEncrypted"])["values"]
 
+    assert [cell["host"] for cell in found] == [cell["host"] for cell in cells]
     assert [cell["status"] == "OK" for cell in found] == [True, False, False]
+    for odd in ({"pid": "a/../b"}, {"cid": "../x"}):
+        assert c1.post("projects/fusion/f/cellsStatus", sealed([{**here, **odd}])).status_code == 400
     assert "no such project" in found[1]["status"]
     assert "FOEDUS_CELLS_ALLOW" in found[2]["status"]
     assert all(cell.keys() == {"host", "cid", "pid", "status"} for cell in found)
@@ -207,6 +211,8 @@ def test_a_circle_is_called_by_its_name(c1):
 
     assert (status, word) == (508, "LOOP_DETECTED")
     assert "circle" in text
+    assert "circle" in values(c1.get("projects/f/info"))["smlInfo"]["params"]["fusion_fetch_error"]
+    assert "no rows of its own" in said(c1.post("projects/f/histogramEnable?enable=true"))[2]
 
 
 def test_a_project_hands_itself_over_once_for_whoever_knows_it(c1):

@@ -19,10 +19,11 @@ from foedus.services.customers.accounts import checked_secret
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.sealing import seal, unseal
 from foedus.services.statistics.keeping import FUSION
-from foedus.services.statistics.projects import CreateProject, make_project
+from foedus.services.statistics.projects import CreateProject, check_name, make_project
 
 PURPOSE = "cells of fusion projects"
 MAX_CELLS = 128
+MAX_CID = 100
 WINDOW = "rtlm.option.sml.fusion.prefetch.min.time.ms"
 MAX_AGE = "fusion_max_age_s"
 STRICT = "fusion_strict"
@@ -120,8 +121,11 @@ def checked_cells(
     for each in cells:
         url = ports.cells.check(each.host) if each.host else ""
         key = (url, each.cid, each.pid)
-        if not each.cid or not each.pid or len(each.cid) > 100 or len(each.pid) > 200:
+        if not each.cid or not each.pid:
             raise Invalid("a cell is {host, cid, sk, pid}, and cid and pid are those of a project")
+        if len(each.cid) > MAX_CID or "/" in each.cid:
+            raise Invalid(f"the cid of a cell has at most {MAX_CID} characters, none of them /")
+        check_name(each.pid)
         if project is not None and key == ("", owner.cid, project.name):
             raise Invalid("a fusion project cannot be its own cell")
         if key in found:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from foedus.core.fusion.freshness import due, judged
+from foedus.core.fusion.freshness import Verdict, due, judged
 from foedus.core.fusion.parcel import Circle, Parcel, check_chain, digest_of, member_of, pack
 from foedus.core.statistics import Statistics
 from foedus.ports import Ports
@@ -106,12 +106,16 @@ def read_statistics(ports: Ports, actor: Actor, cid: str, name: str, *, now: dat
 
 def _judge(ports: Ports, project: StatisticsProject, now: datetime) -> None:
     """Keep what is wrong with cells for those who look. Raises CellsMissing when that leaves nothing to answer with."""
-    verdict = judged([state_of(cell) for cell in cells_of(project)], now, rule_of(ports, project))
+    verdict = _verdict(ports, project, now)
     fusion = Fusion.objects.get(pk=project.pk)
-    if fusion.error != verdict.error:
-        Fusion.objects.filter(pk=project.pk).update(error=verdict.error)
     if not verdict.may_answer or not fusion.merged:
         raise CellsMissing(verdict.error or "the cells are being asked; ask again in a moment", retry_after_s=1)
+
+
+def _verdict(ports: Ports, project: StatisticsProject, now: datetime) -> Verdict:
+    verdict = judged([state_of(cell) for cell in cells_of(project)], now, rule_of(ports, project))
+    Fusion.objects.filter(pk=project.pk).exclude(error=verdict.error).update(error=verdict.error)
+    return verdict
 
 
 def _pull(ports: Ports, project: StatisticsProject, chain: tuple[str, ...], ends_at: float, now: datetime) -> None:
@@ -130,6 +134,7 @@ def _pull(ports: Ports, project: StatisticsProject, chain: tuple[str, ...], ends
             fold = folded(ports, project, cells, news)
         note(said, fold, circles, now)
         for circle in circles.values():
+            _verdict(ports, project, now)
             raise circle
         if fold is not None and (fold.accepted or (not fold.lost and fold.fingerprint != fusion.merged)):
             commit(ports, project, fusion, cells, fold, now)

@@ -22,7 +22,7 @@ from foedus.services.shell.authorisation import Actor, Verb, require
 from foedus.services.statistics.computing import check_single, device_for
 from foedus.services.statistics.errors import NotSupported, ProjectMissing, ProjectTaken
 from foedus.services.statistics.harvests import Harvest, adding
-from foedus.services.statistics.keeping import FUSION, KEEPER, Change, Kept
+from foedus.services.statistics.keeping import FUSION, KEEPER, Change, Kept, refuse_cells
 from foedus.services.statistics.plans import MERGED, SEQUENCE, declared_of, fields_of, plan_of
 
 KINDS = {
@@ -150,6 +150,7 @@ def set_frozen(actor: Actor, customer: Customer, name: str, *, frozen: bool, now
 def set_histogram(ports: Ports, actor: Actor, customer: Customer, name: str, *, enabled: bool, now: datetime) -> None:
     """Keep the distribution of continuous attributes, or not. Raises ProjectMissing; Conflict once there are rows."""
     row = find_project(actor, customer, name, Verb.CHANGE)
+    refuse_cells(row)
     plan = plan_of(row.plan)
     if plan.sketches == enabled:
         return

@@ -37,8 +37,12 @@ def update_cells(call: Call) -> Answer:
 def cells_status(call: Call) -> Answer:
     """Each cell asked once, whether it would answer; nothing is taken of it."""
     project = call.project()
-    found = probing.probe(call.ports, project, _cells(call, call.secret()), now=call.now)
-    values = [{"host": cell.host, "cid": cell.cid, "pid": cell.pid, "status": error or "OK"} for cell, error in found]
+    body = call.secret()
+    found = probing.probe(call.ports, project, _cells(call, body), now=call.now)
+    values = [
+        {"host": asked.get("host") or "", "cid": cell.cid, "pid": cell.pid, "status": error or "OK"}
+        for asked, (cell, error) in zip(_listed(body), found, strict=True)
+    ]
     return Answer({"cellsStatusEncrypted": call.sealed({"values": values})})
 
 
@@ -85,11 +89,15 @@ def revoke_token(call: Call) -> Answer:
 
 def _cells(call: Call, body: Any) -> list[CellInfo]:
     """A FusionCellInfoList. The address by which this server was reached is this server."""
+    here = call.base.partition("/symetry/")[0]
+    return [_cell(each, here) for each in _listed(body)]
+
+
+def _listed(body: Any) -> list[dict[str, Any]]:
     found = body.get("values") if isinstance(body, dict) else body
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise Invalid('cells come as {"values":[{"host":...,"cid":...,"sk":...,"pid":...},...]}')
-    here = call.base.partition("/symetry/")[0]
-    return [_cell(each, here) for each in found]
+    return found
 
 
 def _cell(value: Mapping[str, Any], here: str) -> CellInfo:
