@@ -244,6 +244,23 @@ def test_a_contract_blocks_what_breaks_it_on_both_sides(study, clock):
     assert first.answers().rows == third.answers().rows == 40
 
 
+def test_what_was_sent_once_is_not_sent_against_a_newer_contract(study, clock):
+    first, second, _ = study
+    second.learned(1)
+    settle(clock, study)
+    before = second.seat.node.sent
+
+    steering.agree(first.ports, first.here, ["MEAN(age) > 1000"], now=clock())
+    settle(clock, study)
+    steering.request_sync(first.ports, first.here, now=clock())
+    settle(clock, study)
+
+    assert second.seat.node.sent == before
+    assert second.seat.node.send_breaches > 0
+    assert not any("sync of" in line for line in first.errors())
+    assert first.answers().rows == 40
+
+
 def test_only_the_admin_rules(study, clock):
     _, second, third = study
 
