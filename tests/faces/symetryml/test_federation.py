@@ -154,6 +154,8 @@ def test_contracts_are_checked_set_and_refused(study, wired, now):
     assert values(first.post("fedml/p/contractValidate", {"values": ["MEAN(age) > 1"]})) == {}
     assert "position" in values(first.post("fedml/p/psrContractValidate", ["MEAN age > 1"]))["string"]
     assert "weight" in values(first.post("fedml/p/contractValidate", ["MEAN(weight) > 1"]))["string"]
+    for no_list in ({"rules": []}, [None], "MEAN(age) > 1"):
+        assert said(first.post("fedml/p/contractValidate", no_list))[0] == 400
     assert said(first.post("fedml/p/addContract", {"values": ["MEAN(age) > 1000"]}))[0] == 200
     assert said(second.post("fedml/p/addPsrContract", []))[0] == 403
     pulse(wired, now)
@@ -175,7 +177,12 @@ def test_schedules_requests_and_the_end(study, wired, now):
     assert said(second.get("fedml/p/stopPulse"))[0] == 200
     assert said(second.get("fedml/p/fullSyncRequest"))[0] == 409
     assert said(first.post("fedml/p/rotateKey"))[0] == 200
+    assert said(second.get("fedml/p/setExplorePeers"))[0] == 400
     assert said(second.post("fedml/p/leave"))[0] == 200
+    assert said(second.get("fedml/p/setExplorePeers?allowExplore=true"))[0] == 409
+    assert said(first.post("fedml/p/leave"))[0] == 200
+    assert said(first.post("fedml/p/rotateKey"))[0] == 409
+    assert said(first.post("fedml/p/getInvitation", sealed({"passwd": PASSWORD})))[0] == 409
     assert said(second.get("fedml/p/startPulse"))[0] == 409
     assert first.delete("projects/p").status_code == 200
     assert Membership.objects.count() == 1
@@ -201,7 +208,27 @@ def test_strangers_learn_nothing_at_the_admins_door(study):
     client, _ = study
     for body in (b"", b"{}", b'{"v":2,"nonce":"AAAAAAAAAAAAAAAA","ct":"AAAA"}', b"x" * 100_000):
         assert client.send("POST", "/symetry/rest/c1/fedml/p/createPolicies", body, {}).status_code in (400, 413)
-    assert client.send("POST", "/symetry/rest/c1/fedml/q/createPolicies", b"{}", {}).status_code == 404
+    client.project("plain")
+    found = [client.send("POST", f"/symetry/rest/c1/fedml/{p}/createPolicies", b"{}", {}) for p in ("q", "plain")]
+    assert [answer.status_code for answer in found] == [404, 404]
+    assert found[0].content == found[1].content
+
+
+@pytest.mark.parametrize("host", ["ftp://a.example", "a.example", "http://", "https://u@a.example", "http://a/?b"])
+def test_an_invitation_names_an_address_that_can_be_asked(study, host):
+    body = sealed({"passwd": PASSWORD, "fed_rest_host": host})
+
+    status, _, text = said(study[0].post("fedml/p/getInvitation", body))
+    assert (status, "fed_rest_host" in text) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["fed_secret_key", "fed_admin_key"])
+def test_a_key_that_was_cut_is_called_by_its_name(study, name):
+    first, second = study
+
+    status, _, text = said(second.post("fedml/createJoin?pid=q", sealed({**invited(first), name: "AAAA"})))
+    assert status == 400
+    assert text.startswith(f"{name} is 32 bytes")
 
 
 @pytest.mark.parametrize(

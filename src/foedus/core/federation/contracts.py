@@ -85,7 +85,7 @@ class Breach:
 
     def __str__(self) -> str:
         measures = (
-            f"{c.function}({', '.join(c.names)}) is {value:.6g}"
+            f"{c.function}({', '.join(c.names)}) is {f'{value:.6g}' if isfinite(value) else 'undefined'}"
             for c, value in zip(self.rule.comparisons(), self.values, strict=True)
         )
         return f"contract, line {self.rule.line}: {self.rule.text!r} does not hold: {'; '.join(measures)}"

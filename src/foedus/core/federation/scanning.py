@@ -80,7 +80,7 @@ class Scanner:
         token = self.take(kind)
         if token is None:
             found, _ = self._peek()
-            shown = "the end of the line" if found.kind is TokenKind.END else repr(found.text)
+            shown = repr(found.text) if found.text else "the end of the line"
             raise self.mistake(f"{wanted} is expected here, not {shown}")
         return token
 

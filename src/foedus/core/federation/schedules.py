@@ -15,6 +15,7 @@ def period_s(schedule: str) -> float:
     seconds = _SECONDS[found[1]] * int(found[2]) if found else 0
     if not 0 < seconds <= MAX_SECONDS:
         raise Invalid(
-            f"a schedule is m (minutes), h (hours) or d (days) and a number, such as m5 or h3, not {schedule[:20]!r}"
+            f"a schedule is m (minutes), h (hours) or d (days) and a number, such as m5 or h3, of at most 366 days; "
+            f"not {schedule[:20]!r}"
         )
     return float(seconds)

@@ -20,6 +20,7 @@ from foedus.services.federation import keys
 from foedus.services.federation.admission import asking
 from foedus.services.federation.effects import queue
 from foedus.services.federation.envelopes import CLEAR, key_id
+from foedus.services.federation.errors import NotTrusted
 from foedus.services.federation.identities import KEY_BYTES, Certificate, Identity, decoded, node_of
 from foedus.services.federation.membership import Private, Seat, changing, sealed, seat_at
 from foedus.services.federation.promises import CHANGED_JOB
@@ -73,7 +74,7 @@ def join(ports: Ports, asked: Founding, *, now: datetime) -> Seat:
     """
     given, identity = asked.given, Identity.new()
     name, token = keys.fed_name(given), keys.needed(given, "fed_req_token")
-    admin_key = decoded(keys.needed(given, "fed_admin_key"), KEY_BYTES)
+    admin_key = _key_in(given, "fed_admin_key")
     kid, key = _shared_key(given)
     private = Private(identity=identity, admin_key=admin_key, keys={kid: key}, told=keys.told(given), token=token)
     node = Node(me=identity.node, admin=node_of(admin_key), schedule=keys.schedule(given))
@@ -106,6 +107,7 @@ def _made(ports: Ports, asked: Founding, name: str, node: Node, private: Private
     """The project and its membership, committed before anything is asked of the transport."""
     options = keys.options(asked.given)
     transport = keys.transport_of(asked.given)
+    keys.check_sign_in(asked.given)
     ports.exchanges.of(transport)
     device = device_for(ports, "fed_local_type", options.get("fed_local_type", ""))
     command = CreateProject(name=asked.project, histogram=True, persisted=asked.persisted, device=device)
@@ -131,8 +133,15 @@ def _shared_key(given: Mapping[str, str]) -> tuple[str, bytes]:
         if given.get("fed_encrypt") != CLEAR:
             raise Invalid("the federation's messages are not sealed; say fed_encrypt=clear if you want to join it")
         return CLEAR, b""
-    key = decoded(text, KEY_BYTES)
+    key = _key_in(given, "fed_secret_key")
     return key_id(key), key
+
+
+def _key_in(given: Mapping[str, str], name: str) -> bytes:
+    try:
+        return decoded(keys.needed(given, name), KEY_BYTES)
+    except NotTrusted:
+        raise Invalid(f"{name} is {KEY_BYTES} bytes in Base64; take it from the invitation as it is") from None
 
 
 def _local_name(asked: Founding) -> str:

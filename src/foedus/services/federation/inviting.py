@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from foedus.core.codecs import strict_json
-from foedus.core.errors import Forbidden, Invalid
+from foedus.core.errors import Conflict, Forbidden, Invalid
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.customers.invitations import seal_invitation, seal_legacy_invitation
@@ -38,6 +38,8 @@ def invitation(ports: Ports, project: StatisticsProject, invite: Invite, *, now:
     with changing(ports, find_seat(ports, project).row.pk) as seat:
         if not seat.node.is_admin:
             raise Forbidden("only the federation's admin invites")
+        if seat.left:
+            raise Conflict("the federation ended when its admin left it; create another one")
         told = _told(seat, invite, admission.new_token(seat, invite.hours, now))
     plain = json.dumps(told, separators=(",", ":")).encode()
     seal = seal_legacy_invitation if invite.legacy else seal_invitation
@@ -113,11 +115,11 @@ def _opened(seat: Seat, text: bytes, what: str) -> dict[str, Any]:
     value = strict_json.parse(text.strip(), max_depth=3)
     if not isinstance(value, dict) or value.get("v") != 2:
         raise Invalid("send {v, nonce, ct}, sealed with the federation's key")
+    nonce, sealed = value.get("nonce"), value.get("ct")
     for key in reversed(list(seat.private.keys.values())):
         try:
-            nonce = decoded(value.get("nonce"), NONCE_BYTES)
-            plain = AESGCM(_of(key)).decrypt(nonce, decoded(value.get("ct")), _about(seat, what))
-        except InvalidTag:
+            plain = AESGCM(_of(key)).decrypt(decoded(nonce, NONCE_BYTES), decoded(sealed), _about(seat, what))
+        except (InvalidTag, NotTrusted):
             continue
         said = strict_json.parse(plain, max_depth=4)
         if isinstance(said, dict):

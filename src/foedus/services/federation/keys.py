@@ -28,8 +28,8 @@ def texts_of(value: Any) -> dict[str, str]:
         raise Invalid(f"send a map of at most {MAX_KEYS} keys")
     found = {}
     for name, each in value.items():
-        if isinstance(each, list) and all(isinstance(item, str) for item in each):
-            each = ",".join(each)  # noqa: PLW2901 - nats_hosts may be a list
+        if name == "nats_hosts" and isinstance(each, list) and all(isinstance(item, str) for item in each):
+            each = ",".join(each)  # noqa: PLW2901 - these alone may be a list
         if not isinstance(each, str | int | float | bool):
             raise Invalid(f"{str(name)[:60]} is no text")
         found[str(name)] = (str(each).lower() if isinstance(each, bool) else str(each)).strip()
@@ -69,6 +69,15 @@ def transport_of(given: Mapping[str, str]) -> str:
     if len(found) != 1:
         raise Invalid("say how nodes reach each other: nats_hosts for NATS, or aws_access_key and the others for AWS")
     return found[0]
+
+
+def check_sign_in(given: Mapping[str, str]) -> None:
+    """How a node tells the NATS server who it is: in one way, and whole. Raises Invalid."""
+    user, password = (bool(given.get(name)) for name in ("nats_sec_user", "nats_sec_passwd"))
+    if user != password:
+        raise Invalid("nats_sec_user and nats_sec_passwd go together; one of them is missing")
+    if user + bool(given.get("nats_sec_token")) + bool(given.get("nats_sec_nkey_seed")) > 1:
+        raise Invalid("say one of nats_sec_user and nats_sec_passwd, nats_sec_token, nats_sec_nkey_seed")
 
 
 def told(given: Mapping[str, str]) -> dict[str, str]:

@@ -107,6 +107,10 @@ class Seat:
         """Whether the federation takes secure sums, and no node sends its statistics."""
         return self.option("fed_use_smpc") == "true"
 
+    @property
+    def left(self) -> bool:
+        return bool(self.row.options.get("left"))
+
     def option(self, name: str, default: str = "") -> str:
         return str(self.row.options.get(name, default))
 

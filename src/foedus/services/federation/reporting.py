@@ -89,7 +89,7 @@ def params(ports: Ports, project: StatisticsProject) -> dict[str, str]:
 def reasons(ports: Ports, seat: Seat, now: datetime) -> list[Reason]:
     """Why the statistics here are not, or may not be, those of all others."""
     node, found = seat.node, []
-    if seat.row.options.get("left"):
+    if seat.left:
         return [Reason("left", "This node left its federation.")]
     if node.me in node.removed:
         return [Reason("removed", "The admin removed this node from the federation. Make a new project to join anew.")]

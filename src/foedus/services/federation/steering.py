@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from foedus.core.errors import Conflict, Forbidden, Invalid, PlatformError
+from foedus.core.errors import Conflict, Forbidden, PlatformError
 from foedus.core.federation import pulse
 from foedus.core.federation.contracts import Contract
 from foedus.core.federation.messages import Kind
@@ -29,8 +29,7 @@ from foedus.services.statistics.plans import FEDERATED
 def start(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
     """Raises NotFederated; Conflict for a node that left."""
     with changing(ports, find_seat(ports, project).row.pk) as seat:
-        if seat.row.options.get("left"):
-            raise Conflict("this node left its federation; make a new project and join anew")
+        _check_stayed(seat)
         if seat.node.me in seat.node.removed:
             raise Conflict("the admin removed this node from the federation; make a new project and join anew")
         seat.node = pulse.start(seat.node)
@@ -94,6 +93,7 @@ def rotate_key(ports: Ports, project: StatisticsProject, *, now: datetime) -> No
     with changing(ports, find_seat(ports, project).row.pk) as seat:
         if not seat.node.is_admin:
             raise Forbidden("only the federation's admin changes its key")
+        _check_stayed(seat)
         if CLEAR in seat.private.keys:
             raise Conflict("the messages of this federation are not sealed, so that there is no key to change")
         key, epoch = os.urandom(KEY_BYTES), seat.private.epoch + 1
@@ -112,7 +112,7 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
     The project stays, with what it learned itself. Raises NotFederated, and what the transport raises.
     """
     with changing(ports, find_seat(ports, project).row.pk) as seat:
-        if seat.private.certificate is not None and not seat.row.options.get("left"):
+        if seat.private.certificate is not None and not seat.left:
             queue(seat, Kind.LEAVE, {}, now)
         seat.row.options["left"] = True
         seat.node = pulse.stop(seat.node)
@@ -143,10 +143,14 @@ def clear_errors(ports: Ports, project: StatisticsProject) -> None:
     LogLine.objects.filter(membership=find_seat(ports, project).row, error=True).delete()
 
 
+def _check_stayed(seat: Seat) -> None:
+    if seat.left:
+        raise Conflict("this node left its federation; make a new project and join anew")
+
+
 def _step(ports: Ports, project: StatisticsProject, step: Callable[[Node], Step], now: datetime) -> None:
     with changing(ports, find_seat(ports, project).row.pk) as seat:
-        if seat.row.options.get("left"):
-            raise Invalid("this node left its federation")
+        _check_stayed(seat)
         seat.node, effects = step(seat.node)
         carry_out(seat, effects, now)
     _hand_over_soon(seat, now)

@@ -1,5 +1,6 @@
 """Federations: created, joined, steered and looked into."""
 
+import re
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from foedus.services.shell.authorisation import Verb
 from foedus.services.shell.threads import in_thread
 
 MAX_APPLICATION_BYTES = 64 << 10
+_ROOT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII | re.IGNORECASE)
 
 
 def create(call: Call) -> Answer:
@@ -40,6 +42,8 @@ def invitation(call: Call) -> Answer:
     given = keys.texts_of(call.secret())
     project = call.project(Verb.CHANGE)
     host = given.get("fed_rest_host", "").rstrip("/")
+    if host and not _ROOT.fullmatch(host):
+        raise Invalid("fed_rest_host is this server as others reach it, such as https://node-a.example:8080")
     url = f"{host}{PREFIX}{call.customer.cid}/fedml/{project.name}/createPolicies" if host else ""
     legacy = call.customer.legacy
     invite = Invite(keys.needed(given, "passwd"), url, _hours(given.get("fed_token_hours")), legacy=legacy)
@@ -76,14 +80,16 @@ def full_sync_request(call: Call) -> Answer:
 
 
 def set_explore_peers(call: Call) -> Answer:
+    call.word("allowExplore")  # to forbid is said, too
     allow = call.flag("allowExplore")
     steering.allow_exploring(call.ports, call.project(Verb.CHANGE), allow=allow, now=call.now)
     return Answer()
 
 
 def contract_validate(call: Call) -> Answer:
+    rules = string_list(call.json())
     try:
-        steering.validate_contract(call.ports, call.project(), string_list(call.json()))
+        steering.validate_contract(call.ports, call.project(), rules)
     except Invalid as exc:
         return Answer({"string": exc.message})
     return Answer()
@@ -160,7 +166,7 @@ def _admitted(ports: Ports, cid: str, pid: str, body: bytes) -> Answer:
     try:
         return Answer({"string": inviting.answer_stranger(ports, cid, pid, body, now=now())})
     except NotFederated as exc:
-        raise NoSuchAddress(exc.message) from exc
+        raise NoSuchAddress("there is no such federation here") from exc  # not whether there is such a project
 
 
 def _founding(call: Call, *, persisted: bool) -> Founding:
