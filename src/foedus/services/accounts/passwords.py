@@ -29,10 +29,12 @@ def user_by_password(username: str, password: str, client: str, *, now: datetime
     wrong ones before it.
     """
     limits = _limits(username, client)
-    _check(limits, now)
+    counted = _checked(limits, now)
     user = authenticate(username=username, password=password)
     if isinstance(user, User):
-        WrongPasswords.objects.filter(key=next(iter(limits))).delete()
+        of_name = next(iter(limits))
+        if of_name in counted:
+            WrongPasswords.objects.filter(key=of_name).delete()
         return user
     for key in limits:
         _count(key, now)
@@ -63,11 +65,14 @@ def _key(*words: str) -> str:
     return salted_hmac("foedus.wrong-passwords", repr(words), algorithm="sha256").hexdigest()
 
 
-def _check(limits: dict[str, int], now: datetime) -> None:
-    for row in WrongPasswords.objects.filter(key__in=limits, ends_at__gt=now):
+def _checked(limits: dict[str, int], now: datetime) -> set[str]:
+    """What was wrong lately, but not too often. Raises QuotaExceeded."""
+    rows = list(WrongPasswords.objects.filter(key__in=limits, ends_at__gt=now))
+    for row in rows:
         if row.count >= limits[row.key]:
             wait_s = ceil((row.ends_at - now).total_seconds())
             raise QuotaExceeded(f"Request was throttled. Expected available in {wait_s} seconds.", retry_after_s=wait_s)
+    return {row.key for row in rows}
 
 
 def _count(key: str, now: datetime) -> None:

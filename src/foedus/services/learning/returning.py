@@ -12,9 +12,8 @@ from foedus.records.learning.models import Invitation, Membership, Project
 from foedus.records.learning.queries import lock_project
 from foedus.services.learning.rounds import advance
 
-MAX_TAKEN_BACK = (
-    10  # by a participant in a round: whoever mends a program tries a few times, one that crashes does not end
-)
+# By a participant in a round: whoever mends a program tries a few times, one that crashes does not end.
+MAX_TAKEN_BACK = 10
 
 
 def take_back_refusals(ports: Ports, found: Project, members: Sequence[Membership], now: datetime) -> bool:
