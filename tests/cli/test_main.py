@@ -57,7 +57,7 @@ def test_help_shows_what_the_commands_say_of_themselves():
     ("variable", "value", "said"),
     [
         ("FOEDUS_DATABASE_URL", "postgresql://a:secret-1@127.0.0.1:1/b", "the database cannot be used"),
-        ("FOEDUS_BUS_URL", "nat://127.0.0.1", "'nat' is not one of foedus.bus"),
+        ("FOEDUS_BUS_URL", "nat://127.0.0.1", "Error: FOEDUS_BUS_URL must begin with one of local:, memory:, nats:, "),
     ],
 )
 def test_a_server_that_cannot_start_says_why_in_a_sentence(tmp_path, variable, value, said):

@@ -102,8 +102,13 @@ def _options(info: Info, url: SplitResult, host: str) -> dict[str, Any]:
     return options
 
 
-@lru_cache(maxsize=16)
 def _trust(authority: str) -> ssl.SSLContext:
+    """What these authorities signed, or those of the machine; which they are can be changed while a process runs."""
+    return _trusting(authority, ssl.get_default_verify_paths())
+
+
+@lru_cache(maxsize=16)
+def _trusting(authority: str, _: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
     """Kept, for reading all authorities of a machine takes longer than all else that a connection does."""
     try:
         return ssl.create_default_context(cadata=authority or None)

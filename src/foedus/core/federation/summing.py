@@ -247,13 +247,13 @@ def _moments(sums: dict[str, Floats], frame: Frame) -> Moments:
         b, xx = mi.T, second[i][:, own]
         outer = -2 * b * s + b**2 * xx
         product = _symmetric(sums["product"], len(i), 0) + (outer + outer.T)
-        product += 4 * mi * b * pairs[np.ix_(i, i)] - 3 * n[i][:, own] * mi**2 * b**2
+        product += 4 * mi * b * pairs[np.ix_(i, i)] - 3 * n[i][:, own] * (mi**2 * b**2)
     return replace(
         empty,
         counts=counts,
         mean=mean,
         spread=second - n * mean**2,
-        comoment=pairs - n[:, groups] * means * means.T,
+        comoment=pairs - n[:, groups] * (means * means.T),
         cube=sums["cube"] - 3 * a * own_second + 2 * own_n * a**3,
         fourth=sums["fourth"] - 4 * a * sums["cube"] + 6 * a**2 * own_second - 3 * own_n * a**4,
         square=xxy - mb * second[i][:, groups[j]] - 2 * ma * pairs[crossed] + 2 * nij * ma**2 * mb,
@@ -268,11 +268,11 @@ def _unscaled(m: Moments, frame: Frame) -> Moments:
         m,
         mean=centres[:, None] + m.mean * radii[:, None],
         spread=m.spread * radii[:, None] ** 2,
-        comoment=m.comoment * radii[:, None] * radii,
+        comoment=m.comoment * np.outer(radii, radii),  # symmetric to the last bit
         cube=m.cube * ri**3,
         fourth=m.fourth * ri**2 * ri**2,
         square=m.square * ri[:, None] ** 2 * rj if m.square.size else m.square,
-        product=m.product * ri[:, None] ** 2 * ri**2 if m.products else m.product,
+        product=m.product * np.outer(ri**2, ri**2) if m.products else m.product,
     )
 
 

@@ -8,8 +8,8 @@ _DECIMAL = r"^-?[0-9]{1,78}(\.[0-9]{1,40})?$"
 _BATCH = 2_000
 
 
-def number(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001 - as Django calls it
-    values = apps.get_model("market", "Value").objects
+def number(apps: Any, schema_editor: Any) -> None:
+    values = apps.get_model("market", "Value").objects.using(schema_editor.connection.alias)
     latest = 0
     while rows := list(values.filter(pk__gt=latest, number=None, exact__regex=_DECIMAL).order_by("pk")[:_BATCH]):
         latest = rows[-1].pk
