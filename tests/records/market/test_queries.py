@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
+from django.db import connection
 
 from foedus.core.market.search import entries_of, read_query
 from foedus.records.market import queries
@@ -59,6 +61,7 @@ def test_documents_from_before_are_found_by_the_numbers_that_their_texts_state()
     asset = Asset.objects.create(did="1" * 64, document="{}", created_at=NOW, updated_at=NOW)
     Value.objects.bulk_create(Value(asset=asset, path="p", exact=text) for text in ("12", "-0.5", "1e9", "", "a"))
 
-    import_module("foedus.records.market.migrations.0010_decimal_texts").number(apps, None)
+    migration = import_module("foedus.records.market.migrations.0010_decimal_texts")
+    migration.number(apps, SimpleNamespace(connection=connection))
 
     assert dict(Value.objects.exclude(number=None).values_list("exact", "number")) == {"12": 12.0, "-0.5": -0.5}
