@@ -363,6 +363,6 @@ def test_who_failed_and_is_started_again_mended_takes_the_round_up_again(server,
 
     mended = run_participant(adding(1), url=server.url, state=tmp_path)
 
-    assert (failed.finished, failed.declined) == (False, 1)
+    assert not failed.finished  # it may stop before it hears that its refusal arrived
     assert (mended.finished, mended.updates) == (True, 1)
     assert operator.round(key, 1).phase == "complete"
