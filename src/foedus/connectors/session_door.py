@@ -28,7 +28,7 @@ import httpx
 
 from foedus.connectors.internet import Guard, literal
 from foedus.connectors.run_sessions import address_of, session_in
-from foedus.core.crowds import Bounded
+from foedus.core.bounded_servers import Bounded
 from foedus.core.errors import PlatformError
 from foedus.ports.compute import DOOR_HEADER, Session
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from foedus.core.crowds import Bounded
+from foedus.core.bounded_servers import Bounded
 from foedus.core.errors import Forbidden, Invalid, NotFound, PlatformError, TooLarge, Unauthenticated, Unavailable
 from foedus.core.market.leading import shown_phase
 from foedus.ports.compute import DOOR_HEADER
