@@ -90,21 +90,22 @@ def prepare(seat: Seat) -> Prepared:
     value = without_patients(kept.value)
     before = sent(seat)
     breaches = tuple(str(breach) for breach in seat.contract.breaches(value))
+    is_blocked = bool(breaches) and _blocks(seat)
     again = before is not None and value == before  # what guards let go once
-    if again and not _blocked(seat, value):
+    if again and not is_blocked:
         return Prepared(kept.version, value, told(seat), (), breaches)
     rules = guard_rules(seat)
     reasons = () if again else withheld(kept.value, before, rules)
-    if reasons or _blocked(seat, value):
+    if reasons or is_blocked:
         return Prepared(kept.version, None, None, reasons, breaches)
     then = told(seat)
     both = (before, then) if before is not None and then is not None else None
     return Prepared(kept.version, value, discreet(value, both, rules.least_rows_of_a_group), (), breaches)
 
 
-def _blocked(seat: Seat, value: Statistics) -> bool:
-    """Whether the contract, which may be newer than what was sent last, keeps these statistics here."""
-    return seat.option(SEND_ACTION, BLOCK) == BLOCK and bool(seat.contract.breaches(value))
+def _blocks(seat: Seat) -> bool:
+    """Whether statistics stay here that do not keep to the contract, which may be newer than what was sent last."""
+    return seat.option(SEND_ACTION, BLOCK) == BLOCK
 
 
 def packed(seat: Seat, prepared: Prepared) -> Prepared:
@@ -150,7 +151,7 @@ def _put(seat: Seat, prepared: Prepared, now: datetime) -> None:
         breaches = len(prepared.breaches)
         seat.node = pulse.sync_withheld(seat.node, prepared.version, now.timestamp(), breaches)
         again = told(seat) if seat.node.sync_seq else None
-        if again is not None and not _blocked(seat, again):
+        if again is not None and not (_blocks(seat) and seat.contract.breaches(again)):
             _queue_sync(seat, again, encode(again), now)  # what others were sent may be sent again
             seat.node = replace(seat.node, base_seq=seat.node.seq)
         return

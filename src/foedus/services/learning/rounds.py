@@ -25,11 +25,7 @@ from foedus.core.rounds import (
 )
 from foedus.ports import Ports
 from foedus.records.learning.changes import check_again, close_tasks, store_end, store_phase
-from foedus.records.learning.counting import (
-    Tally,
-    keep_tally,
-    rounds_before,
-)
+from foedus.records.learning.counting import Tally, keep_tally, rounds_before
 from foedus.records.learning.models import Checkpoint, Invitation, Project, Round
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
