@@ -82,6 +82,8 @@ def counted(policy, members, rounds, invitations, current: Round, now: datetime)
             if may_invite and m.key not in busy and m.seen_at is not None and m.seen_at > cutoff
         ),
         invited=len(mine), lost=lost, needed=current.needed,
+        declined=sum(i.state == "declined" and i.member.active for i in mine)
+        if may_invite and lost and not policy.open_ended else 0,
         in_flight=len(flying) if policy.open_ended else 0, reported=len(authors), updates=len(current.updates),
         covered=sum(m.key in authors for m in active) if not policy.invites else 0,
         pending=tuple(Candidate(str(m.key), m.name, m.seen_at) for m in pending[:5]),

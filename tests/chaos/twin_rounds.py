@@ -37,7 +37,8 @@ class RoundMachine(Leases):
                 self._mark_absent(now)
             decision = next_step(self.policy, self.view(current, now), now)
             if isinstance(decision, Wait):
-                if absences:
+                planned = self.next_check_at
+                if absences or (decision.until is not None and (planned is None or decision.until < planned)):
                     self.next_check_at = decision.until
                 return
             match decision:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from tests.core.policies.views import NOW, collecting, later, offer, people, waiting
 
@@ -149,7 +151,9 @@ def test_over_selection_makes_up_for_losses_before_anybody_is_replaced():
 )
 def test_when_nobody_is_left_a_quorum_closes_the_round_at_once(quorum, needed, invited, lost, reported, kind):
     blocked = people(2, obstacle="busy", prefix="n")
-    view = collecting(needed=needed, invited=invited, lost=lost, reported=reported, candidates=blocked)
+    view = collecting(
+        needed=needed, invited=invited, lost=lost, reported=reported, registered=invited, candidates=blocked
+    )
 
     assert isinstance(Quorum(quorum=quorum).decide(view, NOW), kind)
 
@@ -172,13 +176,45 @@ def test_collecting_says_whom_it_waits_for_and_until_when():
 
 
 def test_a_round_that_everybody_left_waits_for_somebody_new_until_its_deadline():
-    view = collecting(needed=3, invited=3, lost=3, candidates=people(1, obstacle="busy"))
+    view = collecting(needed=3, invited=3, lost=3, registered=4, candidates=people(1, obstacle="busy"))
 
     step = Quorum(quorum=0.5).decide(view, NOW)
 
     assert [r.code for r in step.reasons] == ["awaiting_participants", "obstacle", "deadline"]
     assert "2 are enough at the deadline" in step.reasons[0].text
     assert step.until == view.deadline_at
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind"),
+    [
+        ({"lost": 1, "declined": 1, "reported": 2}, Invalidate),  # the others are done
+        ({"lost": 1, "declined": 1, "reported": 1}, Wait),  # until then, who gave up may take it up again
+        ({"lost": 1, "declined": 1, "reported": 2, "registered": 4}, Invalidate),
+        ({"lost": 1, "declined": 1, "reported": 2, "candidates": people(1)}, Invite),
+        ({"lost": 2, "declined": 1, "reported": 1}, Invalidate),
+        ({"lost": 1, "declined": 0, "reported": 2}, Wait),  # who fell silent may come back
+        ({"lost": 1, "declined": 0, "reported": 2, "registered": 2}, Invalidate),  # who was removed does not
+        ({"lost": 1, "declined": 1, "reported": 1, "quorum": 0.6}, Wait),
+        ({"lost": 1, "declined": 1, "reported": 2, "quorum": 0.6}, Combine),
+        ({"lost": 2, "declined": 2, "reported": 1, "quorum": 0.6}, Invalidate),
+    ],
+)
+def test_a_round_does_not_wait_for_its_deadline_when_those_left_have_failed(facts, kind):
+    options = {"quorum": facts.pop("quorum", 1.0)}
+    view = collecting(**{"needed": 3, "invited": 3, "registered": 3, **facts})
+
+    assert isinstance(Quorum(**options).decide(view, NOW), kind)
+
+
+@pytest.mark.parametrize(("streak", "pause_s"), [(0, 1), (1, 2), (4, 16), (1000, 600)])
+def test_failing_again_and_again_is_given_more_time_each_time(streak, pause_s):
+    view = collecting(needed=1, invited=1, lost=1, declined=1, registered=1, invalid_streak=streak)
+    view = replace(view, started_at=NOW, deadline_at=later(600))
+    policy = Quorum(max_invalid_streak=None)
+
+    assert isinstance(policy.decide(view, later(pause_s)), Invalidate)
+    assert policy.decide(view, later(pause_s - 0.1)).until == later(pause_s)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,7 @@ class World:
                 i.fate in (Fate.GIVEN_UP, Fate.LOST) or (i.fate is Fate.OPEN and not self._is_there(i.member, at))
                 for i in invitations
             ),
+            declined=sum(i.fate is Fate.GIVEN_UP and i.member in self.members for i in invitations),
             needed=this.needed,
             in_flight=len(flying),
             reported=len(set(this.authors)),

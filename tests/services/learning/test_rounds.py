@@ -175,6 +175,23 @@ def test_a_declined_task_no_longer_holds_the_round_up(ports, clock):
     assert Round.objects.get(number=1).phase == Phase.COMPLETE
 
 
+def test_a_round_that_all_others_have_done_does_not_wait_for_who_failed(study, ports, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    decline(ports, b, "study", 1, "ValueError", now=clock())
+    clock.passes(0.5)
+    study.submit(a, 1, model(1.0))
+    assert isinstance(study.next(b), Idle)
+    clock.passes(0.5)
+
+    tick(ports, now=clock())
+
+    first, second = Round.objects.order_by("number")
+    assert (first.phase, second.phase) == (Phase.INVALID, Phase.COLLECTING)
+    assert "1 of 2 invited gave up or fell silent" in first.reason["text"]
+    assert isinstance(study.next(b), Train)
+
+
 def test_a_round_without_enough_updates_is_invalid_at_its_deadline_and_the_next_begins(study, ports, clock):
     a, b = study.join_all("a", "b")
     study.next(a), study.next(b)

@@ -21,6 +21,7 @@ from foedus.core.policies.verdict import too_few
 from foedus.core.rounds import Combine, Decision, Invite, Offer, Phase, Reason, RoundView, Wait
 
 MAX_OVER_SELECTION = 10
+_LONGEST_DOUBLING = 20  # 2**20 s are twelve days: beyond that only the deadline counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,26 @@ class Quorum:
             return Invite.drawn(view.draw(missing), ends_at, needed)
         if view.outstanding == 0 and view.reported >= enough:
             return Combine()
-        until = earliest(now, ends_at, next_absence(view, self.heartbeat_timeout_s))
+        hopeless_at = self._hopeless_at(view, enough)
+        if hopeless_at is not None and now >= hopeless_at:
+            return too_few(view, enough, self._given_up(view, enough), self.max_invalid_streak)
+        until = earliest(now, ends_at, hopeless_at, next_absence(view, self.heartbeat_timeout_s))
         return Wait((*self._missing(view, needed, enough, now), deadline(ends_at, now)), until)
+
+    def _hopeless_at(self, view: RoundView, enough: int) -> datetime | None:
+        """When to stop waiting for those who gave up; None while somebody is in training, or silent and may come back.
+
+        The next round asks them again. Each invalid one before this doubles the time that is given to whatever makes
+        them fail, and to whoever mends it, so that failing at once makes no endless work.
+        """
+        if view.outstanding or not (view.declined or view.registered < enough):
+            return None
+        pause_s = 2 ** min(view.invalid_streak, _LONGEST_DOUBLING)
+        return (view.started_at or view.opened_at) + timedelta(seconds=pause_s)
+
+    def _given_up(self, view: RoundView, enough: int) -> str:
+        gone = f"{view.lost} of {view.invited} invited gave up or fell silent"
+        return f"{enough} would be enough, but {gone}, and nobody else is ready to take a place"
 
     def _enough(self, needed: int) -> int:
         return max(1, ceil(share_of(self.quorum, needed)))

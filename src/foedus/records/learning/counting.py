@@ -40,6 +40,16 @@ _invited = PreparedRows(
         .values_list("invited", "lost")
     )
 )
+_declined = PreparedRows(
+    lambda: (
+        Invitation.objects.filter(
+            round=Slot("round"), state=Invitation.State.DECLINED, membership__state=Membership.State.ACTIVE
+        )
+        .values("round")
+        .annotate(declined=Count("pk"))
+        .values_list("declined")
+    )
+)
 _handed_in = PreparedRows(
     lambda: (
         Update.objects.filter(round=Slot("round"))
@@ -171,8 +181,10 @@ def round_view(
     nobody reads the reasons: it is left out who is pending.
     """
     tally = tally or counted(project, current)
+    may = may_invite(current, policy, tally)
+    is_short = may and tally.lost > 0 and not policy.open_ended
     if ready is None:
-        ready = candidates(project, current, policy, now) if may_invite(current, policy, tally) else ()
+        ready = candidates(project, current, policy, now) if may else ()
     completed, invalid_streak = rounds_before(project, current)
     tasks = absences and may_have_tasks(current)
     return RoundView(
@@ -186,6 +198,7 @@ def round_view(
         candidates=ready,
         invited=tally.invited,
         lost=tally.lost,
+        declined=_declined_of(current) if is_short else 0,
         in_flight=in_flight(project, current) if policy.open_ended else 0,
         reported=tally.reported,
         updates=tally.updates,
@@ -196,6 +209,11 @@ def round_view(
         invalid_streak=invalid_streak,
         seed=project.seed,
     )
+
+
+def _declined_of(current: Round) -> int:
+    rows: list[tuple[int]] = _declined(round=current.pk)
+    return rows[0][0] if rows else 0
 
 
 def round_counts(rounds: Sequence[Round]) -> dict[int, RoundCounts]:

@@ -79,8 +79,9 @@ def advance(
         decision = next_step(policy, view, now)
         _apply(ports, project, current, decision, tally, now)
         if isinstance(decision, Wait | Combine):
-            if isinstance(decision, Combine) or look.absences:
-                _check_again(project, decision.until if isinstance(decision, Wait) else None)
+            until = decision.until if isinstance(decision, Wait) else None
+            if isinstance(decision, Combine) or look.absences or _is_sooner(until, project.next_check_at):
+                _check_again(project, until)
             return
         if isinstance(decision, Invite):
             look = Look.after_invitation(view, decision)
@@ -255,6 +256,10 @@ def _set_state(ports: Ports, project: Project, state: Project.State, now: dateti
     project.next_check_at = None
     project.save(update_fields=["state", "next_check_at", "finish_reason"])
     emit(ports, project, f"project.{state}", now, reason=project.finish_reason)
+
+
+def _is_sooner(at: datetime | None, planned: datetime | None) -> bool:
+    return at is not None and (planned is None or at < planned)
 
 
 def _check_again(project: Project, at: datetime | None) -> None:
