@@ -1,7 +1,8 @@
 import pytest
 from click.testing import CliRunner
 
-from foedus.cli.change import as_typed, change, read_options
+from foedus.cli.change import change
+from foedus.cli.typed import as_typed, read_options
 from foedus.core.errors import Invalid
 
 

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from foedus.cli.simulate import simulate
 from foedus.cli.simulate_app import settings_for
+from foedus.core.errors import Invalid
 from foedus.simulation.app.app import App
 
 
@@ -25,3 +26,18 @@ def test_settings_that_an_app_does_not_list_are_handed_over_and_told(capsys, own
     assert settings_for(app, "lrr=3") == {"lrr": 3}
     assert told in (said := capsys.readouterr().err)
     assert bool(said) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler is for --engine dask"),
+        (["--json", "{}/none/report.json"], "--json: {}/none/report.json cannot be written"),
+        (["--output", "{}/none/model"], "--output: {}/none/model cannot be written"),
+    ],
+)
+def test_what_cannot_come_to_anything_is_refused_before_the_run(tmp_path, words, told):
+    done = CliRunner().invoke(simulate, ["mine.py", *(word.format(tmp_path) for word in words)])
+
+    assert isinstance(done.exception, Invalid)
+    assert told.format(tmp_path) in str(done.exception)

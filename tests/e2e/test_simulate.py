@@ -21,7 +21,9 @@ def simulate(*words, status=0, cwd=None):
 
 @pytest.mark.slow
 def test_processes_and_dask_train_the_same_model(tmp_path):
-    words = (APP, "--participants", 6, "--rounds", 2, "--workers", 2)
+    app = tmp_path / "app.py"
+    app.write_text(APP.read_text() + "\nprint('what an app prints is nothing for who reads the report')\n")
+    words = (app, "--participants", 6, "--rounds", 2, "--workers", 2)
 
     simulate(*words, "--json", tmp_path / "report.json")
     printed, _ = simulate(*words, "--engine", "dask", "--json", "-")

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from starlette.routing import WebSocketRoute
 
+from foedus import sdk
 from foedus.server.asgi import application
 from foedus.server.late import LateRoutes
 
@@ -53,6 +54,14 @@ def test_a_server_begins_with_what_every_server_needs(tmp_path):
 
 def test_help_waits_for_no_arithmetic_and_no_web():
     assert imported(HELPS, ["numpy", "httpx", "rich", "django", "foedus.options"], "--help") == []
+
+
+def test_an_app_that_makes_updates_waits_for_no_web():
+    assert imported("from foedus.sdk import Update", ["numpy", "httpx", "asyncio", "ssl"]) == ["numpy"]
+
+
+def test_everything_of_the_sdk_is_where_it_says():
+    assert [name for name in sdk.__all__ if not hasattr(sdk, name)] == []
 
 
 def test_what_must_not_be_imported_is_there():

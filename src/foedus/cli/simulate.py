@@ -27,7 +27,11 @@ class AppGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=AppGroup, subcommand_metavar="APP [OPTIONS] | COMMAND [ARGS]...")
+@click.group(
+    cls=AppGroup,
+    subcommand_metavar="APP [OPTIONS] | COMMAND [ARGS]...",
+    epilog="What can be said of an app's run: foedus simulate app --help",
+)
 def simulate() -> None:
     """Run an app of your own with many participants: `foedus simulate APP`, short for `foedus simulate app APP`."""
 

@@ -1,29 +1,31 @@
 """``foedus simulate APP``: many participants of somebody's own app, in one tree of processes."""
 
+import gc
 import json
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from foedus.cli.change import read_options
+from foedus.cli.typed import read_options
+from foedus.core.collecting import uncollected
 from foedus.core.errors import Invalid
 
 if TYPE_CHECKING:
     from foedus.ports import Ports
-    from foedus.simulation.app.app import App, Place
+    from foedus.simulation.app.app import App
     from foedus.simulation.app.engines import Engine
     from foedus.simulation.app.report import Report
-    from foedus.simulation.table import RoundTable
+    from foedus.simulation.app.world import World
 
 _MAX_SEED = (1 << 31) - 1
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -65,8 +67,14 @@ class GivenOnce(click.Command):
 @click.option("--participants", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="Complete rounds to train.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Who trains.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=os.cpu_count() or 1, help="Processes that train.")
-@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster. [default: one on this machine]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=os.cpu_count() or 1,
+    show_default="one for each core",
+    help="Processes that train.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, with --engine dask. [default: one of our own]")
 @click.option("--seed", type=click.IntRange(0, _MAX_SEED), default=7, show_default=True, help="Same seed, same model.")
 @click.option("--policy", default=_POLICY, show_default=True, help="Such as 'buffered buffer=4 concurrency=8'.")
 @click.option("--strategy", default="fedavg", show_default=True, help="Such as 'fedadam lr=0.01'.")
@@ -80,47 +88,77 @@ def app(place: str, json_file: str | None, **options: Any) -> None:
     """Run APP, as module:function or file.py[:function], with many participants."""
     began = time.perf_counter()
     wanted = Wanted(**options)
-    prepare_environment()
-    try:
-        with tempfile.TemporaryDirectory(prefix="foedus-simulation-") as folder:
-            report = _simulated(place, wanted, Path(folder), began, to_stderr=json_file == "-")
-    except KeyboardInterrupt:
-        click.echo("stopped; nothing is left running", err=True)
-        sys.exit(130)
-    if json_file == "-":
-        click.echo(json.dumps(report.to_json()))
-    else:
-        click.echo("\n".join(report.lines()))
-        if json_file is not None:
-            Path(json_file).write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    if wanted.scheduler and wanted.engine != "dask":
+        raise Invalid("--scheduler is for --engine dask")
+    printed = json_file == "-"
+    if wanted.output is not None:
+        _check_writable("--output", wanted.output)
+    if json_file is not None and not printed:
+        _check_writable("--json", Path(json_file))
+    with _stdout_for_the_report() if printed else nullcontext(sys.stdout) as stdout:
+        prepare_environment()
+        try:
+            with tempfile.TemporaryDirectory(prefix="foedus-simulation-") as folder:
+                report = _simulated(place, wanted, Path(folder), began)
+        except KeyboardInterrupt:
+            click.echo("stopped; nothing is left running", err=True)
+            sys.exit(130)
+        told = json.dumps(report.to_json()) if printed else "\n".join(report.lines())
+        click.echo(told, file=stdout)
+    if json_file is not None and not printed:
+        Path(json_file).write_text(json.dumps(report.to_json(), indent=2) + "\n")
     if report.state != "finished":
         sys.exit(1)
 
 
-def _simulated(text: str, wanted: Wanted, folder: Path, began: float, *, to_stderr: bool) -> "Report":
-    from foedus.simulation.app.app import Place, load
-    from foedus.simulation.app.report import Report
-    from foedus.simulation.table import RoundTable
+def _check_writable(option: str, path: Path) -> None:
+    """Raise Invalid now rather than when everything was computed."""
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise Invalid(f"{option}: {path} cannot be written, or its folder is not there")
 
-    place = Place.of(text)
+
+@contextmanager
+def _stdout_for_the_report() -> Iterator[TextIO]:
+    """A program reads it: whatever else is printed, by the app and in its processes too, goes to stderr meanwhile."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as kept:
+        os.dup2(2, 1)
+        try:
+            yield kept
+        finally:
+            sys.stdout.flush()
+            kept.flush()
+            os.dup2(kept.fileno(), 1)
+
+
+def _simulated(text: str, wanted: Wanted, folder: Path, began: float) -> "Report":
     with _engine(wanted) as engine:
-        loaded = load(place)
+        with uncollected():
+            from foedus.simulation.app.app import Place, load
+            from foedus.simulation.app.report import Report
+            from foedus.simulation.table import RoundTable
+
+            place = Place.of(text)
+            loaded = load(place)
+            ports = _server(folder)
+            world = _world(ports, loaded, wanted)
+            from foedus.simulation.app.run import Simulation
+        gc.freeze()  # what is here stays
         report = Report(text, wanted.participants, wanted.engine, engine.workers, wanted.seed)
-        with RoundTable(rounds=wanted.rounds, output=sys.stderr if to_stderr else None) as table:
-            _run(place, loaded, wanted, folder, engine, report, table, began)
+        report.ready_s = time.perf_counter() - began
+        with RoundTable(rounds=wanted.rounds) as table:
+            Simulation(world, engine, place, report, table, lambda text: click.echo(text, err=True)).run()
+        if wanted.output is not None:
+            with ports.blobs.local(world.latest().blob) as path:
+                wanted.output.write_bytes(path.read_bytes())
     return report
 
 
-def _run(
-    place: "Place", loaded: "App", wanted: Wanted, folder: Path, engine: "Engine", report: "Report",
-    table: "RoundTable", began: float,
-) -> None:  # fmt: skip
-    ports = _server(folder)
+def _world(ports: "Ports", loaded: "App", wanted: Wanted) -> "World":
     from foedus.core.arrays import Arrays
     from foedus.core.codecs import safetensors
     from foedus.server.work import do_due
     from foedus.services.learning.projects import Rule
-    from foedus.simulation.app.run import Simulation
     from foedus.simulation.app.world import Plan, World
 
     policy = read_options("policy", wanted.policy, ruled=True)
@@ -139,13 +177,7 @@ def _run(
         evaluate_every=_evaluate_every(loaded, wanted.evaluate_every),
         seed=wanted.seed,
     )
-    world = World.create(ports, do_due, plan, model)
-    report.ready_s = time.perf_counter() - began
-    simulation = Simulation(world, engine, place, report, table, lambda text: click.echo(text, err=True))
-    simulation.run()
-    if wanted.output is not None:
-        with ports.blobs.local(world.latest().blob) as path:
-            wanted.output.write_bytes(path.read_bytes())
+    return World.create(ports, do_due, plan, model)
 
 
 def _engine(wanted: Wanted) -> "AbstractContextManager[Engine]":

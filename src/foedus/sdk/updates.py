@@ -1,6 +1,8 @@
 """From what training hands back to the bytes that travel."""
 
+import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from foedus.core.arrays import Arrays, Layout
@@ -14,9 +16,10 @@ from foedus.sdk.answers import Task
 from foedus.sdk.folder import Folder, Pending
 from foedus.sdk.memory import Memory
 from foedus.sdk.training import Update
-from foedus.sdk.uploads import ONE_CALL_BYTES, metrics_header
 from foedus.sdk.weights import delta, fitted
 
+ONE_CALL_BYTES = 16 << 20  # larger updates travel in pieces
+MAX_METRICS_BYTES = 4 << 10
 RESIDUAL = "residual"  # what sparse updates have left out so far
 
 log = logging.getLogger("foedus.participant")
@@ -93,3 +96,11 @@ def _with_residual(arrays: Arrays, memory: Memory, since: int) -> Arrays:
     whole = each(lambda new, old: new + old, Arrays({t.name: arrays[t.name] for t in layout}), left)
     check_finite(whole)
     return Arrays({name: whole.get(name, array) for name, array in arrays.items()})
+
+
+def metrics_header(metrics: Mapping[str, float]) -> str:
+    """Metrics as a header's value: ASCII, at most 4 KiB. Raises Invalid when they are more."""
+    text = json.dumps(dict(metrics), allow_nan=False, separators=(",", ":"))
+    if len(text) > MAX_METRICS_BYTES:
+        raise Invalid(f"the metrics of an update take {len(text)} bytes as JSON, {MAX_METRICS_BYTES} are allowed")
+    return text

@@ -1,6 +1,5 @@
 """An update goes out: small ones in one call, large ones in pieces that a cut does not undo."""
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -8,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foedus.core.errors import Conflict, Invalid, Late, NotFound, Unavailable
+from foedus.core.errors import Conflict, Late, NotFound, Unavailable
 from foedus.sdk.answers import Receipt
 from foedus.sdk.folder import Pending
 from foedus.sdk.link import SAFETENSORS, Link, content_digest, path
 from foedus.sdk.patience import Patience
 from foedus.sdk.problems import BadAnswer
+from foedus.sdk.updates import ONE_CALL_BYTES, metrics_header
 
-ONE_CALL_BYTES = 16 << 20
 PIECE_BYTES = 16 << 20
-MAX_METRICS_BYTES = 4 << 10
 CORRECTIONS = 3
 
 log = logging.getLogger("foedus.participant")
@@ -115,11 +113,3 @@ class Handover:
     @property
     def _update_path(self) -> str:
         return path("projects", self.project, "rounds", self.pending.round, "update")
-
-
-def metrics_header(metrics: Mapping[str, float]) -> str:
-    """Metrics as a header's value: ASCII, at most 4 KiB. Raises Invalid when they are more."""
-    text = json.dumps(dict(metrics), allow_nan=False, separators=(",", ":"))
-    if len(text) > MAX_METRICS_BYTES:
-        raise Invalid(f"the metrics of an update take {len(text)} bytes as JSON, {MAX_METRICS_BYTES} are allowed")
-    return text

@@ -43,7 +43,7 @@ class RoundRow:
 class _Rendering(Protocol):
     def started(self, number: int, invited: int) -> None: ...
     def waiting(self, number: int, text: str, reported: int | None) -> None: ...
-    def progress(self, number: int, reported: int, rate: float) -> None: ...
+    def progress(self, number: int, reported: int, rate: float, doing: str) -> None: ...
     def finished(self, row: RoundRow) -> None: ...
     def close(self) -> None: ...
 
@@ -72,9 +72,12 @@ class RoundTable:
             self._said = said
             self._rendering.waiting(self._number, *said)
 
-    def progress(self, reported: int, rate: float) -> None:
-        """How many of those invited are through, and how many a second; as often as it happens. For terminals alone."""
-        self._rendering.progress(self._number, reported, rate)
+    def progress(self, reported: int, rate: float, doing: str = "") -> None:
+        """How many of those invited are through, and how many a second; as often as it happens. For terminals alone.
+
+        ``doing`` is what they are through with, where it is not training.
+        """
+        self._rendering.progress(self._number, reported, rate, doing)
 
     def round_finished(self, row: RoundRow) -> None:
         self._rendering.finished(row)
@@ -122,14 +125,13 @@ class _Live:
         self._reported, self._invited = 0, invited
         self._draw(number, "")
 
-    def progress(self, number: int, reported: int, rate: float) -> None:
+    def progress(self, number: int, reported: int, rate: float, doing: str) -> None:
         now = time.monotonic()
         if now - self._drawn_at < _DRAWN_EVERY_S:
             return
         self._drawn_at, self._reported = now, reported
-        full = _BAR_CHARACTERS * reported // max(1, self._invited)
-        bar = "━" * full + "╌" * (_BAR_CHARACTERS - full)
-        self._draw(number, f"{bar} {rate:.0f} a second")
+        told = [_bar(reported, self._invited)] if self._invited else []  # there is no round before the first model
+        self._draw(number, " ".join([*told, *([doing] if doing else []), f"{rate:.0f} a second"]))
 
     def waiting(self, number: int, text: str, reported: int | None) -> None:
         self._reported = self._reported if reported is None else reported
@@ -163,6 +165,11 @@ class _Live:
         return number if self._rounds is None else f"{number}/{self._rounds}"
 
 
+def _bar(done: int, of_all: int) -> str:
+    full = _BAR_CHARACTERS * min(done, of_all) // of_all
+    return "━" * full + "╌" * (_BAR_CHARACTERS - full)
+
+
 def _line(number: str, reported: str, *others: str, style: str = "") -> Text:
     return Text(f"{number:>7}  {reported:>11}" + "".join(f"  {cell:>9}" for cell in others), style=style)
 
@@ -184,7 +191,7 @@ class _Lines:
             self._counted = number
         self._write(f"round {number}: {text}" if number else text)
 
-    def progress(self, number: int, reported: int, rate: float) -> None:
+    def progress(self, number: int, reported: int, rate: float, doing: str) -> None:
         """A line for each would be too many."""
 
     def finished(self, row: RoundRow) -> None:
@@ -211,7 +218,7 @@ class _JsonLines:
     def waiting(self, number: int, text: str, reported: int | None) -> None:
         self._write("round.waiting", {"number": number, "text": text, "reported": reported})
 
-    def progress(self, number: int, reported: int, rate: float) -> None:
+    def progress(self, number: int, reported: int, rate: float, doing: str) -> None:
         """A line for each would be too many."""
 
     def finished(self, row: RoundRow) -> None:

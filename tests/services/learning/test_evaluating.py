@@ -4,18 +4,20 @@ import pytest
 from tests.factories import Study, model
 from tests.services.learning.test_rounds import work
 
-from foedus.core.errors import Invalid
+from foedus.core.errors import Conflict, Invalid, NotFound
 from foedus.core.rounds import Phase
-from foedus.records.learning.models import Checkpoint, Project, Round
+from foedus.records.learning.models import Checkpoint, Project, Round, Score
 from foedus.records.learning.queries import get_project
 from foedus.records.shell.models import Event, Job
-from foedus.services.learning.checkpoints import read_best_checkpoint, report_score
+from foedus.services.learning.checkpoints import read_best_checkpoint
 from foedus.services.learning.evaluating import abandon_evaluation, evaluate_checkpoint
 from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.reading import read_project
+from foedus.services.learning.scoring import Reported, report_score, report_scores
 from foedus.services.learning.tasks import Finished, Train
 from foedus.services.shell import jobs
+from foedus.services.shell.authorisation import Actor, Kind
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("evaluators")]
 
@@ -192,6 +194,23 @@ def test_scores_of_checkpoints_choose_the_model_by_their_weighted_mean(ports, cl
     report_score(ports, a, "study", 2, {"accuracy": 0.4}, 1.0, now=clock())
 
     assert read_project(study.operator, "study", now=clock()).model == 2  # 0.4 against 0.3
+
+
+def test_scores_that_come_together_are_each_counted_or_refused(ports, clock):
+    study, a = study_of(ports, clock)
+    train(study, a, 1.0)
+    b, stranger = study.join("b"), Actor(Kind.PARTICIPANT, 999, "x", None)
+    said = [(a, {"loss": 1.0}), (b, {"loss": 2.0}), (b, {"loss": 3.0}), (stranger, {"loss": 1.0}), (study.operator, {})]
+
+    report_score(ports, a, "study", 1, {"loss": 1.0}, 1.0, now=clock())
+    found = report_scores(ports, "study", 1, [Reported(who, metrics, 1.0) for who, metrics in said], now=clock())
+
+    assert [answer[1] if isinstance(answer, tuple) else type(answer) for answer in found] == [
+        False, True, Conflict, NotFound, Invalid,
+    ]  # fmt: skip
+    assert sorted(Score.objects.values_list("metrics__loss", flat=True)) == [1.0, 2.0]
+    kinds = [event.kind for event in Event.objects.order_by("seq")]
+    assert kinds.count("score.reported") == 2
 
 
 def test_without_a_rule_the_latest_checkpoint_is_the_model(ports, clock):

@@ -6,8 +6,8 @@ from tests.factories import Study, model
 from foedus.records.accounts.models import Credential, Organisation, Participant
 from foedus.records.shell.models import Event
 from foedus.services.accounts.credentials import add_participant_token, create_credential
-from foedus.services.learning.checkpoints import report_score
 from foedus.services.learning.projects import Rule, delete_project
+from foedus.services.learning.scoring import report_score
 from foedus.services.learning.watching import events_after, open_watch
 
 pytestmark = pytest.mark.django_db

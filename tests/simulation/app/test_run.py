@@ -49,10 +49,11 @@ def simulate(ports, tmp_path):
         engine = engine or Here()
         report = Report("app.py", participants, "local", engine.workers, plan.seed)
         world = World.create(ports, do_due, plan, Arrays(load(place).first_model(plan.seed)))
-        Simulation(world, engine, place, report, RoundTable(output=io.StringIO()), lambda _: None).run()
+        Simulation(world, engine, place, report, RoundTable(output=io.StringIO()), run.said.append).run()
         with ports.blobs.local(world.latest().blob) as blob:
             return report, dict(safetensors.decode(blob.read_bytes()))
 
+    run.said = []
     return run
 
 
@@ -109,6 +110,43 @@ def test_an_update_that_does_not_fit_the_model_is_its_makers_failure(simulate):
 
     assert (report.state, report.failed, report.updates) == ("finished", 2, 4)
     assert report.failures[0].kind == "Invalid"
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("Update({'w': np.zeros(5)}, 1)", ["Invalid: tensor 'w' has shape [5], the model's has [3]"]),
+        ("Update({'w': model['w']}, -1)", ["File", "def train", "Invalid: examples must be a positive number"]),
+    ],
+)
+def test_our_own_complaints_are_shown_with_the_apps_frames_alone(simulate, made, told):
+    simulate(f"def train(model, settings, data): return {made}")
+
+    _, *lines = simulate.said[0].splitlines()
+    assert [line.strip()[: len(begins)] for line, begins in zip(lines, told, strict=True)] == told
+
+
+def test_what_happens_at_one_place_in_the_app_is_told_once(simulate):
+    report, _ = simulate(FAILING, participants=5, options={"quorum": 0.1}, settings={"bad": 4})
+
+    assert (report.failed, len(report.failures)) == (8, 8)
+    assert [said.splitlines()[-1].strip() for said in simulate.said] == ["RuntimeError: no rows for 1"]
+
+
+def test_an_app_that_exits_has_failed_and_the_run_goes_on(simulate):
+    report, _ = simulate(
+        "def train(model, settings, data): return Update({'w': model['w']}, 1) if data > 1 else exit(3)",
+        options={"quorum": 0.5},
+    )
+
+    assert (report.state, report.failed, report.failures[0].kind) == ("finished", 2, "SystemExit")
+
+
+def test_a_run_in_which_nobody_can_train_ends_with_its_first_round(simulate):
+    report, _ = simulate(FAILING, settings={"bad": 9})
+
+    assert (report.state, report.failed) == ("stopped", 3)
+    assert "no training succeeded" in report.lines()[-1]
 
 
 def test_participants_evaluate_every_model_and_the_last_one(simulate):

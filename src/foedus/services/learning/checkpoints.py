@@ -1,18 +1,16 @@
 """Checkpoints for those who may have them; what is said of them; and what is made of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
 
 from django.db import IntegrityError, transaction
 
 from foedus.core.errors import Conflict, Invalid, PlatformError
 from foedus.ports import Ports
-from foedus.records.learning.models import Artifact, Checkpoint, Project, Score
-from foedus.records.learning.queries import get_checkpoint, get_membership, get_project, lock_project
+from foedus.records.learning.models import Artifact, Checkpoint, Project
+from foedus.records.learning.queries import get_checkpoint, get_project, lock_project
 from foedus.services.learning.measuring import find_model
-from foedus.services.learning.metrics import check_metrics, numbers
 from foedus.services.shell import audit
 from foedus.services.shell.authorisation import Actor, Kind, Verb, membership_of, memberships_of, require
 from foedus.services.shell.events import emit
@@ -78,39 +76,6 @@ def readable_project(actor: Actor, key: str) -> Project:
     project = get_project(key)
     require(actor, Verb.READ, project)
     return project
-
-
-def report_score(
-    ports: Ports, actor: Actor, key: str, number: int, metrics: Mapping[str, float], examples: float, *, now: datetime
-) -> tuple[Score, bool]:
-    """How good a checkpoint is on the reporter's data; saying it again with other numbers is a Conflict."""
-    found = get_project(key)
-    require(actor, Verb.SCORE, found)
-    check_metrics(metrics)
-    if not metrics:
-        raise Invalid("a score has at least one metric", field="metrics")
-    if not (isfinite(examples) and examples > 0):
-        raise Invalid("examples must be a number above 0", field="examples")
-    checkpoint = get_checkpoint(found, number)
-    author = (
-        {"membership": get_membership(found, actor.id)} if actor.kind is Kind.PARTICIPANT else {"user_id": actor.id}
-    )
-    with transaction.atomic():
-        project = lock_project(found.pk)
-        score, is_new = Score.objects.get_or_create(
-            checkpoint=checkpoint,
-            **author,
-            defaults={"metrics": dict(metrics), "examples": examples, "reported_at": now},
-        )
-        if not is_new and (numbers(score.metrics) != numbers(metrics) or score.examples != examples):
-            raise Conflict(f"you scored checkpoint {number} before with other numbers", checkpoint=number)
-        if is_new:
-            emit(
-                ports, project, "score.reported", now,
-                checkpoint=number, by=actor.name, participant_id=actor.id if actor.kind is Kind.PARTICIPANT else None,
-                examples=examples, metrics=dict(metrics),
-            )  # fmt: skip
-    return score, is_new
 
 
 def publish_artifact(

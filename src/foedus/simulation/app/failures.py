@@ -1,6 +1,7 @@
 """What goes wrong in somebody's app, in its own words: the kind of error and the last lines of its traceback."""
 
 import importlib
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from foedus.core.errors import Invalid, PlatformError
 
 LINES = 6
 LINE_CHARACTERS = 300
-_OURS = str(Path(__file__).parent)
+_OURS = str(Path(__file__).parents[2]) + os.sep  # this package
+_GENERATED = "<string>"  # the methods of dataclasses
 _IMPORTING = (str(Path(importlib.__file__).parent), "<frozen importlib")
 _INSTALLED = "site-packages"
 Result = TypeVar("Result")
@@ -27,7 +29,7 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """Frames of this package are left out, and Python's own of an import: the mistake is in the app."""
-        told = [*traceback.format_list(_frames(error)), *traceback.format_exception_only(error)]
+        told = [*traceback.format_list(_frames(error)), *_ending(error)]
         return cls(type(error).__name__, _lines(told)[-LINES:])
 
     def __str__(self) -> str:
@@ -56,8 +58,15 @@ def _missing(what: str, error: ModuleNotFoundError) -> str:
     return f"{what} needs the module {error.name!r}, which is not installed here:\n{line}"
 
 
+def _ending(error: BaseException) -> list[str]:
+    """What is said at the end of a traceback. Ours are sentences, and where their classes are says nothing."""
+    if isinstance(error, PlatformError):
+        return [f"{type(error).__name__}: {error}"]
+    return traceback.format_exception_only(error)
+
+
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    left_out = (_OURS, *_IMPORTING)
+    left_out = (_OURS, _GENERATED, *_IMPORTING)
     return [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(left_out)]
 
 

@@ -1,5 +1,6 @@
 """What came of a simulation, as it is printed and as JSON."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ from foedus.simulation.app.failures import Failure
 from foedus.simulation.table import RoundRow
 
 KEPT_FAILURES = 100
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Trouble:
     @classmethod
     def of(cls, participant: int, number: int | None, failure: Failure) -> "Trouble":
         return cls(participant, number, failure.kind, failure.lines)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The same for failures of one kind at one place in the app, whatever their messages say."""
+        return (self.kind, *(self.lines[:-1] or (_NUMBER.sub("0", line) for line in self.lines)))
 
     def __str__(self) -> str:
         where = "evaluating" if self.round is None else f"round {self.round}"
@@ -51,13 +58,10 @@ class Report:
     scores: dict[int, dict[str, float]] = field(default_factory=dict)
     failures: list[Trouble] = field(default_factory=list)
 
-    def add(self, trouble: Trouble) -> bool:
-        """Count a failure; whether it is one of the first of its kind, worth showing to people."""
+    def add(self, trouble: Trouble) -> None:
         self.failed += 1
-        is_news = all(trouble.lines[-2:] != known.lines[-2:] for known in self.failures)
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(trouble)
-        return is_news
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

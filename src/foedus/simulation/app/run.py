@@ -23,6 +23,8 @@ from foedus.simulation.table import RoundRow, RoundTable
 
 BATCH_BYTES = 16 << 20  # of updates in one answer of a worker
 TOGETHER = 64  # updates that are handed in at once
+SCORES_TOGETHER = 500
+TRIED = 10  # trainings that fail, and none that does not, before a run is given up at a round's edge
 _SHARES = 8  # batches a worker gets in a round, so that all end at about the same time
 
 Asked = tuple[int, Task]
@@ -37,6 +39,8 @@ class Simulation:
         self._world, self._engine, self._place = world, engine, place
         self._report, self._table, self._say = report, table, say
         self._memory: dict[int, dict[str, bytes]] = {}
+        self._told: set[tuple[str, ...]] = set()
+        self._given_up = 0  # trainings
         self._round = 0
         self._began = self._round_began = time.perf_counter()
         self._row: RoundRow | None = None
@@ -59,28 +63,42 @@ class Simulation:
         trainings = [(index, task) for index, task in asked if task.task == "train"]
         if trainings:
             self._train(trainings, woken)
-            return True
+            return not self._is_hopeless
         return world.project.state == "running" and world.leap() and self._settled()
 
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether everybody who tried has failed, and those were enough to tell."""
+        report = self._report
+        return report.updates == report.late == 0 and self._given_up >= min(TRIED, report.participants)
+
     def _evaluate(self, asked: list[Asked]) -> None:
-        found: dict[int, list[Evaluation]] = {}
-        for index, task, result in self._results("evaluate", asked):
-            number = _checkpoint(task)
+        began = time.perf_counter()
+        found: dict[int, list[tuple[int, Evaluation]]] = {}
+        for done, (index, task, result) in enumerate(self._results("evaluate", asked), 1):
             if isinstance(result, Failure):
                 self._fail(Trouble.of(index, None, result))
-            elif isinstance(result, Evaluation) and self._score(index, number, result):
-                found.setdefault(number, []).append(result)
-        means = {number: _mean(evaluations) for number, evaluations in found.items()}
+            elif isinstance(result, Evaluation):
+                found.setdefault(_checkpoint(task), []).append((index, result))
+            self._table.progress(done, done / (time.perf_counter() - began), "evaluating")
+        scored = {number: self._scored(number, evaluated) for number, evaluated in found.items()}
+        means = {number: _mean(evaluations) for number, evaluations in scored.items() if evaluations}
         self._report.scores.update(means)
         self._show_row(means)
 
-    def _score(self, index: int, number: int, evaluation: Evaluation) -> bool:
-        try:
-            self._world.score(index, number, evaluation.metrics, evaluation.examples)
-        except Invalid as exc:
-            self._fail(Trouble.of(index, None, Failure(type(exc).__name__, (exc.message,))))
-            return False
-        return True
+    def _scored(self, number: int, evaluated: Sequence[tuple[int, Evaluation]]) -> list[Evaluation]:
+        """Those that count."""
+        counted = []
+        for start in range(0, len(evaluated), SCORES_TOGETHER):
+            some = evaluated[start : start + SCORES_TOGETHER]
+            for (index, evaluation), error in zip(some, self._world.score(number, some), strict=True):
+                if error is None:
+                    counted.append(evaluation)
+                elif isinstance(error, Invalid):
+                    self._fail(Trouble.of(index, None, Failure(type(error).__name__, (error.message,))))
+                else:
+                    raise error
+        return counted
 
     def _train(self, asked: list[Asked], woken: Subscription) -> None:
         began = time.perf_counter()
@@ -117,6 +135,7 @@ class Simulation:
                     raise error
 
     def _give_up(self, index: int, task: Task, failure: Failure) -> None:
+        self._given_up += 1
         self._fail(Trouble.of(index, task.round, failure))
         try:
             self._world.decline(index, task, failure.kind)
@@ -124,7 +143,9 @@ class Simulation:
             return
 
     def _fail(self, trouble: Trouble) -> None:
-        if self._report.add(trouble):
+        self._report.add(trouble)
+        if trouble.place not in self._told:
+            self._told.add(trouble.place)
             self._say(str(trouble))
 
     def _settled(self) -> bool:
@@ -197,6 +218,8 @@ class Simulation:
         report, world = self._report, self._world
         project, latest = world.project, world.latest()
         report.state, report.reason = project.state, world.reasons()
+        if project.state == "running" and self._is_hopeless:
+            report.state, report.reason = "stopped", "no training succeeded, and others would fail as well."
         report.seconds = time.perf_counter() - self._began
         report.updates_per_second = report.updates / report.seconds
         report.checkpoint, report.digest = latest.number, latest.digest

@@ -80,7 +80,7 @@ def _done(app: App, batch: Batch, item: Item, model: Arrays, state: Arrays | Non
             context = Context(PROJECT, item.task, threading.Event(), threading.Event())
             return _called(Evaluation, app.evaluate, app, batch, item, model, context)
         return _trained(app, batch, item, model, state, folder)
-    except Exception as exc:  # noqa: BLE001 - an app may raise whatever it likes
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - an app may raise whatever it likes, and be a script at heart
         return Failure.of(exc)
 
 

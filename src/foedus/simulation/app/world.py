@@ -19,12 +19,13 @@ from foedus.records.accounts.models import Organisation, Participant, User
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import find_latest_checkpoint, get_project
 from foedus.sdk import answers
+from foedus.sdk.training import Evaluation
 from foedus.services.accounts.credentials import actor_of_user
 from foedus.services.learning import clock, tasks
-from foedus.services.learning.checkpoints import report_score
 from foedus.services.learning.equipment import Equipment
 from foedus.services.learning.projects import CreateProject, Rule, create_project, put_initial_model
 from foedus.services.learning.rules import policy_of
+from foedus.services.learning.scoring import Reported, report_scores
 from foedus.services.learning.submitting import MAX_HELD_BYTES, HandIn, submit_updates
 from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.learning.waiting import reasons_of
@@ -158,8 +159,11 @@ class World:
     def decline(self, index: int, task: answers.Task, kind: str) -> None:
         tasks.decline(self.ports, self.actors[index], PROJECT, task.round or 0, kind, now=self.now)
 
-    def score(self, index: int, checkpoint: int, metrics: Mapping[str, float], examples: float) -> None:
-        report_score(self.ports, self.actors[index], PROJECT, checkpoint, metrics, examples, now=self.now)
+    def score(self, checkpoint: int, evaluated: Sequence[tuple[int, Evaluation]]) -> list[Exception | None]:
+        """What participants say of a checkpoint: for each, None where it counts, or what ``report_score`` raises."""
+        said = [Reported(self.actors[index], found.metrics, found.examples) for index, found in evaluated]
+        answers = report_scores(self.ports, PROJECT, checkpoint, said, now=self.now)
+        return [answer if isinstance(answer, Exception) else None for answer in answers]
 
     def passes(self, time: timedelta) -> None:
         """Time passes, and everybody is still there."""

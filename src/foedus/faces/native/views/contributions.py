@@ -9,7 +9,7 @@ from foedus.faces.native.answers.base import Listed
 from foedus.faces.native.answers.contributions import ReceiptOut, ScoreOut, UploadOut
 from foedus.faces.native.auth import NativeRequest
 from foedus.faces.native.schemas import ScoreIn, ScoresIn, UpdateIn, UploadIn
-from foedus.services.learning import checkpoints, reading, uploads
+from foedus.services.learning import reading, scoring, uploads
 
 router = Router(tags=["contributions"])
 
@@ -43,7 +43,7 @@ def submit_upload(request: NativeRequest, project: str, number: int, fields: Upd
 )
 def report_score(request: NativeRequest, project: str, number: int, fields: ScoreIn) -> Any:
     """Say how good a checkpoint is on your data."""
-    score, is_new = checkpoints.report_score(
+    score, is_new = scoring.report_score(
         request.ports, request.auth, project, number, fields.metrics, fields.examples, now=timezone.now()
     )
     return Status(201 if is_new else 200, ScoreOut.of(score))
