@@ -1,6 +1,6 @@
 """Where the arrays of statistics lie in their bytes, by the header alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,18 @@ def head_bytes(data: bytes) -> int:
     if PREFIX.size + header_bytes > len(data):
         raise Invalid("these statistics are cut short")
     return PREFIX.size + header_bytes
+
+
+def head_of(pieces: Iterable[bytes]) -> bytes:
+    """The first of ``pieces``, which make up statistics: so many that all before the first array is there. Raises
+    Invalid.
+    """
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= PREFIX.size and len(head) >= PREFIX.size + prefix_of(head)[1]:
+            break
+    return head[: head_bytes(head)]
 
 
 def header_of(data: bytes) -> Header:

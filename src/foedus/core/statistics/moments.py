@@ -19,7 +19,7 @@ columns.
 Sources: Chan, Golub, LeVeque, The American Statistician 37 (1983); Pébay, SAND2008-6212.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Self, TypeVar
 
@@ -33,6 +33,7 @@ Flags = NDArray[np.bool_]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+_BLOCK = 1 << 15  # numbers of a matrix at a time, of which some ten arrays are made on the way
 _ROUNDING = 1e-9  # how far rounding may lead beyond Cauchy's inequality
 
 
@@ -137,10 +138,8 @@ def settled(m: Moments) -> Moments:
     low = np.where((n > 0) & ~flags, m.low, 0.0)
     spread = np.where(flags, ones * ((n - ones) / some), np.where(n > 1, np.maximum(m.spread, 0.0), 0.0))
     _raise(spread, m)
-    pairs = by_partner(n, m.groups)
-    spreads = by_partner(spread, m.groups)  # of i where j is seen too
-    comoment = np.where(pairs > 1, _within(m.comoment, np.sqrt(spreads) * np.sqrt(spreads.T)), 0.0)
-    _count_both(comoment, m, ones, pairs)
+    comoment, square, product = _bounded(m, n, spread)
+    _count_both(comoment, m, ones, n)
     at = np.arange(len(m.groups))
     comoment[at, at] = spread[at, m.groups]
     numeric = m.numeric
@@ -148,12 +147,7 @@ def settled(m: Moments) -> Moments:
     second = spread[numeric, m.groups[numeric]]
     fourth = np.where(own > 1, np.clip(m.fourth, second**2 / np.maximum(own, 1), second**2), 0.0)
     cube = np.where(own > 1, _within(m.cube, np.sqrt(fourth) * np.sqrt(second)), 0.0)
-    crossed = np.ix_(numeric, m.watched)
-    square = np.where(pairs[crossed] > 1, _within(m.square, spreads[crossed] * np.sqrt(spreads.T[crossed])), 0.0)
-    product = m.product
     if m.products:
-        crossed = np.ix_(numeric, numeric)
-        product = np.where(pairs[crossed] > 1, np.clip(product, 0.0, spreads[crossed] * spreads.T[crossed]), 0.0)
         square[np.arange(len(numeric)), numeric] = cube
         np.fill_diagonal(product, fourth)
     return replace(
@@ -167,6 +161,33 @@ def settled(m: Moments) -> Moments:
         square=square,
         product=product,
     )
+
+
+def _bounded(m: Moments, n: Integers, spread: Floats) -> tuple[Floats, Floats, Floats]:
+    """``comoment``, ``square`` and ``product`` within what the spreads (d, G) of columns allow; 0 for pairs that fewer
+    than two rows (``n``: (d, G)) have.
+    """
+    comoment, square, product = np.empty_like(m.comoment), np.empty_like(m.square), np.empty_like(m.product)
+    root = np.sqrt(spread)
+    for at in _blocks(np.arange(len(m.groups)), len(m.groups)):
+        bound = root[at][:, m.groups] * root[:, m.groups[at]].T
+        comoment[at] = np.where(n[at][:, m.groups] > 1, _within(m.comoment[at], bound), 0.0)
+    i, j = m.numeric, m.watched
+    for rows in _blocks(np.arange(len(i)), len(j)):
+        at, of = i[rows], m.groups[j]
+        bound = spread[at][:, of] * root[j][:, m.groups[at]].T
+        square[rows] = np.where(n[at][:, of] > 1, _within(m.square[rows], bound), 0.0)
+    for rows in _blocks(np.arange(len(product)), len(product)):
+        at, of = i[rows], m.groups[i]
+        bound = spread[at][:, of] * spread[i][:, m.groups[at]].T
+        product[rows] = np.where(n[at][:, of] > 1, np.clip(m.product[rows], 0.0, bound), 0.0)
+    return comoment, square, product
+
+
+def _blocks(rows: Places, columns: int) -> Iterator[Places]:
+    """The rows of a matrix, some at a time: what is worked out on the way stays in the processor's cache."""
+    step = max(1, _BLOCK // max(1, columns))
+    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def _raise(spread: Floats, m: Moments) -> None:
@@ -189,7 +210,7 @@ def _within(values: Floats, bound: Floats) -> Floats:
     return np.clip(values, -bound, bound)
 
 
-def _count_both(comoment: Floats, m: Moments, ones: Floats, pairs: Integers) -> None:
+def _count_both(comoment: Floats, m: Moments, ones: Floats, n: Integers) -> None:
     """Make the co-moments of binary columns n11 - n1*n2/n, with n11 the whole number that they stand for."""
     b = np.flatnonzero(m.binary)
     if not len(b):
@@ -199,7 +220,7 @@ def _count_both(comoment: Floats, m: Moments, ones: Floats, pairs: Integers) -> 
     else:
         where = np.ix_(b, b)
     given = ones[b][:, m.groups[b]]
-    by_chance = given * given.T / np.maximum(pairs[where], 1)
+    by_chance = given * given.T / np.maximum(n[b][:, m.groups[b]], 1)
     comoment[where] = np.rint(comoment[where] + by_chance) - by_chance
 
 
@@ -276,21 +297,26 @@ def square_about(m: Moments, shift: Floats) -> Floats:
     i, j = m.numeric, m.watched
     if not m.square.size:
         return m.square
-    su, sv = shift[i][:, m.groups[j]], shift[j][:, m.groups[i]].T
-    n = m.counts[np.ix_(m.groups[i], m.groups[j])]
-    spread = m.spread[i][:, m.groups[j]]
-    return m.square + 2 * su * m.comoment[np.ix_(i, j)] + sv * (spread + n * su**2)
+    found, of = np.empty_like(m.square), m.groups[j]
+    for rows in _blocks(np.arange(len(i)), len(j)):
+        at = i[rows]
+        su, sv = shift[at][:, of], shift[j][:, m.groups[at]].T
+        n, spread = m.counts[np.ix_(m.groups[at], of)], m.spread[at][:, of]
+        found[rows] = m.square[rows] + 2 * su * m.comoment[np.ix_(at, j)] + sv * (spread + n * su**2)
+    return found
 
 
 def product_about(m: Moments, shift: Floats) -> Floats:
     """Sums of (u + su)**2 * (v + sv)**2."""
-    i = m.numeric
-    su = shift[i][:, m.groups[i]]
-    sv = su.T
-    n = m.counts[np.ix_(m.groups[i], m.groups[i])]
-    spread = m.spread[i][:, m.groups[i]]
-    uv, uuv = m.comoment[np.ix_(i, i)], m.square[:, i]
-    crossed = 2 * sv * uuv
-    # u*u*v*v needs the same bits on both sides of the diagonal: every sum below is of a matrix and its transpose.
-    outer = sv * sv * spread
-    return m.product + (crossed + crossed.T) + (outer + outer.T) + 4 * (su * sv) * uv + n * ((su * su) * (sv * sv))
+    i, found = m.numeric, np.empty_like(m.product)
+    of = m.groups[i]
+    for rows in _blocks(np.arange(len(i)), len(i)):
+        at = i[rows]
+        su, sv = shift[at][:, of], shift[i][:, m.groups[at]].T
+        n = m.counts[np.ix_(m.groups[at], of)]
+        uv, uuv, uvv = m.comoment[np.ix_(at, i)], m.square[np.ix_(rows, i)], m.square[:, at].T
+        uu, vv = m.spread[at][:, of], m.spread[i][:, m.groups[at]].T
+        # u*u*v*v needs the same bits on both sides of the diagonal: sums below are of a number and its mirror image.
+        crossed, outer = 2 * sv * uuv + 2 * su * uvv, sv * sv * uu + su * su * vv
+        found[rows] = m.product[rows] + crossed + outer + 4 * (su * sv) * uv + n * ((su * su) * (sv * sv))
+    return found

@@ -13,6 +13,7 @@ from foedus.core.statistics.summary import Summary
 
 MAX_ROWS = 1 << 52  # whole numbers up to here are exact as floats
 MAX_PARTS = 10_000
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,10 @@ def _plan(entry: Any) -> Plan:
 
 def _attribute(entry: Any) -> Attribute:
     match entry:
-        case [str(name), str(kind), *rest] if kind in list(Kind) and len(rest) <= 1:
+        case [str(name), str(kind), *rest] if kind in _KINDS and len(rest) <= 1:
             levels = rest[0] if rest else []
             if isinstance(levels, list) and _texts(levels):
-                return Attribute(name, Kind(kind), tuple(levels))
+                return Attribute(name, _KINDS[kind], tuple(levels))
     raise Invalid("these are not statistics: an attribute has a name, a kind and, if a category, levels")
 
 
