@@ -42,13 +42,13 @@ def queue(seat: Seat, kind: Kind, body: Mapping[str, Any], now: datetime, conten
         kind=kind, sender=seat.row.node, seq=seat.node.seq, at=at, carried_at=at, body=body, content=content
     )
     data = seal_message(seat.ring, seat.private.identity, seat.private.certificate, message)
-    before = Outgoing.objects.filter(membership=seat.row, kind=kind.value).first()
     inline, blob = stored(seat.ports, f"outgoing/{seat.row.key}/{kind.value}-{seat.node.seq}", data)
-    Outgoing.objects.update_or_create(
-        membership=seat.row, kind=kind.value, defaults={"seq": seat.node.seq, "data": inline, "blob": blob}
-    )
-    if before is not None:
-        removed(seat.ports, before.blob)
+    same = Outgoing.objects.filter(membership=seat.row, kind=kind.value)
+    before = same.values_list("blob", flat=True).first()
+    row = {"seq": seat.node.seq, "data": inline, "blob": blob}
+    if before is None or not same.update(**row):  # whoever publishes it removes it, and takes no lock for that
+        Outgoing.objects.create(membership=seat.row, kind=kind.value, **row)
+    removed(seat.ports, before or "")
 
 
 def stored(ports: Ports, key: str, data: bytes) -> tuple[bytes | None, str]:
@@ -88,17 +88,16 @@ def log(seat: Seat, text: str, now: datetime, *, error: bool = True) -> None:
 def keep_part(seat: Seat, source: str, version: int, content: bytes, now: datetime) -> None:
     """Have the project answer from these statistics too, in place of those before of this source."""
     about = header_of(content)  # no more is read: it was doubted before it got here
-    part = Part.objects.filter(project=seat.project, source=source).first()
     inline, blob = stored(seat.ports, f"parts/{seat.project.key}/{source}-{version}", content)
-    Part.objects.update_or_create(
-        project=seat.project, source=source,
-        defaults={
-            "version": version, "digest": hashlib.sha256(content).hexdigest(), "rows": about.summaries[0].rows,
-            "columns": [list(column) for column in columns_of(about.schema)], "data": inline, "blob": blob, "at": now,
-        },
-    )  # fmt: skip
-    if part is not None:
-        removed(seat.ports, part.blob)
+    same = Part.objects.filter(project=seat.project, source=source)
+    before = same.values_list("blob", flat=True).first()
+    row = {
+        "version": version, "digest": hashlib.sha256(content).hexdigest(), "rows": about.summaries[0].rows,
+        "columns": [list(column) for column in columns_of(about.schema)], "data": inline, "blob": blob, "at": now,
+    }  # fmt: skip
+    if before is None or not same.update(**row):
+        Part.objects.create(project=seat.project, source=source, **row)
+    removed(seat.ports, before or "")
 
 
 def keep_base(seat: Seat, node: str, seq: int, data: bytes | memoryview | None, blob: str) -> None:

@@ -20,6 +20,7 @@ from foedus.core.federation.messages import OF_SUMS, Kind, Message
 from foedus.core.federation.protocol import Verdict, receive, refused
 from foedus.ports import Ports
 from foedus.ports.exchange import Delivery, Link
+from foedus.records.durability import unsynced
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.shell.models import Job
 from foedus.records.statistics.models import Part
@@ -92,8 +93,7 @@ def changed(ports: Ports, job: Job, *, now: datetime) -> None:
     row = Membership.objects.filter(project_id=int(job.subject)).first()
     if row is None or not row.state["pulsing"]:
         return
-    tick(ports, row.pk, now, changed=True)
-    seat = seat_at(ports, row.pk)
+    seat = tick(ports, row.pk, now, changed=True)
     if seat is not None and Outgoing.objects.filter(membership=row).exists():
         with _noting(seat, Watch(now)), seat.exchange.attach(seat.member, seat.row.position) as link:
             publish(seat, link, now)
@@ -105,7 +105,8 @@ def publish(seat: Seat, link: Link, now: datetime) -> None:
     for row in Outgoing.objects.filter(membership=seat.row).order_by("seq"):
         data = loaded(seat.ports.blobs, row.data, row.blob)
         link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, now.timestamp()))
-        gone, _ = Outgoing.objects.filter(pk=row.pk, seq=row.seq).delete()
+        with unsynced():  # if that is lost, it is published once more, which changes nothing
+            gone, _ = Outgoing.objects.filter(pk=row.pk, seq=row.seq).delete()
         if gone and row.blob:
             seat.ports.blobs.delete(row.blob)
 
@@ -180,10 +181,10 @@ def _verdict(seat: Seat, message: Message) -> Callable[[Message], Verdict]:
 
     def inspect(seat: Seat) -> Verdict:
         others = Part.objects.filter(project=seat.project).exclude(source__in=(message.sender, OWN)).defer("data")
-        parts = [ANSWERS.part(seat.ports, seat.project, part) for part in others]
-        known = [KEEPER.read(seat.ports, seat.project).value, *(part for part in parts if part is not None)]
+        known = [ANSWERS.schema(seat.ports, seat.project, part) for part in others]
+        own = KEEPER.read(seat.ports, seat.project).value.schema
         inspector = Inspector(
-            plan_of(seat.project.plan), [value.schema for value in known], seat.contract,
+            plan_of(seat.project.plan), [own, *(schema for schema in known if schema is not None)], seat.contract,
             seat.option(RECEIVE_ACTION, BLOCK) == BLOCK,
         )  # fmt: skip
         try:
@@ -222,13 +223,14 @@ def _stay(ports: Ports, seat: Seat, turns: int, watch: Watch) -> str:
 
 def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
     """Whether the node still pulses."""
-    tick(ports, pk, watch.now())
-    summing.tick(ports, pk, watch.now())
-    seat = seat_at(ports, pk)
+    seat = tick(ports, pk, watch.now())
+    if seat is not None and seat.sums:
+        summing.tick(ports, pk, watch.now())
+        seat = seat_at(ports, pk)
     if seat is None or not seat.node.pulsing:
         return False
     publish(seat, link, watch.now())
-    deliveries = link.take(timeout_s=_wait_s(ports, seat, watch))
+    deliveries = link.take(timeout_s=_wait_s(seat, watch))
     for delivery in deliveries:
         if delivery.sender != seat.row.node:
             take_in(ports, pk, delivery, watch.now())
@@ -238,10 +240,10 @@ def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
     return True
 
 
-def _wait_s(ports: Ports, seat: Seat, watch: Watch) -> float:
+def _wait_s(seat: Seat, watch: Watch) -> float:
     if seat.sums or seat.private.certificate is None:  # what is due next depends on what others say
         return WAIT_S
-    until = pulse.wake_at(seat.node, KEEPER.read(ports, seat.project).version) - watch.now().timestamp()
+    until = pulse.wake_at(seat.node, KEEPER.version(seat.project)) - watch.now().timestamp()
     return min(WAIT_S, max(0.01, until))
 
 

@@ -4,16 +4,20 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from foedus.core.federation.contracts import Contract
 from foedus.core.federation.peers import Node
 from foedus.ports import Ports
 from foedus.ports.exchange import Exchange, Member
+from foedus.records.durability import unsynced
 from foedus.records.federation.models import Membership
+from foedus.records.prepared import Prepared
+from foedus.records.statements import Slot
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.federation.envelopes import Ring
 from foedus.services.federation.errors import NotFederated
@@ -21,6 +25,7 @@ from foedus.services.federation.identities import Certificate, Identity, decoded
 from foedus.services.shell.sealing import seal, unseal
 
 PURPOSE = "federations"
+HEARD_EVERY = timedelta(seconds=5)  # is noted that a transport answers
 MAX_KEYS = 3  # the newest, and those before, for messages that were under way when the key changed
 
 
@@ -77,6 +82,7 @@ class Seat:
     row: Membership
     node: Node
     private: Private
+    _opened: Private | None = None  # what the row has sealed
 
     @property
     def project(self) -> StatisticsProject:
@@ -117,7 +123,8 @@ class Seat:
     def save(self) -> None:
         """In the caller's transaction."""
         self.row.state = self.node.to_json()
-        self.row.sealed = sealed(self.ports, self.row.key, self.private)
+        if self.private is not self._opened:
+            self.row.sealed, self._opened = sealed(self.ports, self.row.key, self.private), self.private
         self.row.save()
 
 
@@ -126,20 +133,20 @@ def sealed(ports: Ports, key: str, private: Private) -> bytes:
 
 
 def seat_of(ports: Ports, row: Membership) -> Seat:
-    private = json.loads(unseal(ports, bytes(row.sealed), purpose=PURPOSE, about=row.key))
-    return Seat(ports, row, Node.from_json(row.state), Private.from_json(private))
+    private = Private.from_json(json.loads(unseal(ports, bytes(row.sealed), purpose=PURPOSE, about=row.key)))
+    return Seat(ports, row, Node.from_json(row.state), private, private)
 
 
 def find_seat(ports: Ports, project: StatisticsProject) -> Seat:
     """As it is now. Raises NotFederated."""
-    row = _rows().filter(project=project).first()
+    row = _of_project.first(project=project.pk)
     if row is None:
         raise NotFederated(f"the project {project.name!r} is part of no federation")
     return seat_of(ports, row)
 
 
 def seat_at(ports: Ports, pk: int) -> Seat | None:
-    row = _rows().filter(pk=pk).first()
+    row = _at.first(pk=pk)
     return seat_of(ports, row) if row is not None else None
 
 
@@ -147,18 +154,29 @@ def seat_at(ports: Ports, pk: int) -> Seat | None:
 def changing(ports: Ports, pk: int) -> Iterator[Seat]:
     """The membership under lock; what the block made of it is committed when it ends. Raises NotFederated."""
     with transaction.atomic():
-        if not Membership.objects.select_for_update().filter(pk=pk).exists():
+        row = _locked.first(pk=pk)
+        if row is None:
             raise NotFederated
-        seat = seat_of(ports, _rows().get(pk=pk))
+        seat = seat_of(ports, row)
         yield seat
         seat.save()
 
 
 def touch(row: Membership, *, trouble: str, now: datetime) -> None:
     """Note whether the transport serves it."""
+    if not trouble and not row.trouble and row.heard_at and timedelta(0) <= now - row.heard_at < HEARD_EVERY:
+        return
     changes: dict[str, Any] = {"trouble": trouble[:500]} if trouble else {"trouble": "", "heard_at": now}
-    Membership.objects.filter(pk=row.pk).update(**changes)
+    with unsynced():
+        Membership.objects.filter(pk=row.pk).update(**changes)
 
 
-def _rows() -> Any:
-    return Membership.objects.select_related("project__customer")
+def _rows() -> QuerySet[Membership]:
+    """What a seat is made of: neither what was sent nor the project's columns, which are as large as statistics."""
+    return Membership.objects.select_related("project__customer").defer("sent", "project__columns")
+
+
+# What every message asks: written once (see ``prepared``).
+_at = Prepared(lambda: _rows().filter(pk=Slot("pk")))
+_of_project = Prepared(lambda: _rows().filter(project=Slot("project")))
+_locked = Prepared(lambda: _rows().filter(pk=Slot("pk")).select_for_update(of=("self",)))

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from foedus.core.federation import pulse
 from foedus.core.federation.discretion import discreet
 from foedus.core.federation.guards import GuardRules, withheld
@@ -30,11 +32,13 @@ from foedus.services.federation.effects import (
 )
 from foedus.services.federation.membership import Seat, changing, seat_at
 from foedus.services.statistics.answering import OWN
+from foedus.services.statistics.at_hand import MOST_BYTES, AtHand, bytes_of
 from foedus.services.statistics.keeping import KEEPER
 
 SEND_ACTION = "fed_psr_contract_snd_fail_action"
 RECEIVE_ACTION = "fed_psr_contract_rcv_fail_action"
 BLOCK = "block"
+_SENT: AtHand[str, tuple[int, Statistics]] = AtHand(MOST_BYTES // 2)  # by membership: the number, and what it sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +58,36 @@ class Prepared:
     base: int = 0
 
 
-def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> None:
-    """Queue what is due. Guards are asked before the membership is locked, and anew whenever another process sent
-    something meanwhile: they are asked what whoever has both learns by subtracting them.
+def tick(ports: Ports, pk: int, now: datetime, *, changed: bool = False) -> Seat | None:
+    """Queue what is due, and give the seat as it is then. Guards are asked before the membership is locked, and anew
+    whenever another process sent something meanwhile: they are asked what whoever has both learns by subtracting them.
     """
-    while not _ticked(ports, pk, now, changed=changed):
-        pass
+    while True:
+        seat = seat_at(ports, pk)
+        if seat is None or not seat.node.pulsing or seat.private.certificate is None:
+            return seat
+        after = _ticked(seat, now, changed=changed)
+        if after is not None:
+            return after
 
 
-def _ticked(ports: Ports, pk: int, now: datetime, *, changed: bool) -> bool:
-    """False where another process was faster."""
-    seat = seat_at(ports, pk)
-    if seat is None or not seat.node.pulsing or seat.private.certificate is None:
-        return True
-    version = KEEPER.read(ports, seat.project).version
+def _ticked(seat: Seat, now: datetime, *, changed: bool) -> Seat | None:
+    """None where another process was faster."""
+    version = KEEPER.version(seat.project)
     _, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
     if seat.sums:  # then no node sends its statistics
         found = tuple(effect for effect in found if effect != Send(Kind.SYNC))
     if not found:
-        return True
+        return seat
     prepared, known = packed(seat, prepare(seat)) if Send(Kind.SYNC) in found else None, seat.node.sync_seq
-    with changing(ports, pk) as seat:
-        if prepared is not None and seat.node.sync_seq != known:
-            return False
-        seat.node, found = pulse.due(seat.node, version, now.timestamp(), changed=changed)
+    with changing(seat.ports, seat.row.pk) as locked:
+        if prepared is not None and locked.node.sync_seq != known:
+            return None
+        locked.node, found = pulse.due(locked.node, version, now.timestamp(), changed=changed)
         if prepared is not None and Send(Kind.SYNC) in found:
-            _put(seat, prepared, now)
-        carry_out(seat, found, now)
-    return True
+            _put(locked, prepared, now)
+        carry_out(locked, found, now)
+    return locked
 
 
 def prepare(seat: Seat) -> Prepared:
@@ -89,16 +95,16 @@ def prepare(seat: Seat) -> Prepared:
     kept = KEEPER.read(seat.ports, seat.project)
     value = without_patients(kept.value)
     before = sent(seat)
+    rules = guard_rules(seat)
     breaches = tuple(str(breach) for breach in seat.contract.breaches(value))
     is_blocked = bool(breaches) and _blocks(seat)
     again = before is not None and value == before  # what guards let go once
     if again and not is_blocked:
         return Prepared(kept.version, value, told(seat), (), breaches)
-    rules = guard_rules(seat)
     reasons = () if again else withheld(kept.value, before, rules)
     if reasons or is_blocked:
         return Prepared(kept.version, None, None, reasons, breaches)
-    then = told(seat)
+    then = told(seat) if rules.least_rows_of_a_group else None
     both = (before, then) if before is not None and then is not None else None
     return Prepared(kept.version, value, discreet(value, both, rules.least_rows_of_a_group), (), breaches)
 
@@ -130,8 +136,15 @@ def without_patients(value: Statistics) -> Statistics:
 
 def sent(seat: Seat) -> Statistics | None:
     """This node's statistics when it last sent them; what others were told of them is ``told``."""
+    at_hand, seq = _SENT.get(seat.row.key), seat.node.sync_seq
+    if at_hand is not None and at_hand[0] == seq:
+        return at_hand[1]
     data = loaded(seat.ports.blobs, seat.row.sent, seat.row.sent_blob)
-    return decode(data, foreign=False) if data else None
+    if not data:
+        return None
+    value = decode(data, foreign=False)
+    _SENT.keep(seat.row.key, (seq, value), bytes_of(value))
+    return value
 
 
 def told(seat: Seat) -> Statistics | None:
@@ -207,3 +220,5 @@ def _keep_sent(seat: Seat, prepared: Prepared, value: Statistics, now: datetime)
     removed(seat.ports, seat.row.sent_blob)
     data = encode(value) if less else prepared.data
     seat.row.sent, seat.row.sent_blob = stored(seat.ports, f"parts/{seat.project.key}/sent-{seat.node.seq}", data)
+    key, entry = seat.row.key, (seat.node.sync_seq, value)
+    transaction.on_commit(lambda: _SENT.keep(key, entry, bytes_of(value)))

@@ -4,36 +4,32 @@ What is merged is never stored: it follows from the project's statistics and its
 that no crash can leave it half-way. All who hold the same statistics merge them to the same bits.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from foedus.core.errors import Forbidden, NotFound
-from foedus.core.statistics import Statistics, decode, merge_all
+from foedus.core.statistics import Schema, Statistics, decode, merge_all
+from foedus.core.statistics.layout import head_of, header_of
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
 from foedus.records.statistics.models import Part, StatisticsProject
+from foedus.services.statistics.at_hand import AtHand, bytes_of
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
 SUM = "sum"  # the source of a part that holds the project's own rows too, added under masks
 OWN = "own"  # the source of a part that is what others were told of the project's own rows, at a version of it
-MAX_AT_HAND = 64  # merged projects, and parts, in memory
-K = TypeVar("K")
-V = TypeVar("V")
+_SCHEMA_BYTES = 32 << 20
 _At = tuple[int, tuple[tuple[str, int], ...]]
 
 
 class Answering:
     """One a process. Safe to use from many threads."""
 
-    def __init__(self, at_hand: int = MAX_AT_HAND) -> None:
-        self._guard = threading.Lock()
-        self._merged: OrderedDict[str, tuple[_At, Kept]] = OrderedDict()
-        self._parts: OrderedDict[tuple[str, str], tuple[int, Statistics]] = OrderedDict()
-        self._at_hand = at_hand
+    def __init__(self) -> None:
+        self._merged: AtHand[str, tuple[_At, Kept]] = AtHand()
+        self._parts: AtHand[tuple[str, str], tuple[int, Statistics]] = AtHand()
+        self._schemas: AtHand[tuple[str, str], tuple[int, Schema]] = AtHand(_SCHEMA_BYTES)
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now, at the version of the project's own. Raises ProjectMissing; Conflict when
@@ -45,42 +41,40 @@ class Answering:
                 return own
             rows = list(Part.objects.filter(project_id=project.pk).defer("data").order_by("source"))
             at = own.version, tuple((row.source, row.version) for row in rows)
-            with self._guard:
-                found = self._merged.get(project.key)
+            found = self._merged.get(project.key)
             if found is not None and found[0] == at:
                 return found[1]
             parts = [self.part(ports, project, row) for row in rows]
             if all(part is not None for part in parts):
                 kept = _merged(own, rows, [part for part in parts if part is not None])
-                self._remember(self._merged, project.key, (at, kept))
+                self._merged.keep(project.key, (at, kept), bytes_of(kept.value))
                 return kept
 
     def part(self, ports: Ports, project: StatisticsProject, row: Part) -> Statistics | None:
         """None when there is a later one by now."""
         key = project.key, row.source
-        with self._guard:
-            found = self._parts.get(key)
+        found = self._parts.get(key)
         if found is not None and found[0] == row.version:
             return found[1]
-        current = Part.objects.filter(pk=row.pk, version=row.version).first()
-        if current is None:
-            return None
-        try:
-            data = b"".join(ports.blobs.read(current.blob)) if current.blob else bytes(current.data or b"")
-        except BlobMissing:
-            if Part.objects.filter(pk=row.pk, version=row.version).exists():
-                raise
+        data = _data(ports, row, all_of)
+        if data is None:
             return None
         value = decode(data, foreign=False)
-        self._remember(self._parts, key, (row.version, value))
+        self._parts.keep(key, (row.version, value), bytes_of(value))
         return value
 
-    def _remember(self, where: OrderedDict[K, V], key: K, value: V) -> None:
-        with self._guard:
-            where[key] = value
-            where.move_to_end(key)
-            while len(where) > self._at_hand:
-                where.popitem(last=False)
+    def schema(self, ports: Ports, project: StatisticsProject, row: Part) -> Schema | None:
+        """What a part is about, for which no more of it is read than its head; None as above."""
+        key = project.key, row.source
+        found = self._schemas.get(key)
+        if found is not None and found[0] == row.version:
+            return found[1]
+        head = _data(ports, row, head_of)
+        if head is None:
+            return None
+        schema = header_of(head).schema
+        self._schemas.keep(key, (row.version, schema), len(head))
+        return schema
 
 
 def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
@@ -94,6 +88,23 @@ def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
         value = ANSWERS.part(ports, project, row)
         if value is not None:
             return Kept(row.version, _columns(row), value)
+
+
+def all_of(pieces: Iterable[bytes]) -> bytes:
+    return b"".join(pieces)
+
+
+def _data(ports: Ports, row: Part, wanted: Callable[[Iterable[bytes]], bytes]) -> bytes | None:
+    """What is ``wanted`` of a part's bytes; None when there is a later one by now."""
+    current = Part.objects.filter(pk=row.pk, version=row.version).first()
+    if current is None:
+        return None
+    try:
+        return wanted(ports.blobs.read(current.blob) if current.blob else [bytes(current.data or b"")])
+    except BlobMissing:
+        if Part.objects.filter(pk=row.pk, version=row.version).exists():
+            raise
+        return None
 
 
 def _merged(own: Kept, rows: Sequence[Part], parts: Sequence[Statistics]) -> Kept:

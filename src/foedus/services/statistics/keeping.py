@@ -6,7 +6,6 @@ by writing large statistics once for each small batch.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,18 +24,21 @@ from foedus.core.errors import PlatformError, Unavailable
 from foedus.core.statistics import Statistics, decode, encode
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
+from foedus.records.prepared import PreparedRows
+from foedus.records.statements import Slot
 from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
 from foedus.services.shell.leftovers import remove_unnamed
+from foedus.services.statistics.at_hand import MOST_BYTES, AtHand, bytes_of
 from foedus.services.statistics.errors import Frozen, HasCells, ProjectMissing
 from foedus.services.statistics.plans import declared_of, plan_of
 
 INLINE_BYTES = 1 << 20  # larger statistics go to the blob store
-CACHE_BYTES = 512 << 20
 _PATIENT_ATTEMPTS = 3  # then the project is locked first
 FUSION = "fusion"  # the kind of projects whose statistics are merged of cells
 Columns = tuple[tuple[str, str], ...]
+_version = PreparedRows(lambda: StatisticsProject.objects.filter(pk=Slot("pk")).values_list("version"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,10 @@ class _Slot:
 class Keeper:
     """One a process. Safe to use from many threads, and beside other processes on the same database."""
 
-    def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, cache_bytes: int = MOST_BYTES) -> None:
         self._guard = threading.Lock()
         self._slots: dict[str, _Slot] = {}
-        self._cache: OrderedDict[str, tuple[Kept, int]] = OrderedDict()
-        self._cache_bytes = cache_bytes
+        self._at_hand: AtHand[str, Kept] = AtHand(cache_bytes)
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now. Raises ProjectMissing."""
@@ -100,14 +101,19 @@ class Keeper:
             if found is None:
                 raise ProjectMissing(project=project.name)
             version, columns, plan = found
-            with self._guard:
-                at_hand = self._cache.get(project.key)
-                if at_hand is not None and at_hand[0].version == version:
-                    self._cache.move_to_end(project.key)
-                    return at_hand[0]
+            at_hand = self._at_hand.get(project.key)
+            if at_hand is not None and at_hand.version == version:
+                return at_hand
             kept = self._load(ports, project, version, columns, plan)
             if kept is not None:
                 return kept
+
+    def version(self, project: StatisticsProject) -> int:
+        """Of the statistics as they are now. Raises ProjectMissing."""
+        found = _version(pk=project.pk)
+        if not found:
+            raise ProjectMissing(project=project.name)
+        return int(found[0][0])
 
     def change(self, ports: Ports, project: StatisticsProject, change: Change, *, now: datetime) -> None:
         """Commit a change: durable when this returns, and not done at all when it raises.
@@ -209,7 +215,7 @@ class Keeper:
                         shell.enqueue(ports, project.on_change, str(project.pk), now, version=after.version)
                         wake(ports, shell.LONG_SUBJECT)
                     # Once committed: what is at hand under a version must be what the database has under it.
-                    transaction.on_commit(lambda: self._remember(project.key, after, len(data) + len(beside)))
+                    transaction.on_commit(lambda: self._remember(project.key, after, len(beside)))
         except BaseException as exc:
             remove_unnamed(ports, stored_at, _named, exc)
             raise
@@ -234,20 +240,14 @@ class Keeper:
                 if Snapshot.objects.filter(project_id=project.pk, version=version).exists():
                     raise
                 return None
-            value, size = decode(data, foreign=False), len(data) + len(more)
+            value, size = decode(data, foreign=False), len(more)
             beside = decode_beside(more, declared_of(project), foreign=False)
         kept = Kept(version, tuple((name, letter) for name, letter in columns), value, beside)
         self._remember(project.key, kept, size)
         return kept
 
-    def _remember(self, key: str, kept: Kept, size: int) -> None:
-        with self._guard:
-            self._cache[key] = kept, 2 * size + 4096
-            self._cache.move_to_end(key)
-            total = sum(each for _, each in self._cache.values())
-            while total > self._cache_bytes and len(self._cache) > 1:
-                _, (_, freed) = self._cache.popitem(last=False)
-                total -= freed
+    def _remember(self, key: str, kept: Kept, beside_bytes: int) -> None:
+        self._at_hand.keep(key, kept, bytes_of(kept.value) + 2 * beside_bytes)
 
     @contextmanager
     def _slot(self, key: str) -> Iterator[_Slot]:

@@ -1,0 +1,45 @@
+"""What a process keeps in memory stays below a bound, and what was used last stays longest."""
+
+import numpy as np
+
+from foedus.core.statistics import Batch, Column, Kind, Plan, Statistics
+from foedus.services.statistics.at_hand import AtHand, bytes_of
+
+MIB = 1 << 20
+
+
+def test_what_was_used_longest_ago_goes_first():
+    hand = AtHand(3 * MIB)
+    for key in "ab":
+        hand.keep(key, key.upper(), MIB)
+    hand.get("a")
+
+    hand.keep("c", "C", MIB)
+
+    assert [hand.get(key) for key in "abc"] == ["A", None, "C"]
+
+
+def test_what_takes_the_place_of_another_counts_instead_of_it():
+    hand = AtHand(3 * MIB)
+    for number in range(9):
+        hand.keep("a", number, MIB)
+        hand.keep("b", number, MIB)
+
+    assert (hand.get("a"), hand.get("b")) == (8, 8)
+
+
+def test_what_is_larger_than_all_is_kept_alone():
+    hand = AtHand(MIB)
+    hand.keep("small", 1, 1)
+
+    hand.keep("large", 2, 5 * MIB)
+
+    assert (hand.get("small"), hand.get("large")) == (None, 2)
+
+
+def test_statistics_weigh_what_their_arrays_do():
+    rows = np.random.default_rng(0).normal(size=(300, 40))
+    columns = [Column(f"x{k}", Kind.CONTINUOUS, rows[:, k]) for k in range(40)]
+    value = Statistics.of(Batch(columns), Plan(products=True, sketches=True))
+
+    assert bytes_of(value) > 3 * 8 * 40 * 40 + 2 * 8 * 300 * 40 * 0.9  # three matrices, and sketches of all values
