@@ -91,7 +91,7 @@ install: dev ## the environment, and the hooks of git
 test-and-coverage: coverage ## another name for coverage
 
 fma-django-compile: dev ## the wheel that functions are made of, in artifacts/
-	@rm -rf artifacts && $(BIN)/python -m hatchling build -t wheel -d artifacts
+	@rm -rf artifacts && HATCH_BUILD_NO_HOOKS=true $(BIN)/python -m hatchling build -t wheel -d artifacts
 
 sam-build-remote: fma-django-compile ## the functions' package for the cloud, in deploy/build/
 	@$(BIN)/python deploy/function/build.py remote --wheel artifacts/*.whl $(ARGS)

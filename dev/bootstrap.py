@@ -60,7 +60,7 @@ def stamp(kind: str) -> Path:
 
 def made_from(kind: str) -> bytes:
     """What an environment depends on: where it lies, the project's metadata, the locks. dev/setup says it too."""
-    files = ("pyproject.toml", *LOCKS[kind])
+    files = ("pyproject.toml", "dev/native.py", "src/foedus/core/compiled/fold.c", *LOCKS[kind])
     return f"{ROOT}\n".encode() + b"".join((ROOT / name).read_bytes() for name in files)
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.repo.tree import ROOT
 
 INPUTS = ("pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
+COMPILED = ("dev/native.py", "src/foedus/core/compiled/fold.c")
 OLD = "#!/bin/sh\nexit 1\n"  # every Python that is asked says: not 3.11 or newer
 
 
@@ -15,12 +16,13 @@ def checkout(tmp_path) -> Path:
     """A checkout with nothing but what setting up reads, and an environment that fits it."""
     root = tmp_path.resolve() / "check out"  # people have spaces in their paths
     shutil.copytree(ROOT / "dev", root / "dev", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in INPUTS:
-        shutil.copy(ROOT / name, root)
+    for name in (*INPUTS, COMPILED[1]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
     (root / ".venv" / "bin").mkdir(parents=True)
     script(root / ".venv" / "bin" / "python", "#!/bin/sh\n")
     for kind, locks in (("base", INPUTS[1:2]), ("dev", INPUTS[1:3])):
-        parts = [f"{root}\n", *((root / name).read_text("utf-8") for name in (INPUTS[0], *locks))]
+        parts = [f"{root}\n", *((root / name).read_text("utf-8") for name in (INPUTS[0], *COMPILED, *locks))]
         (root / ".venv" / f"foedus-{kind}.stamp").write_text("".join(parts), "utf-8")
     return root
 

@@ -5,7 +5,8 @@ Sources of tensors are read in blocks, so that a model need never be in memory a
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol, Self
@@ -184,6 +185,14 @@ class Arrays(Mapping[str, Tensor]):
 
     def block(self, name: str, start: int, stop: int) -> Tensor:
         return self._arrays[name].reshape(-1)[start:stop]
+
+    def places(self, pieces: Iterable[tuple[TensorSpec, int, int]]) -> list[int]:
+        """Addresses, as ``foedus.core.packs.Placed`` has it."""
+        found = [(self._arrays[spec.name], start) for spec, start, _ in pieces]
+        return [array.ctypes.data + start * array.itemsize for array, start in found]
+
+    def opened(self) -> AbstractContextManager[int]:
+        return nullcontext(-1)
 
 
 def _plain(array: Tensor) -> Tensor:

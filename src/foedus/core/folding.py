@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from math import frexp, fsum, isfinite, ldexp
 from typing import Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from foedus.core.arrays import Arrays, Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.building import BLOCK_ELEMENTS, empty, everything, guarded
+from foedus.core.compiled.means import CompiledMeans, Room, Target
 from foedus.core.errors import Invalid, NoUpdates
 from foedus.core.packs import Pack, Reader, memory_for, naming, packs, reader, widen
 
@@ -55,7 +57,7 @@ class Update:
             raise Invalid(f"an update's weight must be a finite number from 0, not {self.weight}", update=self.key)
 
 
-def weighted_mean(updates: Iterable[Update], *, block_elements: int = BLOCK_ELEMENTS, threads: int = THREADS) -> Arrays:
+def weighted_mean(updates: Iterable[Update], *, block_elements: int | None = None, threads: int = THREADS) -> Arrays:
     """``sum(w_i * x_i) / sum(w_i)`` of every element, summed in float64, in the dtype of the updates.
 
     Integers are rounded half to even; a bool is what more than half of the weight says. Equal updates give exactly
@@ -134,34 +136,44 @@ class _Fold:
         *,
         base: Arrays | None = None,
         sign: Literal[1, -1] = 1,
-        block_elements: int = BLOCK_ELEMENTS,
+        block_elements: int | None = None,
         threads: int = THREADS,
     ) -> Arrays:
         """The mean, plus (or, with ``sign`` -1, minus) ``base``."""
         layout = Layout(tuple(spec for spec in self.layout if only(spec)))
         result = empty(layout)
-        blocks = list(packs(layout, block_elements))
         readers = [reader(source) for source in self.sources]
 
-        def work(share: Sequence[Pack]) -> None:
-            scratch = _Scratch.of(share)
+        def target(pack: Pack) -> Target:
+            outs = [result[spec.name].reshape(-1)[start:stop] for spec, start, stop in pack.pieces]
+            bases = None if base is None else [base.block(spec.name, start, stop) for spec, start, stop in pack.pieces]
+            return Target(outs, bases, sign)
+
+        def work(share: Sequence[Pack], compiled: CompiledMeans | None) -> None:
+            room = Room()
+            scratch = cache(lambda: _Scratch.of(share))  # not made where the compiled loop does it all
 
             def fold(pack: Pack) -> None:
                 with guarded(pack.spec):
-                    mean = self._mean(readers, pack, scratch)
+                    mean = self._mean(readers, pack, scratch())
                 for (spec, start, stop), place in pack.places():
                     offset = None if base is None else base.block(spec.name, start, stop)
                     with guarded(spec):
                         finish(mean[place], offset, sign, out=result[spec.name].reshape(-1)[start:stop])
 
             for pack in share:
-                naming(fold, pack)
+                if compiled is None or not compiled.fold(pack, target(pack), room):
+                    naming(fold, pack)
 
-        if threads == 1 or layout.size * len(self.sources) < _WORTH_THREADS:
-            work(blocks)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, [blocks[i::threads] for i in range(threads)]))
+        weights, divisor = ([1.0] * len(self.weights), len(self.weights)) if self.even else (self.weights, self.total)
+        with CompiledMeans.over(self.sources, weights, divisor) as compiled:
+            float32 = block_elements or (compiled.block_elements if compiled is not None else None)
+            blocks = list(packs(layout, block_elements or BLOCK_ELEMENTS, float32=float32))
+            if threads == 1 or layout.size * len(self.sources) < _WORTH_THREADS:
+                work(blocks, compiled)
+            else:
+                with ThreadPoolExecutor(threads) as pool:
+                    list(pool.map(work, [blocks[i::threads] for i in range(threads)], [compiled] * threads))
         return Arrays(result)
 
     def _mean(self, readers: Sequence[Reader], pack: Pack, scratch: "_Scratch") -> Tensor:

@@ -6,6 +6,7 @@ told apart again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -56,16 +57,32 @@ class Gatherer(Protocol):
         ...
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A source whose values lie in memory or in a file as they are: little-endian, each tensor without gaps."""
+
+    def places(self, pieces: Sequence[Piece]) -> list[int]:
+        """Where the first byte of each piece is: in the file, if there is one, or else in memory."""
+        ...
+
+    def opened(self) -> AbstractContextManager[int]:
+        """A descriptor of the file for as long as it is read, -1 where values are in memory."""
+        ...
+
+
 Reader = Callable[[Pack, Tensor], Sequence[Tensor]]
 
 
-def packs(layout: Layout, elements: int) -> Iterator[Pack]:
-    """Everything once, in packs of at most ``elements``; tensors of other dtypes may lie between those of a pack."""
+def packs(layout: Layout, elements: int, *, float32: int | None = None) -> Iterator[Pack]:
+    """Everything once, in packs of at most ``elements``, or ``float32`` elements where these may be others.
+
+    Tensors of other dtypes may lie between those of a pack.
+    """
     by_dtype: dict[str, list[TensorSpec]] = {}
     for spec in layout:
         by_dtype.setdefault(spec.dtype, []).append(spec)
-    for specs in by_dtype.values():
-        yield from _packed(specs, elements)
+    for dtype, specs in by_dtype.items():
+        yield from _packed(specs, float32 if float32 and dtype == "float32" else elements)
 
 
 def reader(source: TensorSource) -> Reader:

@@ -3,7 +3,8 @@
 import io
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -56,6 +57,13 @@ class PlacedSource:
             _check_bools(pieces[0].spec, values)
         return values
 
+    def places(self, pieces: Sequence[Piece]) -> list[int]:
+        """As ``foedus.core.packs.Placed`` has it."""
+        raise NotImplementedError
+
+    def opened(self) -> AbstractContextManager[int]:
+        return nullcontext(-1)
+
     def arrays(self) -> Arrays:
         """All tensors at once."""
         return Arrays({t.name: self.block(t.name, 0, t.size).reshape(t.shape) for t in self.layout})
@@ -80,16 +88,19 @@ class PlacedSource:
         """Where the pieces lie, with neighbours as one."""
         extents: list[Extent] = []
         begin = end = -1
-        for spec, start, stop in pieces:
-            _, dtype, offset = self._places[spec.name]
-            first = offset + start * dtype.itemsize
+        for first, last in map(self._extent, pieces):
             if first != end:
                 if end > begin:
                     extents.append((begin, end))
                 begin = first
-            end = offset + stop * dtype.itemsize
+            end = last
         extents.append((begin, end))
         return extents
+
+    def _extent(self, piece: Piece) -> Extent:
+        spec, start, stop = piece
+        _, dtype, offset = self._places[spec.name]
+        return offset + start * dtype.itemsize, offset + stop * dtype.itemsize
 
 
 class BufferSource(PlacedSource):
@@ -101,6 +112,14 @@ class BufferSource(PlacedSource):
 
     def close(self) -> None:
         self._data = b""
+
+    def places(self, pieces: Sequence[Piece]) -> list[int]:
+        data = np.frombuffer(self._data, np.uint8)
+        begin = data.ctypes.data
+        extents = [self._extent(piece) for piece in pieces]
+        if any(end > len(data) for _, end in extents):
+            raise Invalid("the buffer is shorter than its tensors")
+        return [begin + first for first, _ in extents]
 
     def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
         values = np.frombuffer(self._data, dtype, count, offset)
@@ -125,6 +144,21 @@ class FileSource(PlacedSource):
         self._path = os.fspath(path)
         self._identity = _identity(os.stat(path))  # noqa: PTH116 - the same call as fstat below
 
+    def places(self, pieces: Sequence[Piece]) -> list[int]:
+        return [self._extent(piece)[0] for piece in pieces]
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Raises Conflict, at the end as well, when this is not the file that it was."""
+        with io.FileIO(self._path) as file:
+            self._check_same(file)
+            yield file.fileno()
+            self._check_same(file)
+
+    def _check_same(self, file: io.FileIO) -> None:
+        if _identity(os.fstat(file.fileno())) != self._identity:
+            raise Conflict("the file was replaced while it was being read")
+
     def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
         values = np.empty(count, dtype)
         self._gather([(offset, offset + values.nbytes)], values.view(np.uint8))
@@ -133,8 +167,7 @@ class FileSource(PlacedSource):
     def _gather(self, extents: Sequence[Extent], memory: Tensor) -> Tensor:
         at = 0
         with io.FileIO(self._path) as file:  # without a buffer, and without looking what kind of file this may be
-            if _identity(os.fstat(file.fileno())) != self._identity:
-                raise Conflict("the file was replaced while it was being read")
+            self._check_same(file)
             for begin, end in extents:
                 file.seek(begin)
                 _read_into(file, memory[at : at + end - begin].data)

@@ -1,0 +1,1 @@
+"""What NumPy cannot do in one pass, in C: optional, and the same to the last bit."""

@@ -1,0 +1,203 @@
+"""The compiled loop gives NumPy's bits, whatever it is given, and leaves to NumPy what it cannot do."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from tests.core.generated import bits
+
+from foedus.core.arrays import Arrays, Layout, TensorSpec
+from foedus.core.codecs import safetensors
+from foedus.core.codecs.packed import METADATA, Wanted, open_update
+from foedus.core.compiled import library, means
+from foedus.core.errors import Conflict, Invalid
+from foedus.core.folding import Kind, Update, mean_delta, mean_weights, plain_mean, weighted_mean
+
+pytestmark = pytest.mark.skipif(library.fold_loop() is None, reason="foedus was installed without a C compiler")
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=True)
+EDGES = [0.0, -0.0, 1e-45, -1e-45, 1.1754942e-38, 3.4028235e38, -3.4028235e38, 1.0, 1 / 3]
+WEIGHTS = st.floats(1e-300, 1e300) | st.integers(1, 10**6).map(float) | st.just(1.0)
+
+
+@st.composite
+def rounds(draw):
+    """Updates of two tensors, of which the second is small enough to be gathered with others."""
+    count, size = draw(st.integers(1, 9)), draw(st.integers(1, 40))
+    values = hnp.arrays("float32", size, elements=FLOATS | st.sampled_from(EDGES))
+    return [
+        Update(str(i), draw(WEIGHTS), Arrays({"w": draw(values), "b": draw(values)[: size // 2]})) for i in range(count)
+    ]
+
+
+def by_numpy(fold, *given_to, **more):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(means, "fold_loop", lambda: None)
+        return fold(*given_to, **more)
+
+
+def elsewhere(updates, folder):
+    """The same updates in files, in buffers that begin at odd places, and behind a form that has to be decoded."""
+    for i, update in enumerate(updates):
+        (folder / str(i)).write_bytes(safetensors.encode(update.source))
+    files = [replace(u, source=safetensors.open_source(folder / u.key)) for u in updates]
+    buffers = [replace(u, source=safetensors.open_source(odd((folder / u.key).read_bytes()))) for u in updates]
+    wanted = Wanted(updates[0].source.layout)
+    forms = [replace(u, source=open_update(packed(u.source), wanted).source) for u in updates]
+    mixed = [(files, buffers, updates)[i % 3][i] for i in range(len(updates))]
+    return files, buffers, forms, mixed
+
+
+def odd(body):
+    return memoryview(b"?" + body)[1:]
+
+
+def packed(arrays):
+    return safetensors.encode(Arrays({f"plain/{name}": tensor for name, tensor in arrays.items()}), METADATA)
+
+
+def folds(updates):
+    base = updates[-1].source
+    deltas = [replace(u, kind=Kind.DELTA) for u in updates]
+    yield weighted_mean, (updates,)
+    yield plain_mean, (updates,)
+    yield mean_delta, (base, updates)
+    yield mean_weights, (base, deltas)
+
+
+def outcome(fold, *given_to):
+    try:
+        return bits(fold(*given_to))
+    except Invalid as exc:
+        return str(exc)
+
+
+@settings(max_examples=25)
+@given(rounds())
+def test_every_fold_is_to_the_bit_that_of_numpy(tmp_path_factory, updates):
+    for fold, given_to in folds(updates):
+        expected = by_numpy(outcome, fold, *given_to)
+        assert outcome(fold, *given_to) == expected
+        for same in elsewhere(given_to[-1], tmp_path_factory.mktemp("means")):
+            assert outcome(fold, *given_to[:-1], same) == expected
+
+
+@pytest.mark.parametrize("size", [1, 8191, 8192, 8193, 20_003])
+@pytest.mark.parametrize("count", [1, 4, 5, 131])
+def test_neither_tiles_nor_groups_nor_turns_change_a_bit(tmp_path, monkeypatch, size, count):
+    monkeypatch.setattr(means, "KEPT_OPEN", 8 if count == 131 else 128)
+    rng = np.random.default_rng(size)
+    models = [Arrays({"w": rng.standard_normal(size, np.float32) * np.float32(10) ** (i % 9)}) for i in range(3)]
+    updates = [Update(f"{i % 3}", 1.0 + i, models[i % 3]) for i in range(count)]
+
+    expected = bits(by_numpy(weighted_mean, updates, threads=1))
+
+    assert bits(weighted_mean(updates, threads=1)) == expected
+    for i, model in enumerate(models):
+        (tmp_path / str(i)).write_bytes(safetensors.encode(model))
+    files = [replace(u, source=safetensors.open_source(tmp_path / u.key)) for u in updates]
+    assert bits(weighted_mean(files, threads=2)) == expected
+
+
+@pytest.mark.parametrize("values", [(np.inf, -np.inf), (np.inf, 1.0), (np.nan, 1.0), (np.nan, np.inf)])
+def test_what_is_not_finite_ends_as_with_numpy(values):
+    updates = [
+        Update(str(i), 1.0 + i, Arrays({"a": np.ones(3, np.float32), "w": np.array([1, value, 2], np.float32)}))
+        for i, value in enumerate(values)
+    ]
+
+    assert outcome(weighted_mean, updates) == by_numpy(outcome, weighted_mean, updates)
+
+
+def test_the_loop_is_what_did_it(monkeypatch):
+    calls = []
+    loop = library.fold_loop()
+    monkeypatch.setattr(means, "fold_loop", lambda: lambda *words: calls.append(loop(*words)) or calls[-1])
+
+    weighted_mean([Update("a", 1.0, Arrays({"w": np.ones(5, np.float32), "n": np.ones(5, np.int32)}))])
+
+    assert calls == [0]
+
+
+def test_descriptors_do_not_stay_open(tmp_path):
+    before = set(Path("/proc/self/fd").iterdir())
+    (files, *_) = elsewhere([Update(str(i), 1.0, Arrays({"w": np.ones(5, np.float32)})) for i in range(9)], tmp_path)
+
+    weighted_mean(files)
+
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_file_that_was_cut_short_or_replaced_is_refused(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(safetensors.encode(Arrays({"w": np.ones(5000, np.float32)})))
+    source = safetensors.open_source(path)
+    os.truncate(path, 900)
+
+    with pytest.raises(Conflict, match="replaced"):
+        weighted_mean([Update("a", 1.0, source)])
+
+    source = safetensors.FileSource(path, source.layout, {"w": 100})
+    with pytest.raises(Invalid, match="shorter"):
+        weighted_mean([Update("a", 1.0, source)])
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+    class Changing(safetensors.FileSource):
+        def places(self, pieces):
+            os.utime(path, (1, 1))
+            return super().places(pieces)
+
+    path = tmp_path / "model"
+    path.write_bytes(np.ones(5000, np.float32).tobytes())
+    source = Changing(path, Layout((TensorSpec("w", (5000,)),)), {"w": 0})
+
+    with pytest.raises(Conflict, match="replaced"):
+        weighted_mean([Update("a", 1.0, source)])
+
+
+def test_nothing_is_read_beyond_a_buffer_or_a_block():
+    layout = Layout((TensorSpec("w", (5000,)),))
+    short = safetensors.BufferSource(bytes(900), layout, {"w": 0})
+    with pytest.raises(Invalid, match="shorter"):
+        weighted_mean([Update("a", 1.0, short)])
+
+    class Short:
+        def __init__(self):
+            self.layout = layout
+
+        def block(self, name, start, stop):
+            return np.ones(7, np.float32)
+
+    with pytest.raises(ValueError, match="broadcast"):
+        weighted_mean([Update("a", 1.0, Short())])
+
+
+def test_a_library_that_is_missing_strange_or_wrong_is_not_used(tmp_path):
+    (tmp_path / "text.so").write_text("no library")
+
+    assert library._loaded(tmp_path / "none.so") is None
+    assert library._loaded(tmp_path / "text.so") is None
+    assert not library._agrees(lambda *_: 0)
+    assert library._agrees(library.fold_loop())
+
+
+@pytest.mark.parametrize("flags", ["-ffast-math", "-ffp-contract=fast -mfma"])
+def test_a_loop_that_was_compiled_to_be_fast_at_any_price_is_not_used(tmp_path, flags):
+    cpuinfo = Path("/proc/cpuinfo")
+    if not shutil.which("gcc") or not cpuinfo.exists() or " fma " not in cpuinfo.read_text():
+        pytest.skip("these flags are those of GCC on x86-64")
+    source = Path(library.__file__).with_name("fold.c")
+    command = ["gcc", "-O3", *flags.split(), "-fPIC", "-shared", str(source), "-o", str(tmp_path / "fold.so")]
+    subprocess.run(command, check=True)
+    loop = library._loaded(tmp_path / "fold.so").foedus_fold
+    loop.argtypes = library._SIGNATURE
+
+    assert not library._agrees(loop)
