@@ -43,6 +43,7 @@ MEANINGS = {
     "clock_seconds": "How often the clock ticks; 0: never, only by hand",
     "faces": "Dialects that are switched on",
     "threads": "Requests that one web process works on at the same time",
+    "web_processes": "`foedus serve`: how many web processes share the port; more than one on Linux only",
     "requests_per_second": "What anybody may ask of one web process; 0: any number",
     "max_model_bytes": "The largest model that a project may begin with",
     "max_frame_bytes": "SymetryML: the largest body, such as a frame of rows",

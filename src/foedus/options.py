@@ -6,6 +6,7 @@ variables mean that FLaaS and FMA document, then the defaults below.
 
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -32,6 +33,7 @@ _SECRETS = "FOEDUS_SECRET_"  # of env:, with any name behind it
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 MIN_METRICS_TOKEN = 16
+MAX_WEB_PROCESSES = 64
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 FACES = ("native", "flaas", "fma", "nevermined", "symetryml", "console")
 _EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
@@ -53,6 +55,7 @@ class Settings:
     clock_seconds: float = 1.0
     faces: tuple[str, ...] = FACES
     threads: int = 16
+    web_processes: int = 1
     requests_per_second: float = 200.0
     max_model_bytes: int = 16 << 30
     max_frame_bytes: int = 64 << 20
@@ -146,6 +149,7 @@ class Settings:
             raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
         if self.threads < 1:
             raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
+        _check_web_processes(self.web_processes)
         if not (self.fusion_prefetch_ms >= 0 and self.fusion_max_age_seconds >= 0 and 0 < self.cells_seconds <= 300):
             raise Invalid(
                 "FOEDUS_FUSION_PREFETCH_MS and FOEDUS_FUSION_MAX_AGE_SECONDS must be 0 or more, FOEDUS_CELLS_SECONDS "
@@ -232,6 +236,12 @@ def default_data(environment: Mapping[str, str]) -> Path:
     """Where a server keeps its data unless told: the platform's place for a user's application data."""
     home = environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", ".")) / ".local" / "share"
     return Path(home) / "foedus"
+
+
+def _check_web_processes(count: int) -> None:
+    most = MAX_WEB_PROCESSES if sys.platform == "linux" else 1  # other systems do not deal connections out
+    if not 1 <= count <= most:
+        raise Invalid(f"FOEDUS_WEB_PROCESSES must be 1 to {most} here, not {count}")
 
 
 def _check_faces(faces: tuple[str, ...]) -> None:

@@ -1,5 +1,7 @@
 """What comes many times at the same moment happens once, whoever is killed; many who wait are woken by one event."""
 
+import re
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +11,22 @@ import pytest
 from tests.chaos.peace import made_of
 from tests.e2e.driver import PREFIX, Api, Study, model
 from tests.e2e.hand_ins import HandIns, Postgresql, Sqlite
-from tests.e2e.service import Apart, until
+from tests.e2e.service import Apart, Serve, until
 
 BODY = model()
 NAMES = tuple(f"p{number:02}" for number in range(12))
 ROUNDS = 4
+
+
+WEB_PROCESSES = 2 if sys.platform == "linux" else 1
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, gate):
+    """With several web processes: what comes at once comes to all of them."""
+    data = tmp_path_factory.mktemp("service") / "data"
+    with Serve(data, **gate.environment, FOEDUS_WEB_PROCESSES=str(WEB_PROCESSES)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -31,6 +44,19 @@ def at_once(calls):
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result() for future in [pool.submit(begin, call) for call in calls]]
+
+
+@pytest.mark.skipif(WEB_PROCESSES == 1, reason="only Linux deals connections out")
+def test_connections_are_dealt_out_among_the_web_processes(service):
+    answered = set()
+
+    def is_seen():
+        page = httpx.get(f"{service.url}/metrics", headers={"Authorization": f"Bearer {service.token}"}).text
+        answered.update(re.findall(r'process="(.*?)"', page))
+        return len(answered) == WEB_PROCESSES
+
+    until(is_seen, what="each has answered something")
+    assert answered == {"web", "web-2"}
 
 
 def test_one_update_sent_twenty_times_at_once_counts_once(service, study):

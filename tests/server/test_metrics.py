@@ -107,3 +107,11 @@ def test_durations_are_counted_in_buckets_that_add_up():
     get = 'foedus_http_request_seconds_bucket{face="native",method="GET",status="2xx",le="%s"}'
     assert [found[get % le] for le in ("0.005", "0.1", "0.5", "60.0", "+Inf")] == ["2", "2", "3", "3", "4"]
     assert found['foedus_http_request_seconds_count{face="native",method="other",status="4xx"}'] == "1"
+
+
+def test_of_several_web_processes_each_tells_which_it_is():
+    durations = Durations()
+    durations.process = "web-2"
+    durations.note("native", "GET", 200, 0.001)
+
+    assert all('process="web-2"' in line for line in durations.lines() if not line.startswith("#"))

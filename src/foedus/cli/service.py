@@ -5,13 +5,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from foedus.core.collecting import uncollected
-from foedus.options import Settings, settings
+from foedus.options import MAX_WEB_PROCESSES, Settings, settings
 
 if TYPE_CHECKING:  # imported with the rest of the server once it is to run
     from foedus.server.supervisor import Supervisor
@@ -40,10 +41,14 @@ def _use(**flags: Any) -> Settings:
 @_HOST
 @_PORT
 @_DATA
+@click.option(
+    "--web-processes", type=click.IntRange(1, MAX_WEB_PROCESSES), help="Processes that answer on the port. [default: 1]"
+)
 @click.option("--until-eof", is_flag=True, help="Stop when standard input ends, for programs that start a server.")
-def serve(host: str | None, port: int | None, data: Path | None, *, until_eof: bool) -> None:
+def serve(host: str | None, port: int | None, data: Path | None, web_processes: int | None, *, until_eof: bool) -> None:
     """Run everything: web, worker and clock as one supervised tree of processes."""
-    sys.exit(_prepared(_use(host=host, port=port, data=data), until_eof=until_eof).run())
+    options = _use(host=host, port=port, data=data, web_processes=web_processes)
+    sys.exit(_prepared(options, until_eof=until_eof).run())
 
 
 @uncollected()
@@ -70,10 +75,13 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
             announced[0] = 1
             _say_ready(options.host, port, token_file)
 
-    roles: dict[str, Callable[[], None]] = {
-        "web": lambda: processes.web(options.host, port, app=app, on_ready=announce),
-        "worker": lambda: processes.worker(f"{socket.gethostname()}:{options.data}"),
-    }
+    def web(name: str) -> None:
+        processes.web(options.host, port, app=app, name=name if options.web_processes > 1 else "", on_ready=announce)
+
+    # Each listens on the port by itself, and the system deals connections out among them.
+    webs = ["web", *(f"web-{number}" for number in range(2, options.web_processes + 1))]
+    roles: dict[str, Callable[[], None]] = {name: partial(web, name) for name in webs}
+    roles["worker"] = lambda: processes.worker(f"{socket.gethostname()}:{options.data}")
     if options.clock_seconds > 0:
         roles["clock"] = processes.clock
     if until_eof:

@@ -33,6 +33,7 @@ class Durations:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str, str], list[float]] = {}
+        self.process = ""  # which one this is, where several answer in turn
 
     def note(self, face: str, method: str, status: int, seconds: float) -> None:
         key = (face, method if method in _METHODS else "other", f"{status // 100}xx")
@@ -49,6 +50,8 @@ class Durations:
             seen = {key: list(counts) for key, counts in sorted(self._seen.items())}
         for (face, method, status), (*counts, total) in seen.items():
             labels = {"face": face, "method": method, "status": status}
+            if self.process:
+                labels["process"] = self.process
             so_far = 0.0
             for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), counts, strict=True):
                 so_far += count

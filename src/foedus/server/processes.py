@@ -29,23 +29,27 @@ _READ_AHEAD_BYTES = 1 << 18  # of each body: held some three times over on its w
 
 
 def web(
-    host: str, port: int, *, plane: str = "both", app: "Starlette | None" = None, on_ready: Callable[[], None]
-) -> None:
+    host: str, port: int, *, plane: str = "both", app: "Starlette | None" = None, name: str = "",
+    on_ready: Callable[[], None],
+) -> None:  # fmt: skip
     """Serve HTTP until told to stop; ``on_ready`` is called once requests are answered.
 
-    ``app`` is what ``asgi.application`` gave, where that was made before this process.
+    ``app`` is what ``asgi.application`` gave, where that was made before this process; ``name`` is the process's, where
+    several share the port.
     """
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
     from foedus.server.asgi import application
+    from foedus.server.metrics import durations
 
     if plane == "control":
         _control_plane(host, port, on_ready)
         return
 
     app = app or application(plane)
+    durations.process = name
 
     async def run() -> None:
         server = Server(
