@@ -5,15 +5,16 @@ key. Here a queryset with ``Slot``s in the place of values is written once for e
 It gives the same model instances, and no more is hidden than that: what a queryset cannot say, this cannot either.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet, sql
+from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
-from django.db.models.query import get_related_populators
+from django.db.models.query import RelatedPopulator, get_related_populators
 
 from foedus.records.statements import Slot, Statement, database
 
@@ -236,16 +237,51 @@ class _Read(_Text):
         self._model: type[Model] = info["model"]
         self._from, self._to = places[0], places[-1] + 1
         self._names = [column.target.attname for column, _, _ in select[self._from : self._to]]
-        self._related = get_related_populators(info, select, self._alias)  # type: ignore[call-arg]  # as of Django 5.2
+        related = get_related_populators(info, select, self._alias)  # type: ignore[call-arg]  # as of Django 5.2
+        self._related = [_Related(each) for each in related]
 
     def instances(self, values: dict[str, Any], at: BaseDatabaseWrapper) -> list[Any]:
         return [self._instance(row, at.alias) for row in self.rows(values, at)]
 
     def _instance(self, row: Sequence[Any], alias: str) -> Any:
-        instance = self._model.from_db(alias, self._names, row[self._from : self._to])
+        instance = _made(self._model, self._names, row[self._from : self._to], alias)
         for related in self._related:
-            related.populate(row, instance)
+            related.populate(row, instance, alias)
         return instance
+
+
+class _Related:
+    """What ``select_related`` found beside a row, as Django's ``populator`` would attach it."""
+
+    def __init__(self, populator: RelatedPopulator) -> None:
+        assert populator.reorder_for_init is None, "no model here is another one's child"  # noqa: S101
+        self._model, self._names = populator.model_cls, populator.init_list
+        self._from, self._to, self._key = populator.cols_start, populator.cols_end, populator.pk_idx
+        self._attach, self._attach_back = populator.local_setter, populator.remote_setter
+        self._related = [_Related(each) for each in populator.related_populators]
+
+    def populate(self, row: Sequence[Any], instance: Model, alias: str) -> None:
+        values = row[self._from : self._to]
+        if values[self._key] is None:
+            self._attach(instance, None)
+            return
+        found = _made(self._model, self._names, values, alias)
+        for related in self._related:
+            related.populate(row, found, alias)
+        self._attach(instance, found)
+        self._attach_back(found, instance)
+
+
+def _made(model: type[M], names: Iterable[str], values: Sequence[Any], alias: str) -> M:
+    """As ``Model.from_db`` makes it, but without a call for each column: of a new instance nothing is cached yet.
+
+    Nobody here listens to ``pre_init`` and ``post_init``.
+    """
+    instance = model.__new__(model)
+    instance._state = state = ModelState()  # noqa: SLF001 - as Model.__init__ does
+    state.adding, state.db = False, alias
+    instance.__dict__.update(zip(names, values, strict=True))
+    return instance
 
 
 def _swift(convert: Callable[..., Any], database: Any) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from foedus.core.arrays import TensorSource
 from foedus.core.errors import Invalid
+from foedus.core.packs import memory_for, packs, reader
 
 BLOCK_ELEMENTS = 1 << 16
 
@@ -13,6 +14,20 @@ def check_finite(source: TensorSource) -> None:
 
     Raises Invalid with the context ``tensor`` and ``index`` (flat, in C order) of the first value that is not finite.
     """
+    if not _all_finite(source):
+        _refuse_first(source)
+
+
+def _all_finite(source: TensorSource) -> bool:
+    """Small tensors are looked at together: to begin takes as long as a thousand numbers."""
+    floats = [pack for pack in packs(source.layout, BLOCK_ELEMENTS) if pack.spec.dtype.startswith("float")]
+    memory = memory_for(max((pack.size for pack in floats), default=0))
+    read = reader(source)
+    return all(np.isfinite(part).all() for pack in floats for part in read(pack, memory))
+
+
+def _refuse_first(source: TensorSource) -> None:
+    """In the order of the tensors, which packs of one dtype each do not keep."""
     for spec in source.layout:
         if not spec.dtype.startswith("float"):
             continue

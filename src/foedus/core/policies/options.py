@@ -1,6 +1,7 @@
 """Ranges of policies' options, refused by name, value and range; and exact shares."""
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from foedus.core.errors import Invalid
@@ -11,7 +12,12 @@ MAX_SECONDS = 10 * 365 * 86_400  # ten years: far from the end of the calendar
 
 def share_of(ratio: float, whole: int) -> Fraction:
     """``ratio * whole`` with the ratio as it was written: 0.7 of 10 is 7 and not 6.999..."""
-    return Fraction(str(ratio)) * whole
+    return _as_written(ratio) * whole
+
+
+@lru_cache(maxsize=256, typed=True)  # a policy has few, and asks for each update
+def _as_written(ratio: float) -> Fraction:
+    return Fraction(str(ratio))
 
 
 def check_count(option: str, value: Any, *, at_least: int = 1, optional: bool = False) -> None:
