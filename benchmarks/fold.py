@@ -1,8 +1,10 @@
 """Folding many updates into their weighted mean: ours, Flower's, plain NumPy's, and how fast the bytes can be read.
 
-Time on the processor, of all threads together: what a busy neighbour takes does not count. Reading, our fold and
-NumPy's take turns in one process; Flower's has the same numbers in another. ``limit`` reads the same bytes from where
-they are: sums of arrays in memory, reads of files into memory used again. ``even`` is our fold with all weights 1.
+Two figures of each: time on the processor, of all threads together, which a busy neighbour hardly changes; and time on
+the wall, which is what somebody waits for. Reading, our fold and NumPy's take turns in one process; Flower's has the
+same numbers in another. ``limit`` reads the same bytes from where they are (sums of arrays in memory, reads of files
+into memory used again), in one thread or two, whichever is faster. ``one thread`` is our fold in one, ``even`` with all
+weights 1, ``without C`` by NumPy alone, as where there was no compiler when foedus was installed.
 """
 
 import json
@@ -27,8 +29,10 @@ def main():
     from benchmarks.machine import described
     from benchmarks.rivals import FLOWER, environment
 
+    from foedus.core.compiled.library import vectors
+
     print(described())
-    print(f"ms on the processor, medians of {REPEATS}; float32")
+    print(f"ms, medians of {REPEATS}; float32; the compiled loop: {vectors() or 'none'}")
     flower = environment(FLOWER)
     for case in CASES:
         count, elements, tensors = case
@@ -45,11 +49,14 @@ def main():
 
 
 def show(where, figures):
-    shown = ", ".join(f"{name} {seconds * 1e3:.0f}" for name, seconds in figures.items())
-    ratios = f"{figures['limit'] / figures['foedus']:.2f} of the limit"
-    if "Flower" in figures:
-        ratios += f", {figures['Flower'] / figures['foedus']:.1f} times as fast as Flower"
-    print(f"  {where}: {shown}: {ratios}", flush=True)
+    for i, clock in enumerate(("processor", "wall")):
+        seconds = {name: both[i] for name, both in figures.items()}
+        seconds["limit"] = min(seconds["limit"], seconds.pop("limit, one thread"))
+        shown = ", ".join(f"{name} {value * 1e3:.0f}" for name, value in seconds.items())
+        ratios = f"{seconds['limit'] / seconds['foedus']:.2f} of the limit"
+        if "Flower" in seconds:
+            ratios += f", {seconds['Flower'] / seconds['foedus']:.1f} times as fast as Flower"
+        print(f"  {where}, {clock}: {shown}: {ratios}", flush=True)
 
 
 def updates(count, elements, tensors):
@@ -63,7 +70,8 @@ def in_memory(models):
     from foedus.core.arrays import Arrays
 
     sources = [Arrays({str(j): tensor for j, tensor in enumerate(model)}) for model in models]
-    return medians({"limit": lambda: read(models), **ours(sources), "NumPy": lambda: plain(models)})
+    limits = {"limit": lambda: read(models), "limit, one thread": lambda: read(models, threads=1)}
+    return medians({**limits, **ours(sources), "NumPy": lambda: plain(models)})
 
 
 def files(models, folder):
@@ -77,7 +85,8 @@ def files(models, folder):
 
 
 def in_files(sources):
-    return medians({"limit": lambda: read_files(sources), **ours(sources.values())})
+    limits = {"limit": lambda: read_files(sources), "limit, one thread": lambda: read_files(sources, threads=1)}
+    return medians({**limits, **ours(sources.values())})
 
 
 def ours(sources):
@@ -88,7 +97,16 @@ def ours(sources):
         "foedus": lambda: weighted_mean(given),
         "one thread": lambda: weighted_mean(given, threads=1),
         "even": lambda: plain_mean(given),
+        "without C": lambda: uncompiled(weighted_mean, given),
     }
+
+
+def uncompiled(fold, given):
+    from foedus.core.compiled import means
+
+    loop, means.fold_loop = means.fold_loop, lambda: None
+    fold(given)
+    means.fold_loop = loop
 
 
 def theirs(programs, case):
@@ -108,14 +126,15 @@ def flower(case):
 
 
 def medians(works):
-    """Seconds of each, in turn, so that a busy neighbour disturbs all alike."""
+    """Seconds of each on the processor and on the wall, in turn, so that a busy neighbour disturbs all alike."""
+    clocks = (time.process_time, time.perf_counter)
     seconds = {name: [] for name in works}
     for _ in range(REPEATS + 1):  # the first warms up
         for name, work in works.items():
-            began = time.process_time()
+            began = [clock() for clock in clocks]
             work()
-            seconds[name].append(time.process_time() - began)
-    return {name: median(values[1:]) for name, values in seconds.items()}
+            seconds[name].append([clock() - before for clock, before in zip(clocks, began, strict=True)])
+    return {name: [median(values) for values in zip(*taken[1:], strict=True)] for name, taken in seconds.items()}
 
 
 def plain(models):
@@ -127,22 +146,33 @@ def plain(models):
     return [mean / sum(range(1, len(models) + 1)) for mean in total]
 
 
-def read(models):
-    """A sum of everything: no fold can be faster than that."""
+def read(models, threads=THREADS):
+    """A sum of everything, which is nearly all reading."""
     pieces = [
         piece for model in models for tensor in model for piece in np.array_split(tensor, -(-tensor.size // 1_000_000))
     ]
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda share: [piece.sum() for piece in share], [pieces[i::THREADS] for i in range(THREADS)]))
+    shared(lambda share: [piece.sum() for piece in share], pieces, threads)
 
 
-def read_files(paths):
+def read_files(paths, threads=THREADS):
     """Every byte of the files, a quarter of a megabyte at once."""
+    shared(read_whole, list(paths), threads)
+
+
+def read_whole(paths):
     memory = bytearray(1 << 18)
     for path in paths:
         with path.open("rb", buffering=0) as file:
             while file.readinto(memory):
                 pass
+
+
+def shared(work, things, threads):
+    if threads == 1:
+        work(things)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, [things[i::threads] for i in range(threads)]))
 
 
 if __name__ == "__main__":

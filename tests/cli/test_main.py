@@ -3,12 +3,15 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from foedus.cli.main import main
+from foedus.core.compiled import library
 
 ASK = """
 import json
@@ -51,6 +54,17 @@ def test_help_shows_what_the_commands_say_of_themselves():
         said = {name: main.get_command(context, name).get_short_help_str(1_000) for name in main.list_commands(context)}
 
     assert dict(re.split(r"  +", line.strip()) for line in lines) == said
+
+
+@pytest.mark.parametrize(("loop", "said"), [("avx2", "the compiled loop (avx2)"), (None, "NumPy alone")])
+def test_the_version_says_by_what_means_are_folded(monkeypatch, loop, said):
+    monkeypatch.setattr(library, "vectors", lambda: loop)
+
+    done = CliRunner().invoke(main, ["--version"])
+
+    assert done.exit_code == 0
+    assert done.output.startswith(f"foedus, version {version('foedus')}\nPython 3.")
+    assert f"means of float32 by {said}" in done.output
 
 
 @pytest.mark.parametrize(

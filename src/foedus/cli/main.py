@@ -1,6 +1,7 @@
 """The command tree. Each command's module is imported when it is used."""
 
 import os
+import platform
 from importlib import import_module
 from typing import Any
 
@@ -87,7 +88,25 @@ def _said(exc: PlatformError) -> str:
     return str(type(exc)(exc.message, **kept)) if kept else exc.message
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """What a report of a fault should say; imported when it is asked for."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from foedus.core.compiled.library import vectors
+
+    loop = vectors()
+    folded = f"the compiled loop ({loop})" if loop else "NumPy alone, since no C compiler was found at installation"
+    click.echo(f"foedus, version {version('foedus')}")
+    click.echo(f"Python {platform.python_version()}, NumPy {version('numpy')}; means of float32 by {folded}")
+    ctx.exit()
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="foedus")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+    help="Show the version, and by what means are folded.",
+)  # fmt: skip
 def main() -> None:
     """Federated learning: raw data stays where it is; updates and statistics travel."""
