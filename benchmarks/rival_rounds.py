@@ -1,172 +1,81 @@
-"""Whole rounds of Flower's deployment engine: the work of ``rounds``, done by another system.
+"""Whole rounds here, in Flower's deployment engine and in NVFlare's POC mode: the same work in one run, and the ratios.
 
-It runs as its documentation starts it, here and without TLS: a SuperLink, two SuperNodes that hand back updates of the
-size of the model at once, and federated averaging. Time goes from one round's end to the next one's, as its
-ServerApp sees it. ``python benchmarks/run.py rival_rounds -- 1 100`` gives the sizes in MB.
+Two participants hand back an update of the size of the model at once. Ours is what ``rounds`` measures, with tokens and
+durable writes. ``python benchmarks/run.py rival_rounds -- 1 100`` gives the sizes in MB. Each part tells how busy the
+machine was before it.
 """
 
-import contextlib
-import json
 import os
-import shutil
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from benchmarks import flower_rounds, nvflare_rounds
 from benchmarks.machine import described
-from benchmarks.rivals import FLOWER, environment
+from benchmarks.rivals import FLOWER, NVFLARE, environment
+from benchmarks.rounds import served_s
+from benchmarks.service import serving
 
 PARTICIPANTS = 2
-ROUNDS = {1: 8, 100: 4}
-PORT = 19090  # and those after it
-LIMIT_S = 240
-
-PROJECT = """
-[project]
-name = "rival"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "nobody"
-[tool.flwr.app.components]
-serverapp = "rival.server:app"
-clientapp = "rival.client:app"
-[tool.flwr.app.config]
-elements = 1
-rounds = 1
-moments = ""
-"""
-SERVER = """
-import json, time
-import numpy as np
-from flwr.app import ArrayRecord
-from flwr.serverapp import ServerApp
-from flwr.serverapp.strategy import FedAvg
-
-app = ServerApp()
-
-@app.main()
-def main(grid, context):
-    config, moments = context.run_config, []
-
-    def seen(number, arrays):
-        moments.append(time.time())
-
-    size = int(config["elements"]) // 10
-    first = ArrayRecord([np.random.default_rng(i).standard_normal(size, np.float32) for i in range(10)])
-    strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2)
-    strategy.start(grid, first, num_rounds=int(config["rounds"]), evaluate_fn=seen)
-    with open(config["moments"], "w") as file:
-        json.dump(moments, file)
-"""
-CLIENT = """
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-
-app = ClientApp()
-
-@app.train()
-def train(message, context):
-    arrays = [array + 1 for array in message.content["arrays"].to_numpy_ndarrays()]
-    content = RecordDict({"arrays": ArrayRecord(arrays), "metrics": MetricRecord({"num-examples": 1})})
-    return Message(content=content, reply_to=message)
-"""
+OURS = {1: 30, 100: 9}
+FLOWERS = {1: 4, 100: 4}  # a round takes it half a minute
+NVFLARES = {1: 9, 100: 5}
 
 
 def main(*sizes):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # whatever was started ends, too
     print(described())
-    programs = environment(FLOWER)
-    for size in map(int, sizes or ROUNDS):
-        if programs is not None:
-            with tempfile.TemporaryDirectory(prefix="foedus-rival-") as folder:
-                say(size, flower(programs, Path(folder), size, ROUNDS.get(size, 4)))
+    for size in map(int, sizes or OURS):
+        print(f"{PARTICIPANTS} x {size} MB", flush=True)
+        ours = told("foedus", lambda size=size: [served(size)])
+        for name, measured in (("Flower 1.41", flower), ("NVFlare 2.9", nvflare)):
+            measured(name, size, ours)
 
 
-def say(size, moments):
-    seconds = [after - before for before, after in pairwise(moments[1:])]  # the first are those of the start
-    if not seconds:
-        print(f"Flower: {PARTICIPANTS} x {size} MB: no two rounds within {LIMIT_S} s", flush=True)
+def served(size):
+    with serving() as server:
+        return served_s(server, f"rival-{size}", PARTICIPANTS, size * 1_000_000, OURS.get(size, 9))
+
+
+def flower(name, size, ours):
+    if (programs := environment(FLOWER)) is not None:
+        with tempfile.TemporaryDirectory(prefix="foedus-rival-") as folder:
+            told(name, lambda: between(flower_rounds.moments(programs, Path(folder), size, FLOWERS.get(size, 4))), ours)
+
+
+def nvflare(name, size, ours):
+    if (programs := environment(NVFLARE)) is None:
         return
-    print(
-        f"Flower: {PARTICIPANTS} x {size} MB: {median(seconds):.2f} s a round ({1 / median(seconds):.3f} a second), "
-        f"median of {len(seconds)}",
-        flush=True,
-    )
+    rounds = NVFLARES.get(size, 5)
+    with tempfile.TemporaryDirectory(prefix="foedus-rival-") as folder:
+        try:
+            with nvflare_rounds.started(programs, Path(folder)) as moments:
+                told(name, lambda: between(moments(size, rounds, tuned=False)), ours)
+                told(f"{name}, tuned", lambda: between(moments(size, rounds, tuned=True)), ours)
+        except subprocess.CalledProcessError as exc:
+            print(f"  {name} did not start: {exc}", flush=True)
 
 
-def flower(programs, folder, size, rounds):
-    """When each round was over, by the clock of Flower's server."""
-    app, home, moments = folder / "app", folder / "home", folder / "moments"
-    (app / "rival").mkdir(parents=True)
-    home.mkdir()
-    (app / "pyproject.toml").write_text(PROJECT)
-    for name, text in (("__init__", ""), ("server", SERVER), ("client", CLIENT)):
-        (app / "rival" / f"{name}.py").write_text(text)
-    address = f"127.0.0.1:{PORT}"
-    (home / "config.toml").write_text(
-        f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "{address}"\ninsecure = true\n'
-    )
-    with started(
-        folder, FLWR_HOME=str(home), PATH=f"{programs}:{os.environ['PATH']}", FLWR_TELEMETRY_ENABLED="0"
-    ) as start:
-        start(programs / "flower-superlink", "--insecure", "--disable-runtime-dependency-installation", "--port", PORT)
-        listening(PORT)
-        for number in range(PARTICIPANTS):
-            start(programs / "flower-supernode", "--insecure", "--superlink", address, "--port", PORT + 1 + number)
-        config = f"elements={size * 250_000} rounds={rounds} moments='{moments}'"
-        start(programs / "flwr", "run", app, "here", "--run-config", config, "--stream")
-        return awaited(moments)
+def between(moments):
+    """The seconds of each round but the first, which has the start in it."""
+    return [after - before for before, after in pairwise(moments[1:])]
 
 
-def listening(port):
-    """Wait until somebody answers there."""
-    ends_at = time.monotonic() + 60
-    while time.monotonic() < ends_at:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.2)
-
-
-def awaited(path):
-    ends_at = time.monotonic() + LIMIT_S
-    while time.monotonic() < ends_at:
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(path.read_text())
-        time.sleep(0.5)
-    return []
-
-
-@contextlib.contextmanager
-def started(folder, **variables):
-    """Starts programs, whose words go to files in ``folder``, and ends them."""
-    running = []
-
-    def start(program, *words):
-        log = (folder / f"{len(running)}-{Path(program).name}.log").open("wb")
-        running.append(
-            subprocess.Popen(
-                [program, *map(str, words)], env={**os.environ, **variables}, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
-            )
-        )  # fmt: skip
-
-    try:
-        yield start
-    finally:
-        for process in reversed(running):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, 15)
-        for process in reversed(running):
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-        if keep := os.environ.get("FOEDUS_BENCH_LOGS"):
-            shutil.copytree(folder, keep, dirs_exist_ok=True)
+def told(name, measure, ours=None):
+    """The median of what is measured, which is printed, with what it is of ours."""
+    load = os.getloadavg()[0]
+    seconds = measure()
+    if not seconds:
+        print(f"  {name}: no two rounds in time", flush=True)
+        return None
+    found = median(seconds)
+    ratio = f", {found / ours:.0f} times ours" if ours else ""
+    print(f"  {name}: {found:.3f} s a round ({1 / found:.3f} a second){ratio}; load {load:.1f} before", flush=True)
+    return found
 
 
 if __name__ == "__main__":

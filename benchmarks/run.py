@@ -9,7 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 QUICK = ("fold", "rounds", "memory")
-PARTS = ("run", "light", "machine", "rivals", "service")  # of the others
+PARTS = ("run", "flower_rounds", "light", "machine", "nvflare_rounds", "rivals", "service")  # of the others
 
 
 def main(words):
