@@ -54,6 +54,19 @@ def test_clients_of_another_system_learn_together(server, tmp_path, name, requir
             assert max(score.metrics["error"] for score in operator.scores(name, checkpoint=4)) < 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_flower_clients_of_every_shape_train(tmp_path):
+    python = python_with("flower", "flwr==1.41.0")
+
+    done = subprocess.run(
+        [python, Path(__file__).with_name("flower_clients.py")],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+
+
 def started(python, name, url, key, site, folder):
     script = ROOT / "examples" / f"{name}_bridge" / "run.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "FOEDUS_URL": url, "FOEDUS_KEY": key}

@@ -60,5 +60,5 @@ def test_a_client_that_hands_back_another_number_of_arrays_is_told_so(context):
 
 
 def test_what_is_no_flower_client_is_refused():
-    with pytest.raises(Invalid, match="ClientApp or a NumPyClient"):
+    with pytest.raises(Invalid, match="ClientApp, a client_fn, a Client or a NumPyClient"):
         FlowerClient(3)

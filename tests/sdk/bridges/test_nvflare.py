@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from foedus.core.errors import Invalid
 from foedus.sdk.answers import Checkpoint, Task
 from foedus.sdk.bridges.nvflare import Exchange
-from foedus.sdk.training import Context
+from foedus.sdk.training import Context, Evaluation
 
 MODEL = {"w": np.ones(2, np.float32), "b": np.zeros(1, np.float32)}
 
@@ -59,12 +60,32 @@ def test_differences_are_added_to_the_model(trained):
     np.testing.assert_array_equal(update.weights["w"], [4, 4])
 
 
+def test_a_training_that_sends_no_params_fails_instead_of_handing_back_the_old_model(trained):
+    with pytest.raises(Invalid, match="no params for a training"):
+        trained(model_of(None, metrics={"accuracy": 1.0}))
+
+
+def test_a_model_to_evaluate_is_answered_by_metrics_alone():
+    exchange = Exchange()
+    task = Task("evaluate", checkpoint=Checkpoint(2, "", 0, 2))
+    context = Context("p", task, threading.Event(), threading.Event())
+
+    with ThreadPoolExecutor(1) as participant:
+        evaluation = participant.submit(exchange.evaluate, MODEL, {}, context)
+        given = exchange.receive()
+        exchange.send(model_of(None, metrics={"accuracy": 0.5}, meta={"NUM_STEPS_CURRENT_ROUND": 9}))
+
+    assert (given.task, given.round, exchange.task) == ("validate", 2, "validate")
+    assert evaluation.result() == Evaluation({"accuracy": 0.5}, 9)
+
+
 def test_a_script_that_ends_without_an_answer_fails_its_round_and_no_more(context):
     exchange = Exchange()
     exchange.leave()
 
-    with pytest.raises(RuntimeError, match="ended before it sent"):
-        exchange.train(MODEL, {}, context)
+    for work in (exchange.evaluate, exchange.train):  # both of one task
+        with pytest.raises(RuntimeError, match="ended before it sent"):
+            work(MODEL, {}, context)
 
 
 def test_a_script_must_receive_before_it_sends():

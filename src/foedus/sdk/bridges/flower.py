@@ -2,10 +2,12 @@
 
     run_participant(FlowerClient(app), url=..., key=...)
 
-``app`` is a ``flwr.clientapp.ClientApp``, made with ``@app.train()`` or with a ``client_fn``, or a ``NumPyClient``. It
-stays as it is. Messages are made and read in this process; nothing of Flower's network is used. Written against 1.41.
+``app`` is a ``flwr.clientapp.ClientApp``, made with ``@app.train()`` or with a ``client_fn``; a ``client_fn`` itself, a
+``Client`` or a ``NumPyClient``. It stays as it is. Messages are made and read in this process; nothing of Flower's
+network is used. Written against 1.41.
 """
 
+import inspect
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from foedus.core.errors import Invalid
-from foedus.sdk.bridges.weights import copies, numbers, renamed
+from foedus.sdk.bridges.weights import copies, named, numbers, renamed
 from foedus.sdk.training import Context, Evaluation, Model, Settings, Update
 
 EXAMPLES = "num-examples"
@@ -33,10 +35,11 @@ class FlowerClient:
     def __init__(
         self, client: Any, *, node_config: Mapping[str, Any] | None = None, run_config: Mapping[str, Any] | None = None
     ) -> None:
-        self._is_numpy = callable(getattr(client, "fit", None))
-        if not self._is_numpy and not callable(client):
-            raise Invalid("a Flower client is a ClientApp or a NumPyClient")
-        self._client = client
+        fit = getattr(client, "fit", None)
+        if not callable(fit) and not callable(client):
+            raise Invalid("a Flower client is a ClientApp, a client_fn, a Client or a NumPyClient")
+        self._is_numpy = callable(fit) and _parameters(fit) != 1  # a Client's takes all in one
+        self._client = client if self._is_numpy else _app(client)
         self._node_config, self._run_config = dict(node_config or {}), dict(run_config or {})
         self._state: Any = None
 
@@ -47,7 +50,7 @@ class FlowerClient:
             return Update(renamed(model, arrays), examples, numbers(metrics))
         reply = self._called("train", model, config, settings)
         if (legacy := _legacy(self._client)) is not None:
-            result = legacy.recorddict_to_fitres(reply, keep_input=True)
+            result = _succeeded(legacy.recorddict_to_fitres(reply, keep_input=True))
             arrays = import_module("flwr.compat.common.parameter").parameters_to_ndarrays(result.parameters)
             return Update(renamed(model, arrays), result.num_examples, numbers(result.metrics))
         found = _only(reply.array_records, "ArrayRecord")
@@ -63,7 +66,7 @@ class FlowerClient:
             return Evaluation({"loss": loss, **numbers(metrics)}, examples)
         reply = self._called("evaluate", model, config, settings)
         if (legacy := _legacy(self._client)) is not None:
-            result = legacy.recorddict_to_evaluateres(reply)
+            result = _succeeded(legacy.recorddict_to_evaluateres(reply))
             return Evaluation({"loss": result.loss, **numbers(result.metrics)}, result.num_examples)
         metrics = _metrics(reply)
         examples = _examples(metrics)
@@ -85,11 +88,46 @@ class FlowerClient:
         return reply.content
 
 
+def _app(client: Any) -> Any:
+    """What is no ClientApp as one: a ``client_fn``, or the one ``Client`` that it would make."""
+    if callable(getattr(client, "fit", None)):
+        return import_module("flwr.clientapp").ClientApp(client_fn=lambda _: client)
+    if _parameters(client) == 1:
+        return import_module("flwr.clientapp").ClientApp(client_fn=client)
+    return client
+
+
+def _parameters(function: Any) -> int:
+    return len(inspect.signature(function).parameters)
+
+
+def _succeeded(result: Any) -> Any:
+    if result.status.code.value != 0:
+        raise RuntimeError(f"the Flower client answered {result.status.code.name}: {result.status.message}")
+    return result
+
+
+def _record(flwr: Any, config: Mapping[str, Any]) -> Any:
+    for name, value in config.items():
+        try:
+            flwr.ConfigRecord({name: value})
+        except TypeError as exc:
+            kinds = "numbers, truth values, texts, and lists of one kind of these"
+            raise Invalid(f"the setting {name!r} is {value!r}: Flower's config holds {kinds}") from exc
+    return flwr.ConfigRecord(dict(config))
+
+
+def _arrays(flwr: Any, model: Model) -> Any:
+    """By the model's names; those of a list's model are numbers, which Flower writes as ``0`` and so on."""
+    if list(model) == list(named(model.values())):
+        return flwr.ArrayRecord(copies(model))
+    return flwr.ArrayRecord({name: flwr.Array(np.array(array)) for name, array in model.items()})
+
+
 def _content(flwr: Any, app: Any, kind: str, model: Model, config: dict[str, Any]) -> Any:
-    legacy = _legacy(app)
+    legacy, record = _legacy(app), _record(flwr, config)
     if legacy is None:
-        arrays = flwr.ArrayRecord({name: flwr.Array(np.array(array)) for name, array in model.items()})
-        return flwr.RecordDict({"arrays": arrays, "config": flwr.ConfigRecord(config)})
+        return flwr.RecordDict({"arrays": _arrays(flwr, model), "config": record})
     typing: Any = import_module("flwr.compat.common.typing")
     parameters = import_module("flwr.compat.common.parameter").ndarrays_to_parameters(copies(model))
     if kind == "train":
