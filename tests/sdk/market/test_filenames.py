@@ -17,3 +17,7 @@ def test_a_file_is_offered_under_its_own_name():
 def test_a_name_has_room_for_its_place():
     assert named(0, "https://host/" + "x" * 200) == "x" * 200
     assert named(1, "https://host/" + "x" * 200) == "1-file"
+
+
+def test_a_first_file_that_is_called_like_a_second_one():
+    assert [named(place, f"https://host/{name}") for place, name in enumerate(("1-a", "a"))] == ["0-1-a", "1-a"]

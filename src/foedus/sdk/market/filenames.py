@@ -1,5 +1,6 @@
 """Names of files, from addresses and to folders."""
 
+import re
 from contextlib import suppress
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -14,9 +15,11 @@ def named(place: int, url: str) -> str:
 
     Just ``file`` where its own name is none that everybody could save: whoever has paid must get it.
     """
-    before = f"{place}-" if place else ""
+    own = PurePosixPath(unquote(urlsplit(url).path)).name
+    # The first file keeps its name, unless that looks like another's place: `1-a` would be the second file's, called `a`.
+    before = f"{place}-" if place or re.match(r"\d+-", own) else ""
     with suppress(Invalid):
-        return before + safe(PurePosixPath(unquote(urlsplit(url).path)).name, _MAX_BYTES - len(before))
+        return before + safe(own, _MAX_BYTES - len(before))
     return f"{before}file"
 
 
