@@ -17,12 +17,16 @@ class Proxy:
     ``delay_s``   how long every piece is held back
     ``shut``      whoever connects is reset at once
     ``silent``    connections are taken, and nothing is carried on
+    ``carried``   bytes that each connection brought back, in the order of their coming
+    ``at_once``   how many connections there were at the same time, at most
     """
 
     def __init__(self, targets: Sequence[int]) -> None:
         self.targets = list(targets)
         self.delay_s = 0.0
         self.shut = self.silent = False
+        self.carried: list[int] = []
+        self.at_once = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -69,8 +73,11 @@ class Proxy:
             return
         ends = {writer, there[1]}
         self._writers |= ends
+        self.at_once = max(self.at_once, len(self._writers) // 2)
+        self.carried.append(0)
         try:
-            await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
+            back = self._pump(there[0], writer, len(self.carried) - 1)
+            await asyncio.gather(self._pump(reader, there[1]), back)
         except OSError:
             pass  # one side is gone, so the other one goes as well
         finally:
@@ -84,8 +91,12 @@ class Proxy:
                 return await asyncio.open_connection("127.0.0.1", port)
         return None
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: int | None = None
+    ) -> None:
         while data := await reader.read(_CHUNK):
+            if counted is not None:
+                self.carried[counted] += len(data)
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             while self.silent:  # noqa: ASYNC110 - told from another thread, which events do not like
