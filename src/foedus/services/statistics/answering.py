@@ -12,6 +12,8 @@ from foedus.core.statistics import Schema, Statistics, decode, merge_all
 from foedus.core.statistics.layout import head_of, header_of
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobMissing
+from foedus.records.prepared import PreparedRows
+from foedus.records.statements import Slot
 from foedus.records.statistics.models import Part, StatisticsProject
 from foedus.services.statistics.at_hand import AtHand, bytes_of
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
@@ -19,6 +21,9 @@ from foedus.services.statistics.plans import MERGED
 
 SUM = "sum"  # the source of a part that holds the project's own rows too, added under masks
 OWN = "own"  # the source of a part that is what others were told of the project's own rows, at a version of it
+_versions = PreparedRows(
+    lambda: Part.objects.filter(project=Slot("project")).order_by("source").values_list("source", "version")
+)
 _SCHEMA_BYTES = 32 << 20
 _At = tuple[int, tuple[tuple[str, int], ...]]
 
@@ -39,11 +44,12 @@ class Answering:
             own = KEEPER.read(ports, project)
             if project.kind not in MERGED:
                 return own
-            rows = list(Part.objects.filter(project_id=project.pk).defer("data").order_by("source"))
-            at = own.version, tuple((row.source, row.version) for row in rows)
+            at = own.version, tuple((source, version) for source, version in _versions(project=project.pk))
             found = self._merged.get(project.key)
             if found is not None and found[0] == at:
                 return found[1]
+            rows = list(Part.objects.filter(project_id=project.pk).defer("data").order_by("source"))
+            at = own.version, tuple((row.source, row.version) for row in rows)
             parts = [self.part(ports, project, row) for row in rows]
             if all(part is not None for part in parts):
                 kept = _merged(own, rows, [part for part in parts if part is not None])

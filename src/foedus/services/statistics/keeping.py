@@ -97,13 +97,13 @@ class Keeper:
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now. Raises ProjectMissing."""
         while True:
+            at_hand, version = self._at_hand.get(project.key), self.version(project)
+            if at_hand is not None and at_hand.version == version:
+                return at_hand
             found = StatisticsProject.objects.filter(pk=project.pk).values_list("version", "columns", "plan").first()
             if found is None:
                 raise ProjectMissing(project=project.name)
             version, columns, plan = found
-            at_hand = self._at_hand.get(project.key)
-            if at_hand is not None and at_hand.version == version:
-                return at_hand
             kept = self._load(ports, project, version, columns, plan)
             if kept is not None:
                 return kept
