@@ -1,5 +1,7 @@
 """From one policy or strategy to another, at a round's edge; and what becomes of tasks that do not fit any more."""
 
+from datetime import timedelta
+
 import pytest
 from tests.factories import Study, model
 from tests.services.learning.test_rounds import work
@@ -9,8 +11,9 @@ from foedus.core.rounds import Phase
 from foedus.core.sampling import Draw as Again
 from foedus.records.learning.models import Draw, Invitation, Round, Update
 from foedus.records.shell.models import Event
+from foedus.services.learning.clock import set_right, tick
 from foedus.services.learning.projects import ChangeProject, Rule, change_project
-from foedus.services.learning.tasks import Idle, Train, heartbeat
+from foedus.services.learning.tasks import Asking, Idle, Train, heartbeat, next_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,6 +74,60 @@ def test_from_asynchronous_to_synchronous_nobody_is_held_by_a_task_of_before(stu
         study.submit(b, 1, model(2.0))
     tasks = [study.next(a), study.next(b)]
     assert [task.round.number for task in tasks] == [2, 2]
+
+
+def test_a_round_that_anybody_may_work_for_goes_on_when_the_next_one_will_invite(study, ports, clock):
+    """Its own rules say who is given work, or it would never end."""
+    a, b = study.join_all("a", "b")
+    change(study, policy=Rule(name="requirement", options={"requirement": "all_clients"}))
+    study.submit(a, 1, model(1.0))
+
+    change(study, policy=sync(2))
+
+    assert isinstance(study.next(b), Train)
+    study.submit(b, 1, model(2.0))
+    work(ports, clock)
+    assert Round.objects.get(number=1).state is Phase.COMPLETE
+
+
+def test_a_round_that_invites_goes_on_doing_so_when_anybody_may_work_for_the_next_one(study):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    late = study.join("c")
+
+    change(study, policy=Rule(name="requirement"))
+
+    assert isinstance(study.next(late), Idle)
+    assert isinstance(study.next(a), Train)
+
+
+def test_signs_of_life_are_as_frequent_as_the_open_round_wants_them_until_it_is_over(study, ports, clock):
+    """Else whoever trains for it would count as absent as soon as the next round is to have more patience."""
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+
+    change(study, policy=sync(2, heartbeat_timeout_s=600))
+    (answer,) = next_tasks(ports, [Asking(a, study.key, evaluates=False)], now=clock())
+    for _ in range(4):
+        clock.passes(answer.heartbeat_s)
+        assert heartbeat(ports, a, study.key, 1, now=clock())
+        tick(ports, now=clock())
+
+    assert answer.heartbeat_s == 5.0
+    assert Invitation.objects.get(membership__participant__name="a").state == Invitation.State.OPEN
+
+
+def test_a_clock_that_was_set_back_while_a_project_was_paused_does_not_make_its_round_wait(study, clock):
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    change(study, state="paused")
+    deadline_at = Round.objects.get().deadline_at
+
+    clock.passes(-3600)
+    set_right(now=clock())
+    change(study, state="running")
+
+    assert Round.objects.get().deadline_at == deadline_at - timedelta(hours=1)
 
 
 def test_from_synchronous_to_asynchronous_late_updates_are_late(study, ports, clock):

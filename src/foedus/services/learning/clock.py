@@ -41,8 +41,7 @@ def set_right(*, now: datetime) -> int:
     """
     begun = Round.objects.filter(_after(now), project=OuterRef("pk"), phase__in=OPEN_PHASES)
     seen = Membership.objects.filter(project=OuterRef("pk"), state=Membership.State.ACTIVE, seen_at__gt=now)
-    concerned = Project.objects.filter(Exists(begun) | Exists(seen), state=Project.State.RUNNING)
-    pks = list(concerned.values_list("pk", flat=True))
+    pks = list(Project.objects.filter(Exists(begun) | Exists(seen)).values_list("pk", flat=True))
     for pk in pks:
         with transaction.atomic():
             project = lock_project(pk)
@@ -50,8 +49,9 @@ def set_right(*, now: datetime) -> int:
             current = find_open_round(project)
             if current is not None:
                 _begin_again(current, now)
-            project.next_check_at = now
-            project.save(update_fields=["next_check_at"])
+            if project.state == Project.State.RUNNING:  # another one is looked at when it goes on
+                project.next_check_at = now
+                project.save(update_fields=["next_check_at"])
     if pks:
         log.warning("clock.set_back", projects=len(pks))
     return len(pks)

@@ -12,6 +12,7 @@ from foedus.core.rounds import Phase, Reason
 from foedus.ports import Ports
 from foedus.records.durability import unsynced
 from foedus.records.learning.changes import note_alive, note_all_seen, note_evaluates
+from foedus.records.learning.counting import may_have_tasks
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import (
     find_latest_checkpoint,
@@ -114,12 +115,15 @@ def _next_of_project(
     for one, member in zip(asking, members, strict=True):
         if isinstance(member, Membership) and member.evaluates != one.evaluates:
             note_evaluates(member, evaluates=one.evaluates)
-    _sign(ports, project, known, now)
+    current = find_open_round(project)
+    moved = _sign(ports, project, current, known, now)
     begun = [member for one, member in zip(asking, members, strict=True) if one.anew and isinstance(member, Membership)]
-    if take_back_refusals(ports, project, begun, now):
+    if take_back_refusals(ports, project, begun, now) or moved:
         project.refresh_from_db()
-    board = _Board(ports, project, now)
-    rounds = rounds_of_tasks([member.pk for member in known]) if project.state == Project.State.RUNNING else {}
+        current = find_open_round(project)
+    board = _Board(ports, project, current, now)
+    tasked = project.state == Project.State.RUNNING and (current is None or may_have_tasks(current))
+    rounds = rounds_of_tasks([member.pk for member in known]) if tasked else {}
     return (
         board.answer(member, rounds.get(member.pk), explain=one.explain) if isinstance(member, Membership) else member
         for one, member in zip(asking, members, strict=True)
@@ -149,16 +153,15 @@ def heartbeat(ports: Ports, actor: Actor, key: str, round_number: int | None, *,
     """A sign of life while training; whether an update of that task would still be counted."""
     membership = membership_of(actor, Verb.WORK, key)
     project = membership.project
-    _sign(ports, project, [membership], now)
+    current = find_open_round(project)
+    if _sign(ports, project, current, [membership], now):
+        current = find_open_round(project)
     if round_number is None:
         return False
-    if Invitation.objects.filter(
-        membership=membership,
-        round__number=round_number,
-        round__phase=Phase.COLLECTING,
-        state__in=(Invitation.State.OPEN, Invitation.State.LOST),
-    ).exists():
-        return True
+    if current is not None and current.number == round_number and current.state is Phase.COLLECTING:
+        asked = Invitation.objects.filter(membership=membership, round=current)
+        if asked.filter(state__in=(Invitation.State.OPEN, Invitation.State.LOST)).exists():
+            return True
     try:  # its round is over, but there may be one that takes what is late
         admission(project, membership, round_number, now)
     except Unavailable:  # a new checkpoint is just being made; the update goes to the round after it
@@ -192,23 +195,29 @@ def decline(ports: Ports, actor: Actor, key: str, round_number: int, reason: str
             advance(ports, project, now)
 
 
-def _sign(ports: Ports, project: Project, members: Sequence[Membership], now: datetime) -> None:
-    """Note signs of life. Who had been absent can be invited again, which may move the project."""
-    timeout = timedelta(seconds=policy_of(project).absent_after_s)
+def _sign(ports: Ports, project: Project, current: Round | None, members: Sequence[Membership], now: datetime) -> bool:
+    """Note signs of life. Who had been absent can be invited again, which may move the project: whether it did."""
+    timeout = timedelta(seconds=_patience_s(project, current))
     quiet = [
         (member, silence) for member in members if (silence := _silence(member, now)) >= timeout / _SIGNS_PER_TIMEOUT
     ]
     if not quiet:
-        return
+        return False
     if all(silence < timeout for _, silence in quiet):
         with unsynced():
             note_all_seen([member for member, _ in quiet], now)
-        return
+        return False
     with transaction.atomic():
         locked = lock_project(project.pk)
         note_all_seen([member for member, _ in quiet], now)
         advance(ports, locked, now, look=Look.after_sign())
-    project.refresh_from_db()
+    return True
+
+
+def _patience_s(project: Project, current: Round | None) -> float:
+    """Silence that makes a member absent. A round that began by other rules than the next one will keeps them."""
+    patience_s = policy_of(project).absent_after_s
+    return patience_s if current is None else min(patience_s, policy_of(current).absent_after_s)
 
 
 def _silence(member: Membership, now: datetime) -> timedelta:
@@ -219,12 +228,11 @@ def _silence(member: Membership, now: datetime) -> timedelta:
 class _Board:
     """Where those of a project who ask at the same time find their tasks; what they share is read when first needed."""
 
-    def __init__(self, ports: Ports, project: Project, now: datetime) -> None:
-        self._ports, self._project, self._now = ports, project, now
+    def __init__(self, ports: Ports, project: Project, current: Round | None, now: datetime) -> None:
+        self._ports, self._project, self._current, self._now = ports, project, current, now
         self._is_running = project.state == Project.State.RUNNING
         self._is_finished = project.state == Project.State.FINISHED
-        self._policy = policy_of(project)
-        self._heartbeat_s = self._policy.absent_after_s / _SIGNS_PER_TIMEOUT
+        self._heartbeat_s = _patience_s(project, current) / _SIGNS_PER_TIMEOUT
         self._equipment: dict[int, Equipment] = {}
 
     def answer(self, member: Membership, invited_to: Round | None, *, explain: bool) -> Answer:
@@ -250,18 +258,15 @@ class _Board:
 
     def _round_for_all(self, member: Membership) -> Round | None:
         """The open round, where members train without being invited, until this one has handed in its update."""
-        current = self._round_without_invitations
-        return None if current is None or current.updates.filter(membership=member).exists() else current
+        current = self._current
+        if not self._is_running or current is None or current.state is Phase.COMBINING or policy_of(current).invites:
+            return None
+        return None if current.updates.filter(membership=member).exists() else current
 
     def _equipment_of(self, current: Round) -> Equipment:
         if current.pk not in self._equipment:
             self._equipment[current.pk] = equipment_of(self._ports, current)
         return self._equipment[current.pk]
-
-    @cached_property
-    def _round_without_invitations(self) -> Round | None:
-        current = None if not self._is_running or self._policy.invites else find_open_round(self._project)
-        return None if current is None or current.state is Phase.COMBINING else current
 
     @cached_property
     def _latest(self) -> Checkpoint | None:
