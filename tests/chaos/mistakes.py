@@ -88,7 +88,7 @@ class CombinesAtOnce(Twin):
 
     def compute(self, lease):
         model = super().compute(lease)
-        return model and combined(model, [str(random.Random(lease.attempts).random())])
+        return model and combined("", model, [str(random.Random(lease.attempts).random())])
 
 
 class SaysNothing(Twin):
@@ -113,8 +113,8 @@ class InvitesIntoClosedRounds(Twin):
 class LeavesTheGone(Twin):
     """Whoever is silent is waited for."""
 
-    def _mark_absent(self, now):
-        super()._mark_absent(now - timedelta(days=1))
+    def _mark_absent(self, current, now):
+        super()._mark_absent(current, now - timedelta(days=1))
 
 
 class ForgetsTheNextRound(Twin):
@@ -125,13 +125,23 @@ class ForgetsTheNextRound(Twin):
         super().switch(lease, model, now)
         self.state = state if self.state == "paused" else self.state
 
-    def next(self, name, now):
+    def next(self, name, anew, now):
         self._member(name)
-        return super().next(name, now) if self._open_round() else ("wait", ("between_rounds",))
+        return super().next(name, anew, now) if self._open_round() else ("wait", ("between_rounds",), 1.0)
+
+
+class GivesWorkByTheNextRules(Twin):
+    """Whether a round invites is asked of the rules of the round after it."""
+
+    def next(self, name, anew, now):
+        current = self._open_round()
+        if current is None or current.policy.invites or not self.policy.invites:
+            return super().next(name, anew, now)
+        return "wait", ("members_missing",), 1.0
 
 
 MISTAKES = [
     CountsRepetitions, ForgetsWhatItAcknowledged, TakesUpdatesWhileCombining, PublishesTwice, NeverLapses,
     BelievesItsClock, SetsNoAlarm, OffersTheSameTaskTwice, CombinesAtOnce, SaysNothing, InvitesIntoClosedRounds,
-    LeavesTheGone, ForgetsTheNextRound,
+    LeavesTheGone, ForgetsTheNextRound, GivesWorkByTheNextRules,
 ]  # fmt: skip

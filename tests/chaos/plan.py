@@ -16,6 +16,8 @@ class Plan:
     """Probabilities are of one call, one training, one job or one second each.
 
     ``gone_at``  when one participant vanishes for good, where the others are enough
+    ``changes``  when the project gets another policy and strategy, which hold from the next round on
+    ``pauses``   when an operator pauses it, and for how long
     """
 
     policy: Policy
@@ -34,6 +36,13 @@ class Plan:
     worker_stalls: float
     storage_fails: float
     clock_jumps: float
+    changes: tuple[tuple[float, Policy, str], ...]
+    pauses: tuple[tuple[float, float], ...]
+
+    @property
+    def asks_once(self) -> bool:
+        """Whether every round takes one update of each participant."""
+        return all(p.updates_per_participant == 1 for p in (self.policy, *(change[1] for change in self.changes)))
 
 
 def drawn(rng: random.Random) -> Plan:
@@ -44,12 +53,17 @@ def drawn(rng: random.Random) -> Plan:
 
     participants = rng.randint(2, 4)
     policy = _policy(rng, participants)
-    least = {Quorum: "minimum", Buffered: "buffer"}.get(type(policy))
-    spare = least is not None and getattr(policy, least) < participants
+    storm_s = rng.choice((15.0, 40.0, 90.0))
+    changes = tuple(
+        (rng.uniform(0.0, storm_s), _policy(rng, participants), rng.choice(("fedavg", "median")))
+        for _ in range(rng.choice((0, 0, 1, 3)))
+    )
+    pauses = tuple((rng.uniform(0.0, storm_s), rng.uniform(0.0, 30.0)) for _ in range(rng.choice((0, 0, 1, 2))))
+    spare = all(_spares(p, participants) for p in (policy, *(change[1] for change in changes)))
     return Plan(
         policy=policy,
         participants=participants,
-        storm_s=rng.choice((15.0, 40.0, 90.0)),
+        storm_s=storm_s,
         gone_at=rng.uniform(1.0, 15.0) if spare and rng.random() < 0.5 else None,
         lost=trouble(0.3),
         answer_lost=trouble(0.3),
@@ -63,7 +77,15 @@ def drawn(rng: random.Random) -> Plan:
         worker_stalls=trouble(0.2),
         storage_fails=trouble(0.2),
         clock_jumps=trouble(0.1),
+        changes=changes,
+        pauses=pauses,
     )
+
+
+def _spares(policy: Policy, participants: int) -> bool:
+    """Whether its rounds end without one of the participants."""
+    least = {Quorum: "minimum", Buffered: "buffer"}.get(type(policy))
+    return least is not None and getattr(policy, least) < participants
 
 
 def _policy(rng: random.Random, participants: int) -> Policy:

@@ -14,8 +14,8 @@ from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Conflict, PlatformError
 from foedus.core.folding import Update as Contribution
+from foedus.core.registry import build
 from foedus.core.rounds import Phase
-from foedus.core.strategies.fedavg import FedAvg
 from foedus.core.strategies.strategy import State
 from foedus.records.learning.models import Checkpoint, Project, Round, Update
 from foedus.records.shell.models import Event
@@ -24,7 +24,7 @@ from foedus.services.accounts.credentials import authenticate
 from foedus.services.learning import tasks
 from foedus.services.learning.enrolment import Enrol, enrol
 from foedus.services.learning.leaving import leave_project
-from foedus.services.learning.projects import Rule
+from foedus.services.learning.projects import ChangeProject, Rule, change_project
 from foedus.services.learning.submitting import expect_update, submit_update
 from foedus.services.learning.updates import SubmitUpdate
 from foedus.services.shell import jobs
@@ -54,10 +54,9 @@ class Real:
 
     def __init__(self, ports, policy, now):
         self._ports, self._now = ports, now
-        kind = type(policy).__name__.lower()
         self._study = Study.create(
             ports, lambda: self._now, f"study-{next(_numbers)}", start=False, seed=SEED,
-            policy=Rule(name=kind, options=asdict(policy)),
+            policy=_rule(policy),
         )  # fmt: skip
         self._study.put_model(_arrays("initial"))
         self._project = Project.objects.get(key=self._study.key)
@@ -76,18 +75,22 @@ class Real:
     def leave(self, name, now):
         leave_project(self._ports, self._actors[name], self._study.key, now=now)
 
-    def next(self, name, now):
-        answer = tasks.next_task(self._ports, self._actors[name], self._study.key, evaluates=False, now=now)
+    def next(self, name, anew, now):
+        asking = tasks.Asking(self._actors[name], self._study.key, evaluates=False, anew=anew)
+        (answer,) = tasks.next_tasks(self._ports, [asking], now=now)
+        if isinstance(answer, Exception):
+            raise answer
         match answer.task:
             case tasks.Train(round=task):
-                return "train", task.number
+                said = "train", task.number
             case tasks.Idle(reasons=reasons):
-                return "wait", tuple(reason.code for reason in reasons)
+                said = "wait", tuple(reason.code for reason in reasons)
             case tasks.Finished(reasons=reasons):
-                return "finished", tuple(reason.code for reason in reasons)
+                said = "finished", tuple(reason.code for reason in reasons)
+        return *said, answer.heartbeat_s
 
-    def heartbeat(self, name, now):
-        tasks.heartbeat(self._ports, self._actors[name], self._study.key, None, now=now)
+    def heartbeat(self, name, number, now):
+        return tasks.heartbeat(self._ports, self._actors[name], self._study.key, number, now=now)
 
     def decline(self, name, number, now):
         tasks.decline(self._ports, self._actors[name], self._study.key, number, "no", now=now)
@@ -110,6 +113,20 @@ class Real:
         with suppress(PlatformError), rolled_back():
             getattr(self, call)(*arguments, now)
         self._actors = actors
+
+    # What operators do
+
+    def change(self, policy, strategy, now):
+        self._change(now, policy=_rule(policy), strategy=Rule(name=strategy))
+
+    def pause(self, now):
+        self._change(now, state="paused")
+
+    def resume(self, now):
+        self._change(now, state="running")
+
+    def _change(self, now, **fields):
+        change_project(self._ports, self._study.operator, self._study.key, ChangeProject(**fields), now=now)
 
     # What workers and the clock do
 
@@ -152,7 +169,7 @@ class Real:
     def history(self):
         return [
             (
-                r.number, Phase(r.phase), r.base.number,
+                r.number, Phase(r.phase), r.strategy["name"], r.base.number,
                 [self._said(u) for u in Update.objects.filter(round=r).select_related("membership__participant")],
                 r.checkpoint.digest if r.checkpoint else "",
             )
@@ -162,7 +179,7 @@ class Real:
     def digest_of(self, checkpoint):
         return Checkpoint.objects.get(project=self._project, number=checkpoint).digest
 
-    def expected(self, base, updates):
+    def expected(self, strategy, base, updates):
         """What the strategy makes of these updates, away from services, database and blobs."""
         kept = Checkpoint.objects.get(project=self._project, digest=base)
         weights = safetensors.decode(b"".join(self._ports.blobs.read(kept.blob)))
@@ -170,7 +187,7 @@ class Real:
             Contribution(key=f"{_sha256(_arrays(digest))}/{name}", weight=1.0, source=_arrays(digest))
             for name, _, digest in updates
         ]
-        return _sha256(FedAvg().step(State(weights), parts).weights)
+        return _sha256(build("foedus.strategies", strategy, {}).step(State(weights), parts).weights)
 
     def _said(self, update):
         return update.membership.participant.name, update.task_round, self._digests[update.digest]
@@ -184,6 +201,10 @@ def rolled_back():
             _die()
     except Died:
         pass
+
+
+def _rule(policy):
+    return Rule(name=type(policy).__name__.lower(), options=asdict(policy))
 
 
 def _die():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from foedus.core.rounds import Candidate, Phase, RoundView
+from foedus.core.rounds import Candidate, Phase, Policy, RoundView
 
 SEED = 7
 
@@ -21,6 +21,7 @@ class Invitation:
     round: "Round"
     member: Member
     state: str = "open"
+    taken_back: int = 0
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Round:
     number: int
     base: int
     opened_at: datetime
+    policy: Policy
+    strategy: str
     phase: Phase = Phase.WAITING
     started_at: datetime | None = None
     deadline_at: datetime | None = None
@@ -52,41 +55,50 @@ class Job:
     lease_until: datetime | None = None
 
 
-def counted(policy, members, rounds, invitations, current: Round, now: datetime) -> RoundView:
+def counted(members, rounds, invitations, current: Round, now: datetime) -> RoundView:
     """As the records count it."""
-    cutoff = now - timedelta(seconds=policy.absent_after_s)
-    mine = [i for i in invitations if i.round is current]
-    flying = [i.member for i in invitations if i.state == "open"]
+    policy, phase = current.policy, current.phase
+    flying, busy, invited, lost, declined = [], set(), 0, 0, 0
+    done = ("reported",) if policy.open_ended else ("reported", "declined")
+    for invitation in invitations:
+        state = invitation.state
+        if state == "open":
+            flying.append(invitation.member)
+            busy.add(invitation.member.key)
+        if invitation.round is current:
+            invited += 1
+            lost += state in ("lost", "declined")
+            declined += state == "declined" and invitation.member.active
+            if state in done:
+                busy.add(invitation.member.key)
     active = [m for m in members if m.active]
     authors = {u.member.key for u in current.updates}
-    lost = sum(i.state in ("lost", "declined") for i in mine)
-    busy = {m.key for m in flying}
-    done = ("reported",) if policy.open_ended else ("reported", "declined")
-    busy |= {i.member.key for i in mine if i.state in done}
-    still_may = max(0, len(mine) - lost - len(authors))
+    still_may = max(0, invited - lost - len(authors))
     may_invite = policy.invites and (
-        current.phase is Phase.WAITING
+        phase is Phase.WAITING
         or policy.open_ended
         or (lost > 0 and (current.needed == 0 or len(authors) + still_may < current.needed))
     )
     pending = [m for m in flying if m.active] if policy.invites else [m for m in active if m.key not in authors]
-    sightings = [m.seen_at for m in flying if m.seen_at is not None]
-    closed = [r.phase for r in rounds if r.number < current.number]
-    streak = next((n for n, phase in enumerate(reversed(closed)) if phase is Phase.COMPLETE), len(closed))
+    cutoff = now - timedelta(seconds=policy.absent_after_s)
+    completed = streak = 0
+    for earlier in rounds[: current.number - 1]:
+        complete = earlier.phase is Phase.COMPLETE
+        completed += complete
+        streak = 0 if complete else streak + 1
     return RoundView(
-        number=current.number, phase=current.phase, opened_at=current.opened_at, started_at=current.started_at,
+        number=current.number, phase=phase, opened_at=current.opened_at, started_at=current.started_at,
         deadline_at=current.deadline_at, registered=len(active),
         candidates=tuple(
             Candidate(str(m.key), m.name, m.seen_at)
             for m in active
-            if may_invite and m.key not in busy and m.seen_at is not None and m.seen_at > cutoff
-        ),
-        invited=len(mine), lost=lost, needed=current.needed,
-        declined=sum(i.state == "declined" and i.member.active for i in mine)
-        if may_invite and lost and not policy.open_ended else 0,
+            if m.key not in busy and m.seen_at is not None and m.seen_at > cutoff
+        ) if may_invite else (),
+        invited=invited, lost=lost, needed=current.needed,
+        declined=declined if may_invite and lost and not policy.open_ended else 0,
         in_flight=len(flying) if policy.open_ended else 0, reported=len(authors), updates=len(current.updates),
-        covered=sum(m.key in authors for m in active) if not policy.invites else 0,
+        covered=0 if policy.invites else sum(m.key in authors for m in active),
         pending=tuple(Candidate(str(m.key), m.name, m.seen_at) for m in pending[:5]),
-        pending_seen_at=min(sightings, default=None),
-        completed=sum(phase is Phase.COMPLETE for phase in closed), invalid_streak=streak, seed=SEED,
+        pending_seen_at=min((m.seen_at for m in flying if m.seen_at is not None), default=None),
+        completed=completed, invalid_streak=streak, seed=SEED,
     )  # fmt: skip

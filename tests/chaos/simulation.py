@@ -9,6 +9,7 @@ import heapq
 import random
 from datetime import UTC, datetime, timedelta
 
+from tests.chaos.operating import Operator
 from tests.chaos.plan import CALM_S, Plan, drawn
 
 from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, Unavailable
@@ -42,6 +43,7 @@ class Simulation:
         self.finished = False
         self.participants = [Participant(self, f"p{n}") for n in range(self.plan.participants)]
         self.workers = [Worker(self), Worker(self)]
+        self.operator = Operator(self)
 
     @property
     def now(self) -> datetime:
@@ -55,6 +57,7 @@ class Simulation:
     def run(self) -> "Simulation":
         for actor in (*self.participants, *self.workers):
             self.after(self.rng.uniform(0, 2), actor.start)
+        self.operator.start()
         self.after(TICK_S, self._tick)
         if self.plan.gone_at is not None:
             self.after(self.plan.gone_at, self.participants[-1].vanish)
@@ -95,7 +98,7 @@ class Simulation:
         said = type(error).__name__ if error else answer
         if name in WORK:  # leases are each service's own
             arguments, said = (), bool(said)
-        self.trace.append((round(self.time, 3), name, arguments, said))
+        self.trace.append((self.time, name, arguments, said))
         self._look()
         return answer, error
 
@@ -146,6 +149,7 @@ class Participant:
         self.world, self.name = world, name
         self.life = 0
         self.joined = self.gone = False
+        self.patience_s = 1.0
         self.pending: tuple[int, str] | None = None  # kept on its disk
 
     def vanish(self) -> None:
@@ -158,23 +162,26 @@ class Participant:
         if not self.joined:
             self._call("join", then=lambda _, error: self._joined(error))
         else:
-            self._next()
+            self._next(anew=True)
 
     def _joined(self, error) -> None:
         self.joined = error is None
         self._later(0.0 if self.joined else 1.0, self.start)
 
-    def _next(self) -> None:
-        self._call("next", then=self._answered)
+    def _next(self, *, anew: bool = False) -> None:
+        self._call("next", anew, then=self._answered)
 
     def _answered(self, answer, error) -> None:
         plan, world = self.world.plan, self.world
         if isinstance(error, NotFound):
             self.joined = False
             self._later(0.5, self.start)
-        elif error is not None:
+            return
+        if error is not None:
             self._later(0.5, self._next)
-        elif answer[0] == "train":
+            return
+        self.patience_s = answer[2]
+        if answer[0] == "train":
             self._train(answer[1])
         elif answer[0] == "wait":
             assert answer[1], "a wait without a reason"
@@ -182,8 +189,7 @@ class Participant:
                 self._call("leave", then=lambda *_: self._next())
             else:
                 life = self.life
-                patience = min(WAIT_S, plan.policy.absent_after_s / 3)
-                world.listen(lambda: self._next() if life == self.life else None, patience)
+                world.listen(lambda: self._next() if life == self.life else None, min(WAIT_S, self.patience_s))
 
     def _train(self, number: int) -> None:
         world = self.world
@@ -203,8 +209,14 @@ class Participant:
 
     def _beat(self, number: int) -> None:
         if self.pending is not None and self.pending[0] == number:
-            self._call("heartbeat", then=lambda *_: None)
-            self._later(self.world.plan.policy.absent_after_s / 3, lambda: self._beat(number))
+            self._call("heartbeat", number, then=lambda counts, _: self._beaten(number, counts))
+            self._later(self.patience_s, lambda: self._beat(number))
+
+    def _beaten(self, number: int, counts) -> None:
+        """Work that nobody counts any more is left; not every client does."""
+        if counts is False and self.pending is not None and self.pending[0] == number and self.life % 2:
+            self.pending = None
+            self._next()
 
     def _hand_in(self) -> None:
         if self.pending is None:

@@ -56,7 +56,7 @@ def play_for_real(seed, ports):
 
 @pytest.mark.django_db
 def test_no_schedule_breaks_the_services(ports):
-    for seed in seeds(3):
+    for seed in [int(SEED)] if SEED else (1, 3, 4):  # a pause, a round for everybody, other rules on the way
         play_for_real(seed, ports)
 
 
@@ -88,6 +88,6 @@ def test_a_schedule_can_be_played_again():
 
 def test_a_schedule_that_fails_says_how_to_play_it_again():
     with pytest.raises(AssertionError) as failure:
-        play(0, NeverLapses)
+        play(1, NeverLapses)
 
-    assert "FOEDUS_TEST_SEED=0 " in failure.value.__notes__[0]
+    assert "FOEDUS_TEST_SEED=1 " in failure.value.__notes__[0]

@@ -14,7 +14,7 @@ class RoundMachine(Leases):
 
     def __init__(self, policy: Policy, now: datetime) -> None:
         super().__init__()
-        self.policy = policy
+        self.policy, self.strategy = policy, "fedavg"  # of the rounds to come
         self.state = "running"
         self.members: dict[str, Member] = {}
         self.rounds: list[Round] = []
@@ -25,7 +25,7 @@ class RoundMachine(Leases):
         self._advance(now)
 
     def view(self, current: Round, now: datetime) -> RoundView:
-        return counted(self.policy, self.members.values(), self.rounds, self.invitations, current, now)
+        return counted(self.members.values(), self.rounds, self.invitations, current, now)
 
     def _advance(self, now: datetime, *, absences: bool = True) -> None:
         for _ in range(8):
@@ -34,8 +34,8 @@ class RoundMachine(Leases):
                 return
             current = self._open_round() or self._open(now)
             if absences:
-                self._mark_absent(now)
-            decision = next_step(self.policy, self.view(current, now), now)
+                self._mark_absent(current, now)
+            decision = next_step(current.policy, self.view(current, now), now)
             if isinstance(decision, Wait):
                 planned = self.next_check_at
                 if absences or (decision.until is not None and (planned is None or decision.until < planned)):
@@ -56,16 +56,19 @@ class RoundMachine(Leases):
         self.next_check_at = now
 
     def _open(self, now: datetime) -> Round:
-        self.rounds.append(Round(len(self.rounds) + 1, len(self.checkpoints) - 1, now))
+        base = len(self.checkpoints) - 1
+        self.rounds.append(Round(len(self.rounds) + 1, base, now, self.policy, self.strategy))
         self._close_others(self.rounds[-1])
         self._emit("round.opened", len(self.rounds))
         return self.rounds[-1]
 
     def _close_others(self, current: Round) -> None:
         """Tasks whose updates the new round could not count any more are over."""
-        bound = getattr(self.policy, "max_staleness", None)
+        wanders, bound = current.policy.open_ended, getattr(current.policy, "max_staleness", None)
         for invitation in self.invitations:
-            if invitation.state == "open" and bound is not None and invitation.round.base < current.base - bound:
+            if invitation.state != "open" or invitation.round is current:
+                continue
+            if not wanders or (bound is not None and invitation.round.base < current.base - bound):
                 invitation.state = "closed"
 
     def _invite(self, current: Round, decision: Invite, now: datetime) -> None:
@@ -93,7 +96,7 @@ class RoundMachine(Leases):
         self._emit(f"round.{phase}", current.number)
 
     def _close_invitations(self, current: Round) -> None:
-        if not self.policy.open_ended:
+        if not current.policy.open_ended:
             for invitation in self.invitations:
                 if invitation.round is current and invitation.state == "open":
                     invitation.state = "closed"
@@ -103,8 +106,8 @@ class RoundMachine(Leases):
             invitation.state = "declined"
             self._emit("participant.declined", invitation.round.number)
 
-    def _mark_absent(self, now: datetime) -> None:
-        cutoff = now - timedelta(seconds=self.policy.absent_after_s)
+    def _mark_absent(self, current: Round, now: datetime) -> None:
+        cutoff = now - timedelta(seconds=current.policy.absent_after_s)
         for invitation in self.invitations:
             seen_at = invitation.member.seen_at
             if invitation.state == "open" and seen_at is not None and seen_at <= cutoff:
@@ -115,7 +118,7 @@ class RoundMachine(Leases):
         early = [m for m in self.members.values() if m.active and m.seen_at is not None and m.seen_at > now]
         current = self._open_round()
         begun = max(current.started_at or current.opened_at, current.opened_at) if current else now
-        if self.state != "running" or not (early or begun > now):
+        if not (early or begun > now):
             return
         for member in early:
             member.seen_at = now
@@ -123,7 +126,8 @@ class RoundMachine(Leases):
             current.opened_at -= begun - now
             current.started_at = current.started_at and current.started_at - (begun - now)
             current.deadline_at = current.deadline_at and current.deadline_at - (begun - now)
-        self.next_check_at = now
+        if self.state == "running":
+            self.next_check_at = now
 
     def _open_round(self) -> Round | None:
         return self.rounds[-1] if self.rounds and self.rounds[-1].phase.is_open else None
