@@ -72,9 +72,23 @@ def test_blobs_are_spread_over_folders_and_stay_below_the_root(tmp_path):
 
     sizes = [len(list(folder.iterdir())) for folder in (tmp_path / "root").iterdir() if folder.name != "staging"]
 
-    assert len(sizes) > 140
+    assert sum(size > 0 for size in sizes) > 140
     assert max(sizes) < 12
     assert list(tmp_path.iterdir()) == [tmp_path / "root"]
+
+
+def test_only_the_first_blob_of_a_store_waits_for_its_folders(tmp_path, monkeypatch):
+    blobs = FilesystemBlobs(tmp_path)
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(handle), fsync(handle)))
+
+    waits = []
+    for number in range(20):
+        blobs.put(f"updates/{number}", b"x")
+        waits.append(len(synced) - sum(waits))
+
+    assert waits == [3, *[2] * 19]  # the folders; then the bytes and the name of each
 
 
 def test_two_processes_write_and_read_the_same_keys(tmp_path):
@@ -195,8 +209,9 @@ for put, content in ((blobs.put, b"x" * (2 << 20)), (blobs.put_file, pathlib.Pat
 def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path):
     blobs = FilesystemBlobs(tmp_path / "root")
     blobs.put("a", b"x")
-    [folder] = [path for path in (tmp_path / "root").iterdir() if path.name != "staging"]
-    (folder / "a.blob").unlink()
+    [blob] = (tmp_path / "root").glob("*/a.blob")
+    folder = blob.parent
+    blob.unlink()
     folder.rmdir()
     folder.write_bytes(b"a file in the place of a folder")
 

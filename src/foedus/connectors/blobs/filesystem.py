@@ -225,8 +225,7 @@ class FilesystemBlobs:
         self._sync(file)
         target = self._path(key)
         if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
-            self._sync_folder(self._root)
+            self._make_folders()
         if target.suffix == ".long" and not target.with_suffix(".key").exists():
             with self._staged() as (name, name_file):
                 name_file.write(key.encode())
@@ -235,6 +234,12 @@ class FilesystemBlobs:
                 name.replace(target.with_suffix(".key"))
         part.replace(target)
         self._sync_folder(target.parent)
+
+    def _make_folders(self) -> None:
+        """All of them: one by one, most blobs of a young store would wait for the disk twice."""
+        for number in range(256):
+            (self._root / f"{number:02x}").mkdir(exist_ok=True)
+        self._sync_folder(self._root)
 
     def _sync(self, file: BinaryIO) -> None:
         if self._durable:

@@ -26,6 +26,7 @@ CHUNK_BYTES = 1 << 20
 MAX_METADATA_BYTES = 1 << 16  # what ``size_bytes`` grants to a file's metadata and padding
 _PREFIX = struct.Struct("<Q")
 _CACHED_BYTES = 1 << 16  # a longer header is parsed anew each time
+_CACHED_TENSORS = 1000  # of a larger layout, its header is measured anew each time
 _HEADER_DEPTH = 4  # header, tensor, shape; one spare for a text that says more than "too deep"
 _METADATA = "__metadata__"
 _DTYPES = {
@@ -126,8 +127,15 @@ _known = lru_cache(maxsize=64)(_parsed)
 
 def size_bytes(layout: Layout) -> int:
     """The most bytes a file of ``layout`` may have, whoever wrote it: escaped names, wide JSON, 64 KiB of metadata."""
-    text = json.dumps({t.name: _entry(t, 10**18) for t in layout}, indent=1)
-    return _PREFIX.size + len(text) + MAX_METADATA_BYTES + layout.nbytes
+    largest = (_largest_header if len(layout) > _CACHED_TENSORS else _known_header)(layout)
+    return _PREFIX.size + largest + MAX_METADATA_BYTES + layout.nbytes
+
+
+def _largest_header(layout: Layout) -> int:
+    return len(json.dumps({t.name: _entry(t, 10**18) for t in layout}, indent=1))
+
+
+_known_header = lru_cache(maxsize=16)(_largest_header)  # of each update it is asked
 
 
 def _read_file_header(path: Path, limits: Limits) -> Header:

@@ -21,13 +21,15 @@ def take_back_refusals(ports: Ports, found: Project, members: Sequence[Membershi
 
     Whether the round has any use for it is for its policy to say. Gives whether there was anything to take back.
     """
+    if not members:  # as it nearly always is; to write a question costs more than to answer it
+        return False
     declined = Invitation.objects.filter(
         membership__in=[member.pk for member in members],
         round__phase=Phase.COLLECTING,
         state=Invitation.State.DECLINED,
         taken_back__lt=MAX_TAKEN_BACK,
     )
-    if not members or not declined.exists():
+    if not declined.exists():
         return False
     with transaction.atomic():
         project = lock_project(found.pk)
