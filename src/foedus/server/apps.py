@@ -32,7 +32,10 @@ class ServerConfig(AppConfig):
         uploads = Uploads(
             options.market_uploads, each=options.market_upload_bytes, total=options.market_uploads_total_bytes
         )
-        MARKET.configure(options.requests_per_second, rules, uploads, is_compute_open=options.market_compute_open)
+        MARKET.configure(
+            options.requests_per_second, rules, uploads, is_compute_open=options.market_compute_open,
+            names=options.allowed_hosts,
+        )  # fmt: skip
 
 
 class AdminConfig(SimpleAdminConfig):

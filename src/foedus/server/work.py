@@ -119,10 +119,10 @@ def folders(ports: Ports) -> Mapping[str, Unnamed]:
     """Folders of blobs that other parts know best, and what in them is named."""
     if isinstance(ports.ledger, NoLedger):
         return {}
-    from foedus.services.market.garbage import FOLDER, unlisted, unnamed  # needs the market's extra
+    from foedus.services.market.garbage import FOLDER, Unlisted, unnamed  # needs the market's extra
     from foedus.services.market.uploads import FOLDER as UPLOADS
 
-    return {FOLDER: unnamed, UPLOADS: unlisted}
+    return {FOLDER: unnamed, UPLOADS: Unlisted()}
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -9,11 +9,13 @@ from tests.node_market import CONSUMER, NODE, OTHER, OWNER
 
 from foedus.core.market.rules import STRICT, Uploads
 from foedus.faces.nevermined.limits import MARKET
+from foedus.faces.nevermined.views.node import GRANT_TYPES
 from foedus.ports.ledger import Order
 from foedus.records.market.models import Execution, Purchase
-from foedus.services.market import agreements
+from foedus.services.market import agreements, settling
 from foedus.services.market.agreements import offer_of, terms_of, windows_of
 from foedus.services.market.node import node_key
+from foedus.wallet.grants import write_grant
 
 pytestmark = pytest.mark.django_db
 NOWHERE = "ab" * 32
@@ -83,6 +85,20 @@ def test_1_the_token(stairs):
     assert is_refused(stairs.asked(NOWHERE, shown="cd" * 32), 403, "another agreement")
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("testserver", 201), ("node.example", 201), ("NODE.example:443", 201), ("other.example", 401), ("localhost", 401)],
+)
+def test_1_a_grant_for_another_node_gets_no_token(market, host, status):
+    MARKET.configure(0, STRICT, names=("node.example", "*"))
+    claims = {"aud": f"https://{host}{NODE}/execute", "sub": NOWHERE, "did": DID}
+    grant = write_grant(CONSUMER, claims, now=market.now.timestamp())
+
+    answer = market.client.post(f"{NODE}/oauth/token", {"grant_type": GRANT_TYPES[0], "assertion": grant})
+
+    assert answer.status_code == status, answer.content
+
+
 def test_2_the_agreement_and_whose_it_is(stairs):
     assert is_refused(stairs.asked(NOWHERE), 404, "no such agreement")
     stairs.provided_by(OTHER.address)
@@ -127,6 +143,14 @@ def test_7_a_run_that_succeeded_was_had_before_its_ledger_says_so(stairs):
     stairs.runs(agreement, "Succeeded")
 
     assert is_refused(stairs.asked(agreement), 409, "not settled yet")
+
+
+def test_7_what_was_accepted_before_anything_ran_was_had(stairs):
+    agreement = stairs.agreement(paid=True)
+    agreements.take_up(stairs.market.ports, stairs.market.consumer, agreement, now=stairs.market.now)
+    settling.accept(stairs.market.ports, stairs.market.consumer, agreement, now=stairs.market.now)
+
+    assert is_refused(stairs.asked(agreement), 409, "was accepted")
 
 
 def test_8_the_workflow_9_its_container_and_10_that_nothing_runs(stairs):

@@ -379,12 +379,23 @@ def test_who_has_no_token_of_this_session_takes_no_part(market):
             http.get(f"/heartbeat/{name}", headers=as_other).json()["state"],
             http.get(f"/start_training/{name}", headers=as_other).json()["ok"],
             http.get("/heartbeat/None").json()["state"],  # as the kit does that was given no id
+            http.delete("/status").status_code,
         ]
 
     state, said = session.conduct(script)
 
-    assert said == [401, 401, 401, 401, 401, 404, 404, 404, "reject", False, "reject"]
+    assert said == [401, 401, 401, 401, 401, 404, 404, 404, "reject", False, "reject", 405]
     assert (len(state.members), state.results) == (1, ())
+
+
+def test_browsers_may_ask_before_they_say_anything(market):
+    session = Conducted(market, minParticipants=1, rounds=2)
+
+    _, answer = session.conduct(lambda http: http.options("/rendez_vous"))
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    said = [answer.headers[f"Access-Control-Allow-{what}"] for what in ("Origin", "Methods", "Headers")]
+    assert said == ["*", "GET, POST, OPTIONS", "Authorization, Content-Type"]
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,9 @@ def test_an_upload_stays_as_long_as_an_asset_of_it_is_listed_or_was_bought(marke
     market.order(did=bought)
     Asset.objects.filter(did__in=[retired.hex, bought.hex]).update(is_retired=True)
 
+    Asset.objects.filter(did=retired.hex).update(updated_at=market.now + 2 * LATER)
+    assert set(swept(market)) == {keys[0]}, "it was retired just now: an order may be under way"
+    Asset.objects.filter(did=retired.hex).update(updated_at=market.now - LATER)
     assert set(swept(market)) == {keys[0], keys[2]}
     assert swept(market, datetime.now(UTC) - LATER) == [], "they have just come"
     Asset.objects.filter(did=listed.hex).update(is_retired=True)

@@ -5,11 +5,12 @@ import pytest
 
 from foedus.core.market.dids import Did
 from foedus.services.market.tickets import BadTicket, IncompleteGrant, Purpose, WrongTicket, exchange, read_ticket
-from foedus.wallet.grants import write_grant
+from foedus.wallet.grants import BadGrant, write_grant
 from foedus.wallet.keys import Key
 
 pytestmark = pytest.mark.django_db
 CONSUMER, AGREEMENT, DID = Key(b"\1" * 32), "ab" * 32, "did:nv:" + "cd" * 32
+HERE = ("node.example", "localhost:8030")
 EXECUTE = "/api/v1/node/services/execute"
 
 
@@ -17,7 +18,8 @@ EXECUTE = "/api/v1/node/services/execute"
 def ticket(ports, clock):
     def call(**claims):
         wanted = {"aud": EXECUTE, "sub": "0x" + AGREEMENT, "did": DID, **claims}
-        return exchange(ports, write_grant(CONSUMER, wanted, now=clock().timestamp()), now=clock())
+        grant = write_grant(CONSUMER, wanted, now=clock().timestamp())
+        return exchange(ports, grant, is_here=lambda host: host in HERE, now=clock())
 
     return call
 
@@ -52,6 +54,15 @@ def test_a_ticket_says_what_its_grant_said(ports, clock, ticket, before, prefix,
 def test_a_grant_for_nothing_in_particular_gets_none(ticket, claims):
     with pytest.raises(IncompleteGrant):
         ticket(**claims)
+
+
+@pytest.mark.parametrize(
+    "before", ["https://other.example", "http://localhost:8031", "node.example", "http://node.example@other.example",
+               "http://[", "other.example/http://node.example"],
+)  # fmt: skip
+def test_a_grant_for_another_node_is_none_here(ticket, before):
+    with pytest.raises(BadGrant, match="not this node"):
+        ticket(aud=before + EXECUTE)
 
 
 def test_it_holds_for_an_hour_and_no_longer_than_its_grant(ports, clock, ticket):

@@ -7,6 +7,7 @@ from typing import Any
 from foedus.core.errors import Invalid
 
 MAX_ITEMS = 1_000
+MAX_WHOLE = (1 << 53) - 1  # the largest number that every reader of JSON has exactly
 
 
 def refuse(where: str, wanted: str, value: Any) -> Invalid:
@@ -44,15 +45,17 @@ def text(holder: Mapping[str, Any], key: str, where: str, *, default: str | None
     return value
 
 
-def whole(holder: Mapping[str, Any], key: str, where: str, *, least: int, default: int | None = None) -> int:
-    """The whole number from ``least`` under ``key``; digits in a text and ``3.0`` are read as well."""
+def whole(
+    holder: Mapping[str, Any], key: str, where: str, *, least: int, most: int = MAX_WHOLE, default: int | None = None
+) -> int:
+    """The whole number from ``least`` to ``most`` under ``key``; digits in a text and ``3.0`` are read as well."""
     value = holder.get(key, default)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 15:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise refuse(f"{where}.{key}", f"a whole number from {least}", value)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise refuse(f"{where}.{key}", f"a whole number from {least} to {most}", value)
     return value
 
 

@@ -17,6 +17,7 @@ OFFER_TYPES = (*COMPUTE_TYPES, *ACCESS_TYPES)
 _ZERO = "0x" + 40 * "0"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_AMOUNT_DIGITS = 78  # of 2**256
+MAX_SECONDS = 1_000_000_000  # what an offer grants beyond is no limit that a machine could keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _server(position: int, source: Mapping[str, Any]) -> Server:
         gpu=str(named.get("gpu", "")),
         memory=str(named.get("memory", "")),
         disk=str(named.get("disk", "")),
-        max_seconds=whole(named, "maxExecutionTime", where, least=0, default=0),
+        max_seconds=min(whole(named, "maxExecutionTime", where, least=0, default=0), MAX_SECONDS),
     )
 
 

@@ -24,7 +24,8 @@ MAX_EXACT_CHARACTERS = 200
 MAX_ENTRIES = 5_000  # of one document
 _WORD = re.compile(r"\w+")
 _DECIMAL = re.compile(r"-?[0-9]{1,78}(?:\.[0-9]{1,40})?")
-_IGNORED = frozenset({"boost", "format", "time_zone"})
+_DID = re.compile(r"\bdid:[a-z]{1,10}:(?:0x)?(?=[0-9a-f]{1,64}\b)")
+_IGNORED = ("boost", "format", "time_zone")
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
 Scalar = str | float | bool
@@ -194,9 +195,7 @@ def _terms(body: Mapping[str, Any]) -> Query:
 
 def _range(body: Mapping[str, Any]) -> Query:
     path, bounds = _single(body, "range")
-    kept = {
-        key: value for key, value in _object(bounds, "range").items() if key not in ("format", "time_zone", "boost")
-    }
+    kept = {key: value for key, value in _object(bounds, "range").items() if key not in _IGNORED}
     if not kept or kept.keys() - _BOUNDS:
         raise Invalid("range takes gt, gte, lt and lte", field="query")
     found = []
@@ -243,7 +242,8 @@ _LEAVES: Mapping[str, Callable[[Mapping[str, Any]], Query]] = {
 
 
 def _words(value: Scalar) -> tuple[str, ...]:
-    return words_of(str(value))[:MAX_WORDS]
+    """Of a DID only its digits: every document has the words before them."""
+    return words_of(_DID.sub("", str(value).lower()))[:MAX_WORDS]
 
 
 def _single(body: Mapping[str, Any], kind: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from foedus.core.market.aliases import SESSION_PARAMETERS
 from foedus.core.market.fields import number, refuse, text, whole
 
 MAX_MEMBERS = 1_000
+MAX_ROUNDS = 10_000  # what is known of every round is kept until the session is over
 AGGREGATORS = ("weighted_average", "model_sum")
 
 
@@ -54,8 +55,8 @@ def read_session(parameters: Mapping[str, Any]) -> Session:
     if aggregator not in AGGREGATORS:
         raise refuse(f"{where}.aggregator", " or ".join(AGGREGATORS), aggregator)
     return Session(
-        rounds=whole(named, "rounds", where, least=1),
-        min_participants=whole(named, "minParticipants", where, least=1),
+        rounds=whole(named, "rounds", where, least=1, most=MAX_ROUNDS),
+        min_participants=whole(named, "minParticipants", where, least=1, most=MAX_MEMBERS),
         ratio=ratio,
         epochs=whole(named, "epochs", where, least=0, default=1),
         heartbeat_timeout_s=heartbeat,

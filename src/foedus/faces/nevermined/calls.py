@@ -7,6 +7,7 @@ from functools import cached_property, wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -15,6 +16,7 @@ from foedus.core.errors import Invalid, TooLarge
 from foedus.core.market.documents import MAX_BYTES, MAX_DEPTH, check_characters
 from foedus.faces.nevermined.auth import actor_of_request
 from foedus.faces.nevermined.errors import MethodNotAllowed, respond
+from foedus.faces.nevermined.limits import MARKET
 from foedus.ports import Ports
 from foedus.services.shell.authorisation import Actor
 
@@ -40,6 +42,11 @@ class Call:
         if not raw:
             raise Invalid("the body is empty; send a JSON document")
         return raw
+
+    def is_here(self, host: str) -> bool:
+        """Whether a host, with its port, is this server: as it was called by, or under a name that it was given."""
+        called = host.lower() == self.request.get_host().lower()
+        return called or validate_host(split_domain_port(host)[0], MARKET.names)
 
     def check_announced(self, most: int) -> None:
         """Raise TooLarge for a body that says it has more bytes. Of a form no more is read than was announced."""

@@ -1,5 +1,7 @@
 """What this face is told by the server that it runs in: how often anybody may ask, and the market's own rules."""
 
+from collections.abc import Sequence
+
 from foedus.core.buckets import TokenBuckets
 from foedus.core.market.rules import STRICT, Rules, Uploads
 
@@ -14,16 +16,19 @@ class Market:
         self.configure(DEFAULT_PER_SECOND, STRICT)
 
     def configure(
-        self, per_second: float, rules: Rules, uploads: Uploads = NO_UPLOADS, *, is_compute_open: bool = False
-    ) -> None:
+        self, per_second: float, rules: Rules, uploads: Uploads = NO_UPLOADS, *, is_compute_open: bool = False,
+        names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Begin anew with this many requests a second; 0: any number.
 
-        ``is_compute_open``: whether the compute API is for anybody who reaches it.
+        ``is_compute_open``: whether the compute API is for anybody who reaches it. ``names``: what this server is
+        called by its operator, in grants as well; a star is no name.
         """
         self.callers = TokenBuckets(per_second)
         self.rules = rules
         self.uploads = uploads
         self.is_compute_open = is_compute_open
+        self.names = tuple(name for name in names if name != "*")
 
 
 MARKET = Market()

@@ -24,6 +24,7 @@ from foedus.services.market.session_tokens import BadSessionToken, agreement_beh
 MAX_CONNECTIONS = 256
 _PATIENCE_S = 60.0
 _CHUNK_BYTES = 1 << 18
+_NO_CONTENT, _NOT_IMPLEMENTED = 204, 501
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TOKEN = r"[0-9a-f]{32}"  # noqa: S105 - the form of one
 _BEAT = re.compile(r"/heartbeat/([^/?]{1,64})")  # of anybody: the kit takes part as "None" where it got no id
@@ -63,6 +64,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._answered(self._post)
+
+    def do_OPTIONS(self) -> None:
+        """What browsers ask before they say anything to another origin."""
+        self._head(_NO_CONTENT, "", 0, allowed="Access-Control-Allow-Methods")
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """For what is no such request at all; other methods are not unknown to the world, only not known here."""
+        if code == _NOT_IMPLEMENTED:
+            self._head(405, "", 0, allowed="Allow")
+        else:
+            super().send_error(code, message, explain)
 
     def _answered(self, handle: Any) -> None:
         try:
@@ -136,11 +148,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, "application/json", len(text))
         self.wfile.write(text)
 
-    def _head(self, status: int, kind: str, size: int) -> None:
+    def _head(self, status: int, kind: str, size: int, *, allowed: str = "") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(size))
+        if kind:
+            self.send_header("Content-Type", kind)
+        if status != _NO_CONTENT:
+            self.send_header("Content-Length", str(size))
+        if allowed:
+            self.send_header(allowed, "GET, POST, OPTIONS")
         self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Allow-Headers", "Authorization, Content-Type")
         self.send_header("Connection", "close")  # these participants open a new one for everything they say
         self.close_connection = True
         self.end_headers()

@@ -167,13 +167,23 @@ def check(ports: Ports, command: StartRun, *, now: datetime) -> Wanted:
 
 
 def check_not_had(purchase: Purchase, offer: Offer, view: Agreement) -> None:
-    """Raise Conflict for what was had: offers may grant several executions for one price, while the window is open."""
+    """Raise Conflict for what was had: offers may grant several executions for one price, while the window is open.
+
+    Whoever accepts before anything ran has had it too: the price has left its escrow, and buys no first run any more.
+    """
     had = purchase.executions.filter(state__in=_HAD[offer.release_policy]).count()
     # The money may stay in escrow long after it was granted: what counts is the grant.
     if view.compute.state is State.FULFILLED and (had >= offer.executions or view.compute.is_timed_out(view.block)):
         raise Conflict("what was bought has been had: the price of this agreement was granted to its receivers")
     if had >= offer.executions:  # a ledger may take its time
         raise Conflict("what was bought has been had: the run is over, and its price not settled yet")
+    if view.escrow.state is not State.UNFULFILLED and offer.executions == 1 and not _is_owed(purchase, offer):
+        raise Conflict("what was bought has been had: its price was accepted, and has left the escrow")
+
+
+def _is_owed(purchase: Purchase, offer: Offer) -> bool:
+    """Whether starting was paid for, and then the node could not go on."""
+    return offer.release_policy == "onStart" and purchase.executions.filter(state=Execution.State.ERROR).exists()
 
 
 def _workflow(command: StartRun, purchase: Purchase, offer: Offer) -> tuple[Document, bool]:

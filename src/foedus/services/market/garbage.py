@@ -48,15 +48,30 @@ def unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterat
         yield from (blob for blob in blobs if blob.key not in named)
 
 
-def unlisted(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:  # noqa: ARG001
-    """Those uploads of the batch that are files of no asset, or only of one that is retired and was never bought."""
+class Unlisted:
+    """In one collection: of uploads, those that are files of no asset, or only of one that is retired and was never
+    bought. All sealed lists are read once, however many batches there are.
+    """
+
+    def __init__(self) -> None:
+        self._named: set[str] | None = None
+
+    def __call__(self, ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:
+        if self._named is None:
+            self._named = _listed(ports, older_than)
+        yield from (blob for blob in batch if blob.key not in self._named)
+
+
+def _listed(ports: Ports, older_than: datetime) -> set[str]:
+    """What is retired keeps its files for a while: an order of it may be under way."""
     named: set[str] = set()
-    kept = Asset.objects.filter(Q(is_retired=False) | Q(pk__in=Purchase.objects.values("asset")))
+    bought = Q(pk__in=Purchase.objects.values("asset"))
+    kept = Asset.objects.filter(Q(is_retired=False) | Q(updated_at__gte=older_than) | bought)
     for document in kept.filter(document__contains=GIVEN).values_list("document", flat=True).iterator():
         with suppress(PlatformError):  # a list that cannot be read opens nothing either, for anybody
             files = files_of(ports, Document.read(document.encode()), node_key(ports.secrets).address)
             named |= {uploads.blob_of(each.url) for each in files if each.url.startswith(uploads.SCHEME)}
-    yield from (blob for blob in batch if blob.key not in named)
+    return named
 
 
 def _execution_of(blob: BlobInfo) -> str:

@@ -4,9 +4,11 @@ A grant is signed by the consumer's own key, once; the ticket is the node's word
 at most. A ticket holds for one purpose, and for the agreement, asset and execution that the grant named.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from foedus.core.errors import Forbidden, Invalid, Unauthenticated
 from foedus.core.market.dids import Did
@@ -16,7 +18,7 @@ from foedus.services.market.node import node_key
 from foedus.services.market.parties import party_of
 from foedus.services.market.tokens import believed, issue
 from foedus.services.shell.authorisation import Actor
-from foedus.wallet.grants import read_grant
+from foedus.wallet.grants import BadGrant, read_grant
 from foedus.wallet.keys import checked_address
 
 KEY_NAME = "market-ticket-key"
@@ -74,14 +76,14 @@ class Ticket:
         return did
 
 
-def exchange(ports: Ports, assertion: str, *, now: datetime) -> tuple[str, int]:
-    """A ticket's text for a grant, and for how many seconds it holds.
+def exchange(ports: Ports, assertion: str, *, is_here: Callable[[str], bool], now: datetime) -> tuple[str, int]:
+    """A ticket's text for a grant, and for how many seconds it holds. ``is_here``: whether a host is this node.
 
     Raises BadGrant for one that nobody has to believe, IncompleteGrant naming what it fails to say. What a grant to
     execute names no ``did`` for, its call has to say.
     """
     grant = read_grant(assertion, now=now.timestamp())
-    purpose = _purpose(grant.audience)
+    purpose = _purpose(grant.audience, is_here)
     try:
         agreement = agreement_of(grant.subject) if grant.subject else ""
         did = str(Did.parse(grant.did)) if grant.did else ""
@@ -122,13 +124,23 @@ def read_ticket(ports: Ports, token: str, *purposes: Purpose, now: datetime) -> 
     )
 
 
-def _purpose(audience: str) -> Purpose:
-    """From an address below either prefix, whatever server is named before it."""
+def _purpose(audience: str, is_here: Callable[[str], bool]) -> Purpose:
+    """From an address below either prefix. A server that is named before it must be this one: whoever got a grant
+    for itself could show it here as well.
+    """
     for prefix in PREFIXES:
-        _, found, rest = audience.rpartition(prefix + "/")
-        if found:
-            for purpose in Purpose:
-                if rest.strip("/") == purpose:
-                    return purpose
+        before, found, rest = audience.rpartition(prefix + "/")
+        if found and rest.strip("/") in list(Purpose):
+            if before and not is_here(_host_of(before)):
+                raise BadGrant(f"the grant is for {before[:100]}, which is not this node")
+            return Purpose(rest.strip("/"))
     known = ", ".join(f"{PREFIXES[1]}/{purpose}" for purpose in Purpose)
     raise IncompleteGrant(f"the grant's aud is none of {known}", field="aud")
+
+
+def _host_of(address: str) -> str:
+    """``host:port`` of an address; empty where it names none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""

@@ -46,7 +46,7 @@ def _token(call: Call) -> Mapping[str, Any]:
     assertion = fields.get("assertion") or fields.get("client_assertion")
     if not isinstance(assertion, str):
         raise Invalid("assertion is missing: a JWT that your key signed", field="assertion")
-    given, seconds = exchange(call.ports, assertion, now=call.now)
+    given, seconds = exchange(call.ports, assertion, is_here=call.is_here, now=call.now)
     return {"access_token": given, "token_type": "Bearer", "expires_in": seconds}
 
 
