@@ -5,6 +5,7 @@ Formats: Ethereum's ``eth_sign`` (EIP-191, version 0x45) and address checksums (
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 from eth_hash.auto import keccak
@@ -33,6 +34,7 @@ def checked_address(text: object) -> str:
     return address
 
 
+@lru_cache(maxsize=4096)  # the same parties come again and again
 def with_capitals(raw: bytes) -> str:
     """An address's text: letters are capitals where the digit of the text's own hash is 8 or more (EIP-55)."""
     digits = raw.hex()
@@ -55,14 +57,17 @@ def candidates(digest: bytes, signature: bytes) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A private key; its text never shows it."""
+    """A private key; its text never shows it. ``public_bytes`` are 64, without the leading 04."""
 
     secret: bytes = field(repr=False)
+    public_bytes: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        from foedus.wallet import curve
+
         try:
-            self.public_bytes  # noqa: B018 - zero and numbers beyond the curve have none
-        except ValueError as exc:
+            object.__setattr__(self, "public_bytes", curve.public_of(self.secret))
+        except ValueError as exc:  # zero and numbers beyond the curve have none
             raise Invalid("this is no private key of secp256k1: 32 bytes, neither zero nor too large") from exc
 
     @classmethod
@@ -75,13 +80,6 @@ class Key:
     @property
     def address(self) -> str:
         return with_capitals(keccak(self.public_bytes)[-20:])
-
-    @property
-    def public_bytes(self) -> bytes:
-        """64 bytes, without the leading 04."""
-        from foedus.wallet import curve
-
-        return curve.public_of(self.secret)
 
     def sign_digest(self, digest: bytes) -> bytes:
         """65 bytes r, s, v with v 27 or 28."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from foedus.ports.ledger import Entry, Kind, NoFunds
+from foedus.records.market import books
 from foedus.records.market.models import Agreement, MoneyAccount, MoneyTransfer
 
 
@@ -20,31 +21,42 @@ class Moment:
 
 def pay_in(row: Agreement, payer: str, total: int, escrow: str, moment: Moment) -> None:
     """From the payer into the agreement's escrow. Raises NoFunds."""
-    money = MoneyAccount.objects.create(address=escrow, token=row.token, escrow_of=row)
+    money = books.add_escrow(address=escrow, token=row.token, escrow_of=row, balance=total)
     if total == 0:
         return
-    account = _locked(payer, row.token)
+    account = books.hold_accounts([payer], row.token)[payer]
     if account.balance < total:
         raise NoFunds(f"{payer} has {account.balance} and is to pay {total}", token=row.token)
-    _move(account, money, total, Kind.LOCK, moment, agreement=row)
+    account.balance -= total
+    books.write_balance(account)
+    books.add_transfer(
+        source=account, target=money, amount=total, kind=Kind.LOCK, agreement=row, block=moment.block, at=moment.at
+    )
 
 
 def pay_out(row: Agreement, payouts: Sequence[tuple[str, int]], kind: Kind, moment: Moment) -> None:
     """From the agreement's escrow to whom it is due."""
-    money = MoneyAccount.objects.select_for_update().get(escrow_of=row)
-    accounts = {address: _locked(address, row.token) for address in sorted({address for address, _ in payouts})}
+    accounts = books.hold_accounts((address for address, _ in payouts), row.token)
+    money = books.hold_escrow(row)
     for position, (address, amount) in enumerate(payouts):
         if amount:
-            _move(money, accounts[address], amount, kind, moment, agreement=row, leaves=True, position=position)
+            money.balance -= amount
+            accounts[address].balance += amount
+            books.add_transfer(
+                source=money, target=accounts[address], amount=amount, kind=kind, agreement=row, leaves=True,
+                position=position, block=moment.block, at=moment.at,
+            )  # fmt: skip
+    for account in (money, *accounts.values()):
+        books.write_balance(account)
 
 
 def mint(address: str, token: str, amount: int, reference: str, moment: Moment) -> int:
     """Money out of nothing, unless this reference made some before; the balance after it."""
-    account = _locked(address, token)
+    account = books.hold_accounts([address], token)[address]
     if amount and not MoneyTransfer.objects.filter(reference=reference).exists():
         account.balance += amount
-        account.save(update_fields=["balance"])
-        MoneyTransfer.objects.create(
+        books.write_balance(account)
+        books.add_transfer(
             target=account, amount=amount, kind=Kind.MINT, reference=reference, block=moment.block, at=moment.at
         )
     return account.balance
@@ -60,32 +72,6 @@ def entries_of(address: str, limit: int) -> list[Entry]:
     rows = MoneyTransfer.objects.filter(Q(source__address=address) | Q(target__address=address))
     related = rows.select_related("source", "target", "agreement").order_by("-pk")
     return [_entry(row, address) for row in related[:limit]]
-
-
-def _locked(address: str, token: str) -> MoneyAccount:
-    found, _ = MoneyAccount.objects.get_or_create(address=address, token=token, escrow_of=None)
-    return MoneyAccount.objects.select_for_update().get(pk=found.pk)
-
-
-def _move(
-    source: MoneyAccount,
-    target: MoneyAccount,
-    amount: int,
-    kind: Kind,
-    moment: Moment,
-    *,
-    agreement: Agreement,
-    leaves: bool = False,
-    position: int = 0,
-) -> None:
-    source.balance -= amount
-    target.balance += amount
-    source.save(update_fields=["balance"])
-    target.save(update_fields=["balance"])
-    MoneyTransfer.objects.create(
-        source=source, target=target, amount=amount, kind=kind, agreement=agreement, leaves=leaves,
-        position=position, block=moment.block, at=moment.at,
-    )  # fmt: skip
 
 
 def _entry(row: MoneyTransfer, address: str) -> Entry:

@@ -7,9 +7,10 @@ have found entitled to it; nothing is signed. A block takes ``block_seconds``; w
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -42,6 +43,7 @@ from foedus.ports.ledger import (
     check_mint,
 )
 from foedus.ports.secrets import Secrets
+from foedus.records.market import books
 from foedus.records.market import models as rows
 from foedus.services.market.purchases import agreement_id, check_order, condition_ids
 from foedus.wallet.keys import checked_address
@@ -55,7 +57,6 @@ _CONTRACTS = Contracts(
 )
 _TEMPLATE = "0xFff1dda275FaAAf6f3305E088100608354f3E0Cd"
 TOKEN = "0x53365e5c3F88721f21A0B7277356A38ccf444e3a"  # noqa: S105 - an address
-_HEAD = 1
 
 
 class LocalLedger:
@@ -92,45 +93,43 @@ class LocalLedger:
         check_order(order, _CONTRACTS)
         _known(order.terms.token)
         identity = agreement_id(order.seed, order.creator)
-        if _rows().filter(agreement=identity.hex()).exists():
-            return self._same(identity, order, now)
         try:
             with self._step(now) as moment:
-                self._write(identity, order, moment)
-        except IntegrityError:  # somebody else was faster, with this id or another's
+                made = self._write(identity, order, moment)
+        except IntegrityError:  # it was made before, or somebody else was faster
             return self._same(identity, order, now)
-        return self.get(identity, now=now)
+        return self._after(made, moment)
 
     def get(self, agreement: bytes, *, now: datetime) -> Agreement:
-        return _view(_found(_rows(), agreement), self._next_block(now))
+        return _found(agreement, self._next_block(now))[1]
 
     def lock(self, agreement: bytes, *, payer: str, now: datetime) -> Agreement:
         with self._step(now) as moment:
             row, view = self._held(agreement, moment)
             if view.lock.state is State.FULFILLED:
                 return view
-            _change(row, view.lock, view.lock.paid(moment.block), moment)
+            view = replace(view, lock=_changed(view.lock, view.lock.paid(moment.block), moment))
             pay_in(row, checked_address(payer), view.terms.total, _CONTRACTS.escrow, moment)
-        return self.get(agreement, now=now)
+        return self._after(view, moment)
 
     def grant(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:
         with self._step(now) as moment:
-            row, view = self._held(agreement, moment)
+            _, view = self._held(agreement, moment)
             if not view.is_provided_by(by):
                 raise NotProvider(address=by)
             if view.compute.state is State.FULFILLED:
                 return view
-            _change(row, view.compute, view.compute.fulfilled(moment.block), moment)
-        return self.get(agreement, now=now)
+            view = replace(view, compute=_changed(view.compute, view.compute.fulfilled(moment.block), moment))
+        return self._after(view, moment)
 
     def abort(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:
         with self._step(now) as moment:
-            row, view = self._held(agreement, moment)
+            _, view = self._held(agreement, moment)
             if view.compute.state is State.ABORTED:
                 return view
             state = view.compute.aborted(moment.block, given_up=view.is_provided_by(by))
-            _change(row, view.compute, state, moment)
-        return self.get(agreement, now=now)
+            view = replace(view, compute=_changed(view.compute, state, moment))
+        return self._after(view, moment)
 
     def settle(self, agreement: bytes, *, by: str, now: datetime) -> Agreement:  # noqa: ARG002 - anybody may
         with self._step(now) as moment:
@@ -138,9 +137,9 @@ class LocalLedger:
             if view.escrow.state is not State.UNFULFILLED:
                 return view
             payouts = view.payouts()
-            _change(row, view.escrow, view.escrow.fulfilled(moment.block), moment)
+            view = replace(view, escrow=_changed(view.escrow, view.escrow.fulfilled(moment.block), moment))
             pay_out(row, payouts, Kind.RELEASE if view.compute.state is State.FULFILLED else Kind.REFUND, moment)
-        return self.get(agreement, now=now)
+        return self._after(view, moment)
 
     def balance(self, address: str, token: str) -> int:
         return balance_of(checked_address(address), _known(token))
@@ -157,7 +156,7 @@ class LocalLedger:
         """Let that many blocks pass in which nothing happens."""
         with transaction.atomic():
             _head(now)
-            rows.LedgerHead.objects.filter(pk=_HEAD).update(mined=F("mined") + blocks)
+            rows.LedgerHead.objects.filter(pk=books.HEAD).update(mined=F("mined") + blocks)
 
     def close(self) -> None: ...
 
@@ -168,26 +167,29 @@ class LocalLedger:
             block = self._next_block(now)
             if not self._block_s:
                 _head(now)
-                rows.LedgerHead.objects.filter(pk=_HEAD).update(mined=F("mined") + 1)
-                block = rows.LedgerHead.objects.values_list("mined", flat=True).get(pk=_HEAD)
+                rows.LedgerHead.objects.filter(pk=books.HEAD).update(mined=F("mined") + 1)
+                block = rows.LedgerHead.objects.values_list("mined", flat=True).get(pk=books.HEAD)
             yield Moment(block, now)
 
     def _next_block(self, now: datetime) -> int:
-        head = _head(now)
-        passed = max(now - head.began_at, timedelta(0)).total_seconds()
-        return head.mined + 1 + (int(passed / self._block_s) if self._block_s else 0)
+        began_at, mined = _head(now)
+        passed = max(now - began_at, timedelta(0)).total_seconds()
+        return mined + 1 + (int(passed / self._block_s) if self._block_s else 0)
+
+    def _after(self, view: Agreement, moment: Moment) -> Agreement:
+        """As it is once the step is written down: another step would be in the next block, or in one of this time."""
+        return replace(view, block=moment.block if self._block_s else moment.block + 1)
 
     def _held(self, agreement: bytes, moment: Moment) -> tuple[rows.Agreement, Agreement]:
         """The agreement, for the rest of the transaction."""
-        row = _found(_rows().select_for_update(of=("self",)), agreement)
-        return row, _view(row, moment.block)
+        return _found(agreement, moment.block, held=True)
 
-    def _write(self, identity: bytes, order: Order, moment: Moment) -> None:
+    def _write(self, identity: bytes, order: Order, moment: Moment) -> Agreement:
         terms = order.terms
-        asset = rows.RegisteredAsset.objects.filter(did=terms.did.hex).first()
+        asset = books.find_registered(terms.did.hex)
         if asset is None:
             raise DidUnregistered(did=str(terms.did))
-        row = rows.Agreement.objects.create(
+        row = books.add_agreement(
             agreement=identity.hex(), seed=order.seed.hex(), creator=order.creator, asset=asset,
             consumer=terms.consumer, amounts=[str(amount) for amount in terms.amounts], receivers=list(terms.receivers),
             token=terms.token, return_address=terms.return_address, block=moment.block, created_at=moment.at,
@@ -197,13 +199,12 @@ class LocalLedger:
             providers=tuple(asset.providers), windows=order.windows, block=moment.block, at=moment.at,
             ids=condition_ids(identity, terms, _CONTRACTS),
         )  # fmt: skip
-        rows.AgreementCondition.objects.bulk_create(
-            rows.AgreementCondition(
-                agreement=row, name=condition.name, condition=condition.id.hex(), state=condition.state,
-                timelock=condition.window.timelock, timeout=condition.window.timeout, changed_at=moment.at,
-            )
-            for condition in view.conditions
-        )  # fmt: skip
+        states = [
+            (each.name, each.id.hex(), each.state.value, each.window.timelock, each.window.timeout)
+            for each in view.conditions
+        ]
+        books.add_conditions(row, states, moment.at)
+        return view
 
     def _same(self, identity: bytes, order: Order, now: datetime) -> Agreement:
         """The agreement of this id, if it is the one that is ordered."""
@@ -214,20 +215,19 @@ class LocalLedger:
         return view
 
 
-def _rows() -> Any:
-    return rows.Agreement.objects.select_related("asset").prefetch_related("conditions")
-
-
-def _found(query: Any, agreement: bytes) -> rows.Agreement:
-    row: rows.Agreement | None = query.filter(agreement=agreement.hex()).first()
-    if row is None:
+def _found(agreement: bytes, block: int, *, held: bool = False) -> tuple[rows.Agreement, Agreement]:
+    conditions = books.conditions_of(agreement.hex(), held=held)
+    if not conditions:
         raise AgreementMissing(agreement=agreement.hex())
-    return row
+    return conditions[0].agreement, _view(conditions, block)
 
 
-def _head(now: datetime) -> rows.LedgerHead:
-    head = rows.LedgerHead.objects.filter(pk=_HEAD).first()
-    return head or rows.LedgerHead.objects.get_or_create(pk=_HEAD, defaults={"began_at": now})[0]
+def _head(now: datetime) -> tuple[datetime, int]:
+    head = books.find_head()
+    if head is None:
+        made, _ = rows.LedgerHead.objects.get_or_create(pk=books.HEAD, defaults={"began_at": now})
+        return made.began_at, made.mined
+    return head
 
 
 def _known(token: str) -> str:
@@ -236,11 +236,13 @@ def _known(token: str) -> str:
     return token
 
 
-def _change(row: rows.Agreement, condition: Condition, state: State, moment: Moment) -> None:
-    rows.AgreementCondition.objects.filter(agreement=row, name=condition.name).update(state=state, changed_at=moment.at)
+def _changed(condition: Condition, state: State, moment: Moment) -> Condition:
+    books.change_condition(condition.id.hex(), state.value, moment.at)
+    return replace(condition, state=state, at=moment.at)
 
 
-def _view(row: rows.Agreement, block: int) -> Agreement:
+def _view(conditions: Sequence[rows.AgreementCondition], block: int) -> Agreement:
+    row = conditions[0].agreement
     found = {
         each.name: Condition(
             name=each.name,
@@ -250,7 +252,7 @@ def _view(row: rows.Agreement, block: int) -> Agreement:
             created=row.block,
             at=each.changed_at,
         )
-        for each in row.conditions.all()
+        for each in conditions
     }
     terms = Terms(
         did=Did(bytes.fromhex(row.asset.did)), consumer=row.consumer, receivers=tuple(row.receivers),
