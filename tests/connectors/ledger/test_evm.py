@@ -238,7 +238,7 @@ def test_what_is_not_deep_enough_is_not_reported(world, deal):
     world.pass_blocks(3)
     assert careful.get(deal.id, now=world.now).lock.state == 1
 
-    with pytest.raises(LedgerUnavailable, match="not confirmed yet"):
+    with pytest.raises(LedgerUnavailable, match="blocks deep yet"):
         careful.lock(deal.id, payer=world.party(CONSUMER), now=world.now)
 
     for blocks, reported in ((2, False), (1, True)):

@@ -134,7 +134,10 @@ class Chain:
                         raise rules.BadTransition("the chain undid the step: its agreement changed in the meantime")
                     return receipt
                 if time.monotonic() > deadline:
-                    raise errors.LedgerUnavailable("the step was sent, and is not confirmed yet; ask again later")
+                    raise errors.LedgerUnavailable(
+                        f"the step was sent, and is not {depth} blocks deep yet; ask again later "
+                        "(a node for development may make no blocks by itself: give it a block time)"
+                    )
                 time.sleep(0.2)
 
     def _sent(self, call: Any, key: Key, value: int) -> Any:
