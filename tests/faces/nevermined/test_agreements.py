@@ -6,11 +6,16 @@ from django.utils import timezone
 from tests.markets import metadata, offer, raw, signed
 
 from foedus import bootstrap
+from foedus.core.market.dids import Did
+from foedus.core.market.escrow import Terms, Windows
 from foedus.core.market.rules import STRICT
 from foedus.faces.nevermined.limits import MARKET
 from foedus.faces.nevermined.views.accounts import ASSERTION_TYPE
+from foedus.ports.ledger import DidUnregistered, Order
 from foedus.services.market import catalogue
+from foedus.services.market.node import node_key
 from foedus.services.market.parties import ANYBODY
+from foedus.services.market.purchases import agreement_id
 from foedus.wallet.grants import write_grant
 from foedus.wallet.keys import Key
 
@@ -52,6 +57,27 @@ def consumer():
     ledger = bootstrap.ports().ledger
     ledger.mint(CONSUMER.address, ledger.network().token, 30, reference="start", now=timezone.now())
     return Api(CONSUMER)
+
+
+def test_an_owner_makes_an_offer_known_to_who_orders_from_elsewhere(did):
+    ledger, node = bootstrap.ports().ledger, node_key(bootstrap.ports().secrets).address
+    terms = Terms(did=Did.parse(did), consumer=CONSUMER.address, amounts=(), receivers=(),
+                  token=ledger.network().token, return_address=CONSUMER.address)  # fmt: skip
+    wanted = Order(seed=b"1" * 32, creator=CONSUMER.address, terms=terms, windows=Windows())
+
+    def put(key, body):
+        api = Api(key)
+        path = f"/api/v1/market/assets/{did}"
+        return api.client.put(path, raw(body), "application/json", headers=api.headers)
+
+    with pytest.raises(DidUnregistered):
+        ledger.create(wanted, now=timezone.now())
+    assert [put(None, {}).status_code, put(OTHER, {}).status_code] == [401, 403]
+    assert [put(OWNER, {"providers": each}).status_code for each in ("x", ["x"], [OTHER.address] * 33)] == [400] * 3
+    assert put(OWNER, {}).json() == {"did": did, "providers": [node]}
+    assert ledger.create(wanted, now=timezone.now()).providers == (node,)
+    assert put(OWNER, {"providers": [OTHER.address]}).status_code == 201
+    assert ledger.get(agreement_id(wanted.seed, wanted.creator), now=timezone.now()).is_provided_by(OTHER.address)
 
 
 def test_an_offer_is_ordered_looked_at_and_accepted(did, consumer):

@@ -143,6 +143,17 @@ def statement(key_file: Path, url: str | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("did")
+@click.option("--provider", "providers", multiple=True, metavar="ADDRESS", help="Who provides it. [default: the node]")
+@as_party
+def register(did: str, providers: tuple[str, ...], key_file: Path, url: str | None, *, as_json: bool) -> None:
+    """Make your own asset DID known to the ledger, so that it can be ordered with a wallet or from another server."""
+    with connected(url, key_file) as market:
+        found = market.register(did, providers)
+    record({"did": did, "providers": found}) if as_json else click.echo(f"{did} is provided by {', '.join(found)}")
+
+
+@click.command()
+@click.argument("did")
 @as_party
 def retire(did: str, key_file: Path, url: str | None, *, as_json: bool) -> None:
     """Take your own asset DID out of the catalogue. What was bought of it stays bought."""
@@ -191,7 +202,7 @@ def _ports(stated: str | None) -> tuple[int, int] | None:
 
 
 COMMANDS = (
-    key, offer, search, order, status, statement, retire,
+    key, offer, search, order, status, statement, register, retire,
     _step("pay", "pay", "Pay for AGREEMENT, ordered when there was too little money."),
     _step("accept", "accept", "Be content with what was done under AGREEMENT: the money is released."),
     _step("refund", "refund", "Take the money of AGREEMENT back, once its window has passed."),

@@ -44,6 +44,7 @@ ROUTES: tuple[Route, ...] = (
     _at(f"{_ASSETS}/service/{{agreement}}", get=metadata.get_service),
     _at("auth/login", post=accounts.login),
     _at("market/network", get=agreements.network),
+    _at("market/assets/{did}", put=agreements.register),
     _at("market/statement", get=agreements.statement),
     _at("market/agreements", get=agreements.list_agreements, post=agreements.order),
     _at("market/agreements/{agreement}", get=agreements.get_agreement, put=agreements.take_up),

@@ -93,6 +93,15 @@ class Market:
         """Take one's own asset out of the catalogue; what was bought of it stays bought."""
         self._asking.as_party("DELETE", path("metadata", "assets", "ddo", did))
 
+    def register(self, did: str, providers: Sequence[str] = ()) -> list[str]:
+        """Make one's own asset known to the ledger, for who orders from elsewhere; who provides it, by address.
+
+        Without ``providers`` the server's node does.
+        """
+        body = {"providers": list(providers)}
+        said = self._asking.as_party("PUT", f"/market/assets{path(did)}", body)
+        return [str(each) for each in said["providers"]]
+
     def document(self, did: str) -> Document:
         said = self._asking.as_anybody("GET", path("metadata", "assets", "ddo", did))
         return Document.read(json.dumps(said, ensure_ascii=False).encode())

@@ -58,14 +58,19 @@ class Bought:
         return self.agreement.outcome
 
 
-def register_asset(ports: Ports, actor: Actor, did: Did, providers: Sequence[str] = (), *, now: datetime) -> None:
+def register_asset(
+    ports: Ports, actor: Actor, did: Did, providers: Sequence[str] = (), *, now: datetime
+) -> Sequence[str]:
     """Make an asset known to the ledger; who provides it beside its owner: those named, or this node.
 
+    An order here does so by itself. Whoever orders elsewhere, as from a wallet, finds only what is registered.
     Raises Forbidden unless the actor is its owner, Conflict where nobody has proved to be it.
     """
     asset = get_asset(did)
     require(actor, Verb.CHANGE, asset)
-    _register(ports, asset, [checked_address(each) for each in providers] or [node_key(ports.secrets).address], now)
+    wanted = [checked_address(each) for each in providers] or [node_key(ports.secrets).address]
+    _register(ports, asset, wanted, now)
+    return wanted
 
 
 def order(ports: Ports, actor: Actor, command: OrderOffer, *, now: datetime) -> Bought:

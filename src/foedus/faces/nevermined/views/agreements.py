@@ -9,7 +9,7 @@ from foedus.core.errors import Invalid
 from foedus.core.market.aliases import ACCESS, COMPUTE
 from foedus.core.market.dids import Did
 from foedus.core.market.escrow import NATIVE
-from foedus.core.market.fields import text
+from foedus.core.market.fields import refuse, text
 from foedus.core.market.offers import ACCESS_TYPES
 from foedus.faces.nevermined.calls import Call, answer
 from foedus.faces.nevermined.schemas import when
@@ -17,7 +17,7 @@ from foedus.ports.ledger import Entry
 from foedus.services.market import agreements, money, settling
 from foedus.services.market.agreements import Bought, OrderOffer
 
-_LISTED = 100
+_LISTED, _MAX_PROVIDERS = 100, 32
 _STEPS: dict[str, Callable[..., Bought]] = {
     "pay": agreements.pay,
     "accept": settling.accept,
@@ -33,6 +33,16 @@ def network(call: Call) -> HttpResponse:
         {"id": found.id, "contracts": {**contracts, "template": found.template}, "token": found.token,
          "block_seconds": found.block_s}
     )  # fmt: skip
+
+
+def register(call: Call, did: str) -> HttpResponse:
+    """Make an asset of one's own known to the ledger, and who provides it: those named, or this node."""
+    named = call.optional_fields().get("providers", [])
+    if not isinstance(named, list) or len(named) > _MAX_PROVIDERS:
+        raise refuse("providers", f"a list of at most {_MAX_PROVIDERS} addresses", named)
+    asset = Did.parse(did)
+    providers = agreements.register_asset(call.ports, call.actor, asset, named, now=call.now)
+    return answer({"did": str(asset), "providers": list(providers)}, 201)
 
 
 def order(call: Call) -> HttpResponse:
