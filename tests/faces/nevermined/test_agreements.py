@@ -72,7 +72,7 @@ def test_an_owner_makes_an_offer_known_to_who_orders_from_elsewhere(did):
 
     with pytest.raises(DidUnregistered):
         ledger.create(wanted, now=timezone.now())
-    assert [put(None, {}).status_code, put(OTHER, {}).status_code] == [401, 403]
+    assert [put(None, {}).status_code, put(OTHER, {}).status_code] == [403, 403]
     assert [put(OWNER, {"providers": each}).status_code for each in ("x", ["x"], [OTHER.address] * 33)] == [400] * 3
     assert put(OWNER, {}).json() == {"did": did, "providers": [node]}
     assert ledger.create(wanted, now=timezone.now()).providers == (node,)
