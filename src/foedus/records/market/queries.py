@@ -11,7 +11,7 @@ from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query
 from foedus.records.market.models import Asset, Value, Word
 
 _BATCH = 1_000
-_FEW = 5_000  # of a database with millions; fewer are looked at one by one
+_FEW = 2_000  # of a database with millions; fewer are looked at one by one
 
 
 def find_asset(did: Did) -> Asset | None:
@@ -85,12 +85,15 @@ def _all_of(parts: Iterable[Query]) -> Q:
     """
     listed = list(parts)
     sets = [rows for part in listed for rows in _found_by(part)]
-    nested = _every(_condition(part) for part in listed if isinstance(part, Group))
-    are_few = [_are_few(rows) for rows in sets] if len(sets) > 1 else [True] * len(sets)
-    for rows, few in zip(sets, are_few, strict=True):
-        looked_up = any(are_few) and not few
-        nested &= Q(Exists(rows.filter(asset=OuterRef("pk")))) if looked_up else Q(pk__in=rows.values("asset"))
-    return nested
+    found = _every(_condition(part) for part in listed if isinstance(part, Group))
+    few = [_few_of(rows) for rows in sets] if len(sets) > 1 else [None] * len(sets)
+    known = [assets for assets in few if assets is not None]
+    if known:
+        found &= Q(pk__in=sorted(set.intersection(*known)))
+    for rows, assets in zip(sets, few, strict=True):
+        if assets is None:
+            found &= Q(Exists(rows.filter(asset=OuterRef("pk")))) if known else Q(pk__in=rows.values("asset"))
+    return found
 
 
 def _found_by(query: Query) -> list[QuerySet[Any]]:
@@ -108,8 +111,10 @@ def _found_by(query: Query) -> list[QuerySet[Any]]:
     return []
 
 
-def _are_few(rows: QuerySet[Any]) -> bool:
-    return rows.values("pk")[:_FEW].count() < _FEW
+def _few_of(rows: QuerySet[Any]) -> set[int] | None:
+    """The assets of which these rows are, unless there are many rows."""
+    found = list(rows.values_list("asset", flat=True)[:_FEW])
+    return set(found) if len(found) < _FEW else None
 
 
 def _within(query: Between) -> QuerySet[Value]:
