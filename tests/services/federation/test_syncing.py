@@ -6,10 +6,11 @@ from tests.services.federation.conftest import frame, pooled, settle
 
 from foedus.core.errors import Conflict, Forbidden
 from foedus.core.statistics import decode, encode
-from foedus.ports.exchange import ExchangeRefuses
+from foedus.ports.exchange import Delivery, ExchangeRefuses
 from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.statistics.models import Part
 from foedus.services.federation import exchanging, steering, syncing
+from foedus.services.federation.envelopes import open_message
 from foedus.services.federation.promises import CHANGED_JOB
 from foedus.services.statistics.answering import Answering
 
@@ -141,6 +142,28 @@ def test_what_was_published_but_not_noted_is_published_again_without_harm(study,
 
     assert {encode(site.answers()) for site in study} == {pooled(study)}
     assert all("old or replayed" not in line for line in second.errors()) or second.answers().rows == 40
+
+
+def test_what_took_the_place_of_a_message_meanwhile_is_published_and_not_that(study, clock):
+    """As a node does that learns twice while its pulse hands over: nobody takes the earlier for a replay of it."""
+    first = study[1]
+    first.learned(1)
+    seat = first.seat
+    exchanging.tick(first.ports, seat.row.pk, clock())
+    sent = []
+
+    class Slow:
+        def publish(self, kind, data):
+            sent.append((kind, open_message(seat.ring, Delivery(first.node, kind, data, "", 0.0)).message.seq))
+            if len(sent) == 1:
+                first.learned(2)
+                exchanging.tick(first.ports, seat.row.pk, clock(), changed=True)
+
+    exchanging.publish(seat, Slow(), clock())
+
+    later = [seq for kind, seq in sent if kind == "sync"]
+    assert later == [first.seat.node.sync_seq]
+    assert not Outgoing.objects.filter(membership=seat.row).exists()
 
 
 def test_guards_withhold_and_say_why(study, clock):

@@ -4,6 +4,7 @@ What a message brings, the position behind it and what is to be sent because of 
 after it, and noting that it was published after that. Dying anywhere in between repeats, and repeating changes nothing.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from foedus.core.federation.inspection import Inspector
 from foedus.core.federation.messages import OF_SUMS, Kind, Message
 from foedus.core.federation.protocol import Verdict, receive, refused
 from foedus.ports import Ports
+from foedus.ports.blobs import BlobMissing
 from foedus.ports.exchange import Delivery, Link
 from foedus.records.durability import unsynced
 from foedus.records.federation.models import Membership, Outgoing
@@ -44,6 +46,7 @@ log = structlog.get_logger()
 TURNS = 20  # that a worker stays with one node before others have their turn
 WAIT_S = 1.0
 PAUSE_S = 2.0  # after trouble
+_HANDING_OVER: dict[int, threading.Lock] = {}  # by membership
 
 
 @dataclass(slots=True)
@@ -100,15 +103,23 @@ def changed(ports: Ports, job: Job, *, now: datetime) -> None:
 
 
 def publish(seat: Seat, link: Link, now: datetime) -> None:
-    """Hand over what waits; another process may do so at the same moment."""
-    mine = seat.private
-    for row in Outgoing.objects.filter(membership=seat.row).order_by("seq"):
-        data = loaded(seat.ports.blobs, row.data, row.blob)
-        link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, now.timestamp()))
-        with unsynced():  # if that is lost, it is published once more, which changes nothing
-            gone, _ = Outgoing.objects.filter(pk=row.pk, seq=row.seq).delete()
-        if gone and row.blob:
-            seat.ports.blobs.delete(row.blob)
+    """Hand over what waits, as it is then: behind a later one of its kind a message is taken for a replay. Of this
+    process one at a time does so; another process may do so at the same moment.
+    """
+    mine, waiting = seat.private, Outgoing.objects.filter(membership=seat.row).order_by("seq")
+    with _HANDING_OVER.setdefault(seat.row.pk, threading.Lock()):
+        while (row := waiting.first()) is not None:
+            try:
+                data = loaded(seat.ports.blobs, row.data, row.blob)
+            except BlobMissing:
+                if waiting.filter(pk=row.pk, seq=row.seq).exists():
+                    raise
+                continue  # a later one has just taken its place
+            link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, now.timestamp()))
+            with unsynced():  # if that is lost, it is published once more, which changes nothing
+                gone, _ = waiting.filter(pk=row.pk, seq=row.seq).delete()
+            if gone and row.blob:
+                seat.ports.blobs.delete(row.blob)
 
 
 def take_in(ports: Ports, pk: int, delivery: Delivery, now: datetime) -> None:
@@ -150,16 +161,18 @@ def _take(seat: Seat, opened: Opened, verdict: Callable[[Message], Verdict], now
     if opened.certificate is None:
         carry_out(seat, admission.asked(seat, message, now), now)
         return
-    before = seat.node.peer(message.sender).seen.get(message.kind)
+    before = seat.node.peer(message.sender)
     seat.node, effects = receive(seat.node, message, verdict, now.timestamp())
-    if before != seat.node.peer(message.sender).seen.get(message.kind):
+    if before.seen.get(message.kind) != seat.node.peer(message.sender).seen.get(message.kind):
         _of_sums(seat, opened, opened.certificate.public, now)
     if message.sender in seat.node.peers and not seat.node.peer(message.sender).name:
         seat.node = seat.node.with_peer(message.sender, name=opened.certificate.name)
     carry_out(seat, effects, now)
     if seat.node.me in seat.node.removed:
         forget_others(seat)
-    Part.objects.filter(project=seat.project, source=message.sender).update(open=seat.node.peer(message.sender).explore)
+    explore = seat.node.peer(message.sender).explore
+    if explore or before.explore:
+        Part.objects.filter(project=seat.project, source=message.sender).update(open=explore)
 
 
 def _of_sums(seat: Seat, opened: Opened, public: bytes, now: datetime) -> None:
