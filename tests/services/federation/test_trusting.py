@@ -113,6 +113,7 @@ def test_a_token_counts_once_and_for_a_while(study, site, clock):
         site("f").join(admin, late)
     with pytest.raises(BadToken):
         site("g").join(admin, {**admin.invitation(), "fed_req_token": "FEDTOKEN0011223344556677"})
+    assert [line[20:] for line in admin.errors()] == [f"did not let a node in whose server asked: {BadToken().message}"]
 
 
 def test_whoever_cannot_reach_the_admin_asks_by_message(study, site, clock, exchanges):
