@@ -194,6 +194,7 @@ def test_one_that_drops_out_is_survived(nodes, clock, stage):
     sites[3].turn()
     sites[3].turn()  # it comes back, and takes what it has no part in any more
     assert_sum(sites[3], left if stage == "masked" else sites)
+    assert codes(sites[3]) == (["not_in_sum"] if stage == "masked" else [])
 
 
 def test_a_second_sum_takes_in_what_was_learned_if_guards_let_it(nodes):

@@ -5,6 +5,7 @@ from typing import Any
 
 from foedus.core.federation.peers import Peer
 from foedus.core.federation.rosters import OVER
+from foedus.core.privacy.sum_session import Stage
 from foedus.core.rounds import Reason
 from foedus.ports import Ports
 from foedus.records.federation.models import SecureSum
@@ -123,8 +124,16 @@ def _of_sum(seat: Seat) -> list[Reason]:
         )
         return [Reason("no_sum", text)]
     if row.done == roster.id or roster.stage == OVER:
-        return []
+        return [] if roster.why or seat.row.node in roster.those.get(Stage.MASKED, ()) else [_left_out()]
     return [Reason("sum_under_way", f"A secure sum is under way: its stage is {roster.stage}.")]
+
+
+def _left_out() -> Reason:
+    text = (
+        "The latest sum was taken without this node's statistics. They are in a later one together with those of two "
+        "more nodes, at least, that were in none before."
+    )
+    return Reason("not_in_sum", text)
 
 
 def _of_peer(node: str, peer: Peer, now: float) -> list[Reason]:
