@@ -16,6 +16,7 @@ from foedus.connectors.addresses import driver_of
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
 from foedus.ports.exchange import ExchangeRefuses, ExchangeUnavailable, Told
+from foedus.services.federation.keys import region_of
 
 with driver_of("aws"):
     import boto3
@@ -25,7 +26,6 @@ with driver_of("aws"):
 MISSING = frozenset(
     {"NotFound", "NoSuchKey", "404", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchBucket"}
 )
-_REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-\d{1,2}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _PASSING = ("Throttl", "SlowDown", "Internal", "ServiceUnavailable", "RequestTimeout", "QueueDeletedRecently", "5")
@@ -112,14 +112,6 @@ def regions(service: str) -> list[str]:
     """All that the driver knows."""
     with _LOCK:
         return sorted(_SESSION.get_available_regions(service))
-
-
-def region_of(text: str) -> str:
-    """``us-east-1`` for itself and for ``US_EAST_1``. Raises Invalid."""
-    region = text.strip().lower().replace("_", "-")
-    if not _REGION.fullmatch(region):
-        raise Invalid("aws_region is a region of AWS, such as us-east-1 or US_EAST_1")
-    return region
 
 
 def endpoint_of(told: Told, guard: Guard) -> str | None:

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foedus.connectors.addresses import driver_of
-from foedus.connectors.aws_calls import MISSING, Account, region_of, translated
+from foedus.connectors.aws_calls import MISSING, Account, translated
 from foedus.connectors.aws_policies import object_policy
 from foedus.core.errors import Invalid
 from foedus.ports.exchange import MAX_BYTES, ExchangeUnavailable, Told
+from foedus.services.federation.keys import region_of
 
 with driver_of("aws"):
     from botocore.exceptions import ClientError

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from tests.contracts.exchange import ExchangeContract, taken
 
-from foedus.connectors.aws_calls import Account, region_of
+from foedus.connectors.aws_calls import Account
 from foedus.connectors.aws_contents import Spent, unpacked
 from foedus.connectors.contents import Terms
 from foedus.connectors.exchange import aws
@@ -15,6 +15,7 @@ from foedus.connectors.exchange.aws import AwsExchange
 from foedus.connectors.internet import Guard, Private
 from foedus.core.errors import Invalid
 from foedus.ports.exchange import BEGINNING, ExchangeRefuses, ExchangeUnavailable, Member
+from foedus.services.federation.keys import region_of
 
 KEYS = {"aws_access_key": "test", "aws_secret_key": "test", "aws_region": "EU_WEST_1"}
 LARGE = b"0123456789abcdef" * 10_000

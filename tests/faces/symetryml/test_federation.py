@@ -255,5 +255,14 @@ def test_what_cannot_be_created_is_refused(nodes, given):
     assert values(nodes[0].get("projects/list"))["stringList"]["values"] == []
 
 
+def test_what_an_account_holds_is_not_asked_of_a_region_that_is_none(nodes):
+    body = {"aws_access_key": "k", "aws_secret_key": "s", "aws_region": "Atlantis"}
+
+    status, _, text = said(nodes[0].post("fedml/awsinfo", sealed(body)))
+    assert status == 400
+    assert "US_EAST_1" in text
+    assert said(nodes[0].post("fedml/awsinfo", sealed({**body, "aws_region": "US_EAST_1"})))[0] == 202
+
+
 def test_bodies_that_are_not_sealed_are_refused(nodes):
     assert said(nodes[0].post("fedml/create?pid=p", CREATE))[0] == 400

@@ -154,6 +154,8 @@ def test_merging_adds_the_other_project_which_stays(c1):
     assert c1.get("projects/p1/merge?otherProjectName=p2").status_code == 200
 
     assert (info(c1, "p1")["count"], info(c1, "p2")["count"]) == (6, 3)
+    assert c1.get("projects/p2/merge?otherProjectName=p2").status_code == 400
+    assert info(c1, "p2")["count"] == 3
 
 
 def test_a_frozen_project_does_not_learn(c1):

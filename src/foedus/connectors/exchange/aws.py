@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
-from foedus.connectors.aws_calls import MISSING, Account, endpoint_of, region_of, regions, translated
+from foedus.connectors.aws_calls import MISSING, Account, endpoint_of, regions, translated
 from foedus.connectors.aws_contents import Place, Spent, packed, parsed, unpacked
 from foedus.connectors.aws_policies import publishing, queue_policy, subscribing
 from foedus.connectors.aws_topics import described, exists, permit, subscribe, subscriptions, unsubscribe
@@ -30,6 +30,7 @@ from foedus.ports.exchange import (
     Member,
     Told,
 )
+from foedus.services.federation.keys import region_of
 
 AT_ONCE = 10  # messages, the most that SQS gives
 HIDDEN_S = 300  # how long what was taken is hidden from others who take

@@ -173,9 +173,11 @@ def set_histogram(ports: Ports, actor: Actor, customer: Customer, name: str, *, 
 
 
 def merge_projects(ports: Ports, actor: Actor, customer: Customer, name: str, other: str, *, now: datetime) -> None:
-    """Add the statistics of ``other``, which stays as it is. Raises ProjectMissing, Conflict."""
+    """Add the statistics of ``other``, which stays as it is. Raises ProjectMissing, Invalid, Conflict."""
     row = find_project(actor, customer, name, Verb.CHANGE)
     giver = find_project(actor, customer, other)
+    if giver.pk == row.pk:
+        raise Invalid("a project is not merged into itself: its rows would count twice")
     if declared_of(giver) != declared_of(row):
         raise Conflict("projects that keep different things beside their statistics do not merge")
     KEEPER.change(ports, row, Change(adding(declared_of(row), Harvest.of(KEEPER.read(ports, giver)))), now=now)

@@ -136,6 +136,8 @@ def aws_info(call: Call) -> Answer:
     given = keys.told(keys.texts_of(call.secret()))
     for name in ("aws_access_key", "aws_secret_key"):
         keys.needed(given, name)
+    if given.get("aws_region"):
+        keys.region_of(given["aws_region"])
     return accepted(call, "aws_info", body=given)
 
 
