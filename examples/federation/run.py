@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from sites import federate, fuse, started
+from sites import end, federate, fuse, started
 
 SHAPES = {"decentralised": 3, "centralised": 3, "hierarchical": 5, "hybrid": 5}
 
@@ -24,7 +24,7 @@ def main(shape: str, broker: str) -> dict[str, int]:
         sites = stack.enter_context(started(folder, SHAPES[shape]))
         federated = {"decentralised": sites, "hybrid": sites[:3]}.get(shape, [])
         if federated:
-            federate({"nats_hosts": broker}, federated)
+            stack.callback(end, federate({"nats_hosts": broker}, federated))
         for n, site in enumerate(sites):
             if site not in federated:
                 site.call("POST", "projects?pid=rows&enableHistogram=true", {})
@@ -52,4 +52,6 @@ def expected(shape: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
+        sys.exit(__doc__)
     print(main(sys.argv[1], sys.argv[2]))

@@ -55,6 +55,12 @@ def federate(transport: dict[str, str], sites: list[Server]) -> list[FederationN
     return nodes
 
 
+def end(nodes: list[FederationNode]) -> None:
+    """With nothing left on the transport, so that another federation may have the name; the admin goes last."""
+    for node in reversed(nodes):
+        node.leave()
+
+
 def fuse(site: Server, cells: list[dict[str, str]]) -> None:
     body = {"values": cells, "extraParameters": {"rtlm.option.sml.fusion.prefetch.min.time.ms": "200"}}
     site.call("POST", "projects/fusion/create?pid=all", body, sealed=True)
@@ -74,7 +80,8 @@ def _process(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "foedus", "serve", "--port", str(port), "--data", str(data)]
-    process = subprocess.Popen(command, env={**os.environ, **REACH}, stdout=subprocess.DEVNULL)
+    with _log_of(data).open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **REACH}, stdout=log, stderr=log)
     try:
         yield process, f"http://127.0.0.1:{port}", data
     finally:
@@ -86,9 +93,14 @@ def _ready(process: subprocess.Popen[bytes], url: str, data: Path) -> Server:
     until = time.monotonic() + STARTS_WITHIN_S
     while not _answers(url):
         if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"foedus serve does not start at {url}; it ended with {process.returncode}")
+            said = _log_of(data).read_text(errors="replace")[-2_000:]
+            raise RuntimeError(f"foedus serve does not start at {url}; it ended with {process.returncode}:\n{said}")
         time.sleep(0.1)
     return Server(url, (data / "operator-token").read_text().strip())
+
+
+def _log_of(data: Path) -> Path:
+    return data.with_name(f"{data.name}.log")
 
 
 def _answers(url: str) -> bool:

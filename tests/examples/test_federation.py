@@ -20,10 +20,11 @@ def example(monkeypatch):
     del sys.modules["sites"]
 
 
-@pytest.fixture
-def broker(tmp_path):
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    """One for all shapes: none leaves anything behind that another stumbles over."""
     try:
-        with nats_server(tmp_path / "nats") as server:
+        with nats_server(tmp_path_factory.mktemp("nats")) as server:
             yield server.url
     except NatsMissingError as exc:
         pytest.skip(str(exc))
