@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -64,13 +65,17 @@ class Site(Lab):
 
     @property
     def here(self):
-        return self.project(self.name)
+        return self.seat.project
 
     @property
     def seat(self):
-        return seat_at(self.ports, Membership.objects.get(project=self.here).pk)
+        return seat_at(self.ports, self._membership)
 
-    @property
+    @cached_property
+    def _membership(self):
+        return Membership.objects.get(project__customer=self.customer, project__name=self.name).pk
+
+    @cached_property
     def node(self):
         return self.seat.row.node
 
