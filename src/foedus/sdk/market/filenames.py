@@ -16,7 +16,7 @@ def named(place: int, url: str) -> str:
     Just ``file`` where its own name is none that everybody could save: whoever has paid must get it.
     """
     own = PurePosixPath(unquote(urlsplit(url).path)).name
-    # The first file keeps its name, unless that looks like another's place: `1-a` would be the second file's, called `a`.
+    # The first file keeps its name, unless that looks like a later one with its place.
     before = f"{place}-" if place or re.match(r"\d+-", own) else ""
     with suppress(Invalid):
         return before + safe(own, _MAX_BYTES - len(before))
