@@ -51,10 +51,10 @@ def application(plane: str = "both") -> Starlette:
 
     options = bootstrap.settings()
     routes: list[BaseRoute] = [
+        *(route for face in options.faces for route in _streaming(face)),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics, methods=["GET"]),
-        *(route for face in options.faces for route in _streaming(face)),
     ]
     if plane == "both":
         wsgi = WSGIMiddleware(django_app, workers=options.threads)
@@ -83,12 +83,17 @@ def application(plane: str = "both") -> Starlette:
 
 
 def _streaming(face: str) -> Sequence[BaseRoute]:
-    """What waits or streams. The native face is there from the start; the others come when they are first asked."""
+    """What waits or streams. What every participant asks is there from the start; all else comes when it is asked."""
 
     def flaas() -> Sequence[BaseRoute]:
         from foedus.faces.flaas import streaming
 
         return streaming.ROUTES
+
+    def statistics() -> Sequence[BaseRoute]:
+        from foedus.faces.native.streaming import statistics
+
+        return statistics.ROUTES
 
     def symetryml() -> Sequence[BaseRoute]:
         from foedus.faces.symetryml import routes
@@ -104,7 +109,7 @@ def _streaming(face: str) -> Sequence[BaseRoute]:
         case "native":
             from foedus.faces.native.streaming import routes as native
 
-            return native.ROUTES
+            return [*native.ROUTES, LateRoutes(statistics, "/foedus/v1/statistics/")]
         case "flaas":
             return [LateRoutes(flaas, "/api/", but_not=("/api/v1/",))]
         case "symetryml":

@@ -3,7 +3,7 @@ from django.urls import get_resolver
 from openapi_spec_validator import validate
 
 from foedus.faces.native.openapi import PREFIX, STREAMING, streaming_methods
-from foedus.faces.native.streaming.routes import ROUTES
+from foedus.faces.native.streaming import routes, statistics
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_the_document_is_valid_openapi(document):
 def test_every_streaming_route_is_described_and_nothing_else_is(document):
     served = {
         (method, route.path.replace(":int", ""))
-        for route in ROUTES
+        for route in (*routes.ROUTES, *statistics.ROUTES)
         for method in route.methods - (set() if route.path.endswith(("/model", "/state")) else {"HEAD"})
     }
     described = {

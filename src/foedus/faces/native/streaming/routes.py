@@ -1,4 +1,4 @@
-"""The routes of the data plane: what waits or streams."""
+"""The routes of the data plane: what waits or streams. Those of ``statistics`` come when they are first asked for."""
 
 from starlette.routing import BaseRoute, Route
 
@@ -8,20 +8,17 @@ from foedus.faces.native.streaming.models import (
     put_model_view,
     put_update_view,
 )
-from foedus.faces.native.streaming.statistics import get_statistics_view, put_contribution_view
 from foedus.faces.native.streaming.tasks import events_view, next_view
 
-STATISTICS = "/foedus/v1/statistics/{customer}/projects/{name}"
 PREFIX = "/foedus/v1/projects/{project}"
 
 ROUTES: tuple[BaseRoute, ...] = (
+    # One is tried after the other: first what every participant asks in every round.
     Route(f"{PREFIX}/next", next_view, methods=["GET"]),
+    Route(f"{PREFIX}/rounds/{{number}}/update", put_update_view, methods=["PUT"]),
+    Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
     Route(f"{PREFIX}/events", events_view, methods=["GET"]),
     Route(f"{PREFIX}/model", put_model_view, methods=["PUT"]),
-    Route(f"{PREFIX}/rounds/{{number}}/update", put_update_view, methods=["PUT"]),
     Route(f"{PREFIX}/uploads/{{upload}}", patch_upload_view, methods=["PATCH"]),
-    Route(f"{PREFIX}/checkpoints/{{number}}/model", get_model_view, methods=["GET", "HEAD"]),
     Route(f"{PREFIX}/checkpoints/{{number}}/state", get_state_view, methods=["GET", "HEAD"]),
-    Route(f"{STATISTICS}/contributions/{{key}}", put_contribution_view, methods=["PUT"]),
-    Route(f"{STATISTICS}/statistics", get_statistics_view, methods=["GET"]),
 )

@@ -4,6 +4,7 @@ from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from foedus.core.statistics import MEDIA_TYPE, encode
 from foedus.faces.native.answers.statistics import ContributionOut
@@ -44,3 +45,10 @@ async def get_statistics_view(request: Request) -> Response:
         lambda actor: encode(read_statistics(ports_of(request), actor, part["customer"], part["name"], now=now())),
     )
     return Response(data, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-cache"})
+
+
+_PROJECT = "/foedus/v1/statistics/{customer}/projects/{name}"
+ROUTES: tuple[BaseRoute, ...] = (
+    Route(f"{_PROJECT}/contributions/{{key}}", put_contribution_view, methods=["PUT"]),
+    Route(f"{_PROJECT}/statistics", get_statistics_view, methods=["GET"]),
+)
