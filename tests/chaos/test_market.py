@@ -1,6 +1,6 @@
 """A node of the market is killed again and again while money moves; afterwards every coin is where it belongs.
 
-FOEDUS_TEST_SEED=7 FOEDUS_TEST_KILLS=60 .venv/bin/pytest -m chaos tests/chaos/test_market.py
+FOEDUS_TEST_SEED=7 FOEDUS_TEST_KILLS=600 .venv/bin/pytest -m chaos tests/chaos/test_market.py
 """
 
 import json
@@ -23,7 +23,7 @@ from foedus.connectors.compute.process.sandbox import bubblewrap
 from foedus.sdk.market import Key
 
 SEED = int(os.environ.get("FOEDUS_TEST_SEED", "1"))
-KILLS = int(os.environ.get("FOEDUS_TEST_KILLS", "40"))
+KILLS = max(4, int(os.environ.get("FOEDUS_TEST_KILLS", "500")) // 10)  # each is waited for, unlike those of a round
 REPORTS = Path(os.environ.get("FOEDUS_TEST_REPORTS", "build/chaos"))
 BUYERS = 3
 
