@@ -106,6 +106,26 @@ def test_neither_tiles_nor_groups_nor_turns_change_a_bit(tmp_path, monkeypatch, 
     assert bits(weighted_mean(files, threads=2)) == expected
 
 
+def test_what_is_decoded_while_it_is_folded_gives_the_bits_of_numpy():
+    rng = np.random.default_rng(3)
+    size, count = 70_000, 19  # more than one pack, and more updates than are decoded at once
+    wanted = Wanted(Layout((TensorSpec("w", (size,)),)), Kind.DELTA)
+    indices = np.sort(rng.choice(size, 500, replace=False)).astype(np.int64)
+    forms = (
+        {"int8/w": rng.integers(-127, 128, size).astype(np.int8), "scale/w": np.float32(0.013)},
+        {"bf16/w": rng.integers(0, 0x7F00, size).astype(np.uint16)},
+        {"plain/w": rng.standard_normal(size).astype(np.float16)},
+        {"indices/w": indices, "values/w": rng.standard_normal(500, np.float32)},
+    )
+    bodies = [safetensors.encode(Arrays({n: np.asarray(a) for n, a in form.items()}), METADATA) for form in forms]
+    opened = [open_update(bodies[i % len(bodies)], wanted).source for i in range(count)]
+    updates = [Update(f"{i:02}", 1.0 + i, source, Kind.DELTA) for i, source in enumerate(opened)]
+
+    mean = bits(weighted_mean(updates))
+
+    assert mean == bits(by_numpy(weighted_mean, updates))
+
+
 @pytest.mark.parametrize("values", [(np.inf, -np.inf), (np.inf, 1.0), (np.nan, 1.0), (np.nan, np.inf)])
 def test_what_is_not_finite_ends_as_with_numpy(values):
     updates = [
