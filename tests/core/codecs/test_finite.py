@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from tests.core.generated import models
 
 from foedus.core.arrays import Arrays
-from foedus.core.codecs.finite import BLOCK_ELEMENTS, check_finite
+from foedus.core.codecs.finite import BLOCK_ELEMENTS, LARGEST_STEP, check_countable, check_finite, check_moderate
 from foedus.core.errors import Invalid
 
 
@@ -24,3 +24,35 @@ def test_the_first_value_that_is_not_finite_is_named(dtype, value, index):
         check_finite(Arrays({"fine": np.ones(3), "spoilt": spoilt}))
 
     assert caught.value.context == {"tensor": "spoilt", "index": index}
+
+
+@settings(max_examples=20)
+@given(models(finite=True))
+def test_a_model_is_no_step_from_itself_however_large_it_is(arrays):
+    check_moderate(arrays, lambda: arrays)
+
+
+@pytest.mark.parametrize("dtype", sorted(LARGEST_STEP))
+@pytest.mark.parametrize("index", [0, BLOCK_ELEMENTS + 9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_step_that_strategies_cannot_calculate_with_is_named(dtype, index, sign):
+    large = np.array([np.finfo(dtype).max, LARGEST_STEP[dtype]], dtype)
+    base = np.ones(BLOCK_ELEMENTS + 10, dtype)
+    base[3] = large[0]  # a constant of the model, such as those of masks
+    far = base.copy()
+    far[index] = sign * large[0]
+
+    with pytest.raises(Invalid, match="too large to be combined") as caught:
+        check_moderate(Arrays({"fine": np.ones(3), "w": far}), lambda: Arrays({"fine": np.ones(3), "w": base}))
+
+    assert caught.value.context == {"tensor": "w", "index": index}
+    check_moderate(Arrays({"w": large[1:]}))
+    with pytest.raises(Invalid, match="not finite at element 1"):
+        check_moderate(Arrays({"w": np.array([large[0], np.nan], dtype)}))
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("int64", 2**53 + 1), ("int64", -(2**60)), ("uint64", 2**63)])
+def test_integers_that_have_no_mean_are_named(dtype, value):
+    check_countable(Arrays({"n": np.array([2**53], dtype)}))
+    with pytest.raises(Invalid, match="'n'"):
+        check_countable(Arrays({"n": np.array([0, value], dtype)}))

@@ -13,6 +13,7 @@ from foedus.core import registry
 from foedus.core.arrays import Arrays
 from foedus.core.building import full_like
 from foedus.core.codecs import safetensors
+from foedus.core.codecs.finite import LARGEST_STEP
 from foedus.core.errors import Invalid, NoUpdates
 from foedus.core.folding import Kind, Update
 from foedus.core.strategies.strategy import State, moment_layout, needs_of
@@ -182,3 +183,23 @@ def test_an_update_for_another_model_is_refused(name, kind):
 
     with pytest.raises(Invalid, match="'w'"):
         strategy.step(strategy.init(model()), [*fitting, other])
+
+
+@every_strategy
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("dtype", sorted(LARGEST_STEP))
+def test_no_accepted_update_keeps_a_round_from_being_combined(name, kind, dtype):
+    """Whoever sends the largest steps that the door lets in, round after round, spoils nobody else's round."""
+    strategy = registry.build(GROUP, name, {})
+    needs = needs_of(strategy)
+    most = LARGEST_STEP[dtype] if kind in needs.moderate else float(np.finfo(dtype).max)
+    state = strategy.init(model((1.0, -1.0), dtype))
+    for sign in (1, -1, 1):
+        origin = state.weights["w"] if kind is Kind.WEIGHTS and kind in needs.moderate else np.zeros(2, dtype)
+        lie = Arrays({"w": (origin + np.array((sign * most, -most))).astype(dtype)})
+        sent = [equipped(name, Update("liar", 1e12, lie, kind))]
+        sent += [equipped(name, Update(f"h{i}", 1.0, model((i / 10, 1.0), dtype), kind)) for i in range(7)]
+
+        state = strategy.step(state, sent)
+
+        assert np.isfinite(state.weights["w"]).all()

@@ -482,6 +482,7 @@ def test_a_project_names_the_rule_that_combines_its_uploads(ports, clock):
 
     assert Round.objects.get(project=fleet.pk, number=1).strategy["name"] == "fedavg"
     assert fleet.model(1)[0] == 1.5
-    with pytest.raises(BadFields) as refused:
-        fleet.change(strategy="magic")
-    assert list(refused.value.errors) == ["strategy"]
+    for unusable in ("magic", "scaffold", "fedbuff"):
+        with pytest.raises(BadFields) as refused:
+            fleet.change(strategy=unusable)
+        assert list(refused.value.errors) == ["strategy"]

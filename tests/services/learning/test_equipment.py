@@ -175,3 +175,35 @@ def test_an_encoded_update_is_decoded_while_it_is_folded(ports, clock, encoding)
     blob = Round.objects.get(number=1).checkpoint.blob
     weights = safetensors.decode(b"".join(ports.blobs.read(blob)))
     np.testing.assert_allclose(weights["weight"], 0.5, rtol=2**-8)
+
+
+@pytest.mark.parametrize("strategy", ["fedadam", "fedavgm", "fedyogi", "fedadagrad", "scaffold"])
+def test_a_step_of_absurd_size_is_refused_to_its_sender_and_spoils_no_round(study, strategy):
+    trained, member = study(strategy)
+    parts = {f"plain/{name}": np.full_like(array, 3e38) for name, array in MODEL.items()}
+    extras = {f"extras/control/{name}": array for name, array in CONTROL.items()} if strategy == "scaffold" else {}
+
+    with pytest.raises(Invalid, match="too large to be combined"):
+        hand_in(trained, member, Arrays({**parts, **extras}))
+
+    assert Round.objects.get(number=1).phase == Phase.COLLECTING
+
+
+def test_constants_of_the_model_may_be_as_large_as_they_are(ports, clock):
+    masked = Arrays({"mask": np.full(3, np.finfo(np.float32).min, np.float32)})
+    study = Study.create(ports, clock, strategy=Rule(name="fedadam"), start=False)
+    study.put_model(masked)
+    member = study.join("a")
+    study.next(member)
+
+    assert hand_in(study, member, packed(masked, "plain", {}))
+
+
+def test_counters_without_a_mean_are_refused_to_their_sender(ports, clock):
+    study = Study.create(ports, clock, start=False)
+    study.put_model(Arrays({"n": np.zeros(2, np.int64)}))
+    member = study.join("a")
+    study.next(member)
+
+    with pytest.raises(Invalid, match="'n'"):
+        hand_in(study, member, packed(Arrays({"n": np.array([0, 2**60])}), "plain", {}))

@@ -1,12 +1,24 @@
-"""The door check of every update: no NaN and no infinity gets in, for one of them would spoil the whole mean."""
+"""The door check of every update: no value gets in that would spoil the whole mean, or keep it from being made.
+
+That is NaN and infinity for any strategy, and integers that float64 would round. Strategies that add up deltas, or
+square them, cannot work with steps of absurd size either: these are refused to the one that sends them.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
-from foedus.core.arrays import Tensor, TensorSource
+from foedus.core.arrays import Tensor, TensorSource, TensorSpec
 from foedus.core.errors import Invalid
+from foedus.core.folding import check_exact
 from foedus.core.packs import memory_for, packs, reader
 
 BLOCK_ELEMENTS = 1 << 16
+
+# Squares of these, added up for millions of rounds, stay in the dtype of a moment: float32, of a float64 model float64.
+# float16 ends at 65,504: there it is a small part of that.
+LARGEST_STEP: Mapping[str, float] = {"float16": 1024.0, "float32": 1e15, "float64": 1e120}
 
 
 def check_finite(source: TensorSource) -> None:
@@ -14,31 +26,72 @@ def check_finite(source: TensorSource) -> None:
 
     Raises Invalid with the context ``tensor`` and ``index`` (flat, in C order) of the first value that is not finite.
     """
-    if not _all_finite(source):
-        _refuse_first(source)
+    if not _all(source, lambda _, part: bool(np.isfinite(part).all())):
+        _read(source, _refuse_not_finite)
 
 
-def _all_finite(source: TensorSource) -> bool:
+def check_moderate(source: TensorSource, base: Callable[[], TensorSource] | None = None) -> None:
+    """``check_finite``, and no value may be further from ``base`` (None: from zero) than ``LARGEST_STEP``.
+
+    What is itself small is not compared: ``base`` is asked for where values are large, as constants of a model may be.
+    """
+    if _all(source, _is_moderate):
+        return
+    opened = cache(base) if base is not None else None
+
+    def refuse(spec: TensorSpec, start: int, block: Tensor) -> None:
+        if _is_moderate(spec.dtype, block):
+            return
+        _refuse_not_finite(spec, start, block)
+        steps = block.astype(np.float64)
+        if opened is not None:
+            with np.errstate(over="ignore"):
+                steps -= opened().block(spec.name, start, start + block.size)
+        index = int(np.abs(steps).argmax())
+        most = LARGEST_STEP[spec.dtype]
+        if abs(steps[index]) > most:
+            raise Invalid(
+                f"tensor {spec.name!r}: a step of {steps[index]:.3g} at element {start + index} is too large to be"
+                f" combined by the project's strategy; at most {most:g} is possible in {spec.dtype}",
+                tensor=spec.name,
+                index=start + index,
+            )
+
+    _read(source, refuse)
+
+
+def check_countable(source: TensorSource) -> None:
+    """Raise Invalid, naming the tensor, for integers beyond 2**53: no mean of these can be made."""
+    for spec in source.layout:
+        if spec.dtype in ("int64", "uint64"):
+            for start in range(0, spec.size, BLOCK_ELEMENTS):
+                check_exact(spec, source.block(spec.name, start, start + BLOCK_ELEMENTS))
+
+
+def _all(source: TensorSource, passes: Callable[[str, Tensor], bool]) -> bool:
     """Small tensors are looked at together: to begin takes as long as a thousand numbers."""
     floats = [pack for pack in packs(source.layout, BLOCK_ELEMENTS) if pack.spec.dtype.startswith("float")]
     memory = memory_for(max((pack.size for pack in floats), default=0))
     read = reader(source)
-    return all(np.isfinite(part).all() for pack in floats for part in read(pack, memory))
+    return all(passes(pack.spec.dtype, part) for pack in floats for part in read(pack, memory) if part.size)
 
 
-def _refuse_first(source: TensorSource) -> None:
+def _read(source: TensorSource, look: Callable[[TensorSpec, int, Tensor], None]) -> None:
     """In the order of the tensors, which packs of one dtype each do not keep."""
     for spec in source.layout:
-        if not spec.dtype.startswith("float"):
-            continue
-        for start in range(0, spec.size, BLOCK_ELEMENTS):
-            block = source.block(spec.name, start, start + BLOCK_ELEMENTS)
-            if not _is_finite(block):
-                index = start + int(np.isfinite(block).argmin())
-                raise Invalid(f"tensor {spec.name!r} is not finite at element {index}", tensor=spec.name, index=index)
+        if spec.dtype.startswith("float"):
+            for start in range(0, spec.size, BLOCK_ELEMENTS):
+                look(spec, start, source.block(spec.name, start, start + BLOCK_ELEMENTS))
 
 
-def _is_finite(block: Tensor) -> bool:
-    """By the greatest and the least value, which a NaN would be: a fifth of the time of looking at every one."""
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(block.max()) and np.isfinite(block.min()))
+def _is_moderate(dtype: str, block: Tensor) -> bool:
+    """By the greatest and the least value, which a NaN would be."""
+    most = LARGEST_STEP[dtype]
+    return bool(-most <= block.min() and block.max() <= most)
+
+
+def _refuse_not_finite(spec: TensorSpec, start: int, block: Tensor) -> None:
+    finite = np.isfinite(block)
+    if not finite.all():
+        index = start + int(finite.argmin())
+        raise Invalid(f"tensor {spec.name!r} is not finite at element {index}", tensor=spec.name, index=index)

@@ -13,14 +13,14 @@ A file without that metadata is a plain model, and is read as one. Either may sa
 block, while they are read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from foedus.core.arrays import Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import check_finite
+from foedus.core.codecs.finite import check_countable, check_finite, check_moderate
 from foedus.core.codecs.forms import Form, bfloat16, dense, quantised, sparse
 from foedus.core.codecs.limits import Limits
 from foedus.core.codecs.sources import Data, PlacedSource
@@ -39,11 +39,15 @@ _NAMES_BYTES = 400  # of a second entry in the header, beyond the tensor's own n
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an update must be: of this layout and kind, with these groups of extras and no others."""
+    """What an update must be: of this layout and kind, with these groups of extras and no others.
+
+    ``moderate``  whether its steps, and its extras, must not be larger than strategies can calculate with
+    """
 
     layout: Layout
     kind: Kind = Kind.WEIGHTS
     extras: Mapping[str, Layout] = field(default_factory=dict)
+    moderate: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -61,6 +65,7 @@ class Opened:
     source: TensorSource
     extras: Mapping[str, TensorSource]
     file: PlacedSource
+    wanted: Wanted
 
     def __enter__(self) -> Self:
         return self
@@ -68,11 +73,19 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def check_finite(self) -> None:
-        """Read everything once. Raises Invalid naming the first value that is not finite."""
-        check_finite(self.source)
+    def check_values(self, base: Callable[[], TensorSource]) -> None:
+        """Read everything once. Raises Invalid naming the first value that could not be combined.
+
+        ``base`` opens the model that steps of whole weights are counted from; it is asked for where values are large.
+        """
+        check_countable(self.source)
+        if not self.wanted.moderate:
+            for group in (self.source, *self.extras.values()):
+                check_finite(group)
+            return
+        check_moderate(self.source, base if self.wanted.kind is Kind.WEIGHTS else None)
         for group in self.extras.values():
-            check_finite(group)
+            check_moderate(group)
 
 
 class Decoded:
@@ -91,7 +104,7 @@ class Decoded:
 def open_update(where: Path | Data, wanted: Wanted, *, limits: Limits | None = None) -> Opened:
     """The update in a file, or in a buffer. Raises Invalid unless it is what is wanted, whole and consistent.
 
-    Forms are checked to the last index; whether values are finite, ``check_finite`` tells.
+    Forms are checked to the last index; whether values can be combined, ``check_values`` tells.
     """
     file = safetensors.open_source(where, limits=limits)
     try:
@@ -120,7 +133,7 @@ def _plain(file: PlacedSource, wanted: Wanted) -> Opened:
     wanted.layout.check(file.layout)
     if wanted.extras:
         raise Invalid(f"the project's strategy needs {', '.join(wanted.extras)} with every update, and this has none")
-    return Opened(file, {}, file)
+    return Opened(file, {}, file, wanted)
 
 
 def _packed(file: PlacedSource, wanted: Wanted) -> Opened:
@@ -131,7 +144,7 @@ def _packed(file: PlacedSource, wanted: Wanted) -> Opened:
     groups = {group: _group(file, group, layout, extras.pop(group, {})) for group, layout in wanted.extras.items()}
     for group in extras:
         raise Invalid(f"the project's strategy does not ask for {group[:80]!r} with updates")
-    return Opened(Decoded(wanted.layout, forms), groups, file)
+    return Opened(Decoded(wanted.layout, forms), groups, file, wanted)
 
 
 Parts = dict[str, dict[str, TensorSpec]]

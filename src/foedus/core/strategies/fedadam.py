@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from foedus.core.arrays import Arrays
-from foedus.core.folding import Update
+from foedus.core.folding import Kind, Update
 from foedus.core.strategies.moving import adapted, adaptive_start, check_decays, check_positive
-from foedus.core.strategies.strategy import State
+from foedus.core.strategies.strategy import Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class FedAdam:
     def __post_init__(self) -> None:
         check_positive(lr=self.lr, tau=self.tau)
         check_decays(b1=self.b1, b2=self.b2)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(moderate=tuple(Kind))
 
     def init(self, weights: Arrays) -> State:
         return adaptive_start(weights, self.tau)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from foedus.core.arrays import Arrays
-from foedus.core.folding import Update, mean_weights
-from foedus.core.strategies.strategy import State
+from foedus.core.folding import Kind, Update, mean_weights
+from foedus.core.strategies.strategy import Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,10 @@ class FedAvg:
     Raises: NoUpdates when ``updates`` is empty or weighs nothing.
     Source: McMahan et al., AISTATS 2017, Algorithm 1.
     """
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(moderate=(Kind.DELTA,))
 
     def init(self, weights: Arrays) -> State:
         return State(weights)

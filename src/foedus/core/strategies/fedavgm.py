@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from foedus.core.arrays import Arrays
 from foedus.core.building import each, full_like, is_float, select
-from foedus.core.folding import Update, mean_delta
+from foedus.core.folding import Kind, Update, mean_delta
 from foedus.core.strategies.moving import beside_counters, check_decays, check_positive
-from foedus.core.strategies.strategy import State
+from foedus.core.strategies.strategy import Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,10 @@ class FedAvgM:
     def __post_init__(self) -> None:
         check_positive(lr=self.lr)
         check_decays(momentum=self.momentum)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(moderate=tuple(Kind))
 
     def init(self, weights: Arrays) -> State:
         return State(weights, {"m": full_like(select(weights, is_float), 0.0)})

@@ -33,7 +33,7 @@ class FedBuff:
 
     @property
     def needs(self) -> Needs:
-        return Needs(kind=Kind.DELTA)
+        return Needs(kind=Kind.DELTA, moderate=(Kind.DELTA,))
 
     def init(self, weights: Arrays) -> State:
         return State(weights)

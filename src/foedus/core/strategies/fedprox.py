@@ -6,7 +6,7 @@ from math import isfinite
 
 from foedus.core.arrays import Arrays
 from foedus.core.errors import Invalid
-from foedus.core.folding import Update, mean_weights
+from foedus.core.folding import Kind, Update, mean_weights
 from foedus.core.strategies.strategy import Needs, State
 
 
@@ -30,7 +30,7 @@ class FedProx:
 
     @property
     def needs(self) -> Needs:
-        return Needs(settings={"mu": self.mu})
+        return Needs(settings={"mu": self.mu}, moderate=(Kind.DELTA,))
 
     def init(self, weights: Arrays) -> State:
         return State(weights)

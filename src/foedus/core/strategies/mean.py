@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from foedus.core.arrays import Arrays
-from foedus.core.folding import Update, evenly, mean_weights
-from foedus.core.strategies.strategy import State
+from foedus.core.folding import Kind, Update, evenly, mean_weights
+from foedus.core.strategies.strategy import Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,10 @@ class Mean:
     Raises: NoUpdates when ``updates`` is empty.
     Source: federated averaging with equal weights; compare ``fedavg``.
     """
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(moderate=(Kind.DELTA,))
 
     def init(self, weights: Arrays) -> State:
         return State(weights)

@@ -6,7 +6,7 @@ from math import fsum, isfinite
 
 from foedus.core.arrays import Arrays
 from foedus.core.errors import Invalid, NoUpdates
-from foedus.core.folding import Update
+from foedus.core.folding import Kind, Update
 from foedus.core.strategies.moving import check_positive, stepped
 from foedus.core.strategies.strategy import Needs, State
 from foedus.core.strategies.votes import Votes
@@ -38,7 +38,7 @@ class QFedAvg:
 
     @property
     def needs(self) -> Needs:
-        return Needs(metrics={LOSS: 0.0})
+        return Needs(metrics={LOSS: 0.0}, moderate=tuple(Kind))
 
     def init(self, weights: Arrays) -> State:
         return State(weights)

@@ -38,7 +38,7 @@ class Scaffold:
 
     @property
     def needs(self) -> Needs:
-        return Needs(sent=(CONTROL,), returned=(CONTROL,))
+        return Needs(sent=(CONTROL,), returned=(CONTROL,), moderate=tuple(Kind))
 
     def init(self, weights: Arrays) -> State:
         return State(weights, {CONTROL: full_like(select(weights, is_float), 0.0)})

@@ -60,6 +60,8 @@ class Needs:
     ``metrics``   what every update must report, and the least value of each
     ``kind``      the one kind of update that it can use; None where either will do
     ``updates``   how many updates a round must have at least
+    ``moderate``  the kinds of updates whose deltas it adds up or squares, so that a step of absurd size would leave the
+                  range of its dtype: an update with one is refused (``codecs.finite.LARGEST_STEP``)
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Needs:
     metrics: Mapping[str, float] = field(default_factory=dict)
     kind: Kind | None = None
     updates: int = 1
+    moderate: tuple[Kind, ...] = ()
 
     def check_updates(self, who: str, count: int) -> None:
         """Raise Invalid when a round of ``count`` updates is too small."""

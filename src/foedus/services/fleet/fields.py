@@ -9,7 +9,9 @@ from django.db import models
 from foedus.core.errors import Invalid
 from foedus.core.fleet.expiry import MAX_MINUTES
 from foedus.core.fleet.layouts import fleet_model
+from foedus.core.folding import Kind
 from foedus.core.registry import build
+from foedus.core.strategies.strategy import needs_of
 from foedus.records.fleet.models import FleetProject
 from foedus.services.fleet.status import Status
 
@@ -98,9 +100,12 @@ def _check(fleet: FleetProject, errors: dict[str, list[str]]) -> None:
     except ValidationError as exc:
         errors.update(exc.message_dict)
     try:
-        build("foedus.strategies", fleet.strategy, {})
+        needs = needs_of(build("foedus.strategies", fleet.strategy, {}))
     except Invalid as exc:
         errors.setdefault("strategy", [exc.message])
+    else:
+        if needs.returned or needs.kind is Kind.DELTA:
+            errors.setdefault("strategy", [f"{fleet.strategy} needs more than the whole weights that phones send."])
     for name, (low, high) in _RANGES.items():
         value = getattr(fleet, name)
         if name not in errors and value is not None and not low <= value <= high:

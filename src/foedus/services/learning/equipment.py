@@ -60,7 +60,8 @@ def needs_now(project: Project) -> Needs:
 def wanted_under(layout: Layout, project: Project, needs: Needs) -> Wanted:
     """What an update of a model of this layout must be, to be of use to a strategy with these needs."""
     extras = dict.fromkeys(needs.returned, moment_layout(layout)) if needs.returned else {}
-    return Wanted(layout, Kind(project.update_kind), extras)
+    kind = Kind(project.update_kind)
+    return Wanted(layout, kind, extras, moderate=kind in needs.moderate)
 
 
 def read_state(ports: Ports, actor: Actor, key: str, number: int | None) -> KeptState:

@@ -1,8 +1,9 @@
 """Models and updates as they come in: checked to the last number before anything is kept."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
-from foedus.core.arrays import Layout
+from foedus.core.arrays import Layout, TensorSource
 from foedus.core.codecs import safetensors
 from foedus.core.codecs.finite import check_finite
 from foedus.core.codecs.packed import Wanted, open_update
@@ -17,10 +18,10 @@ def checked_model(body: Staged) -> Layout:
         return source.layout
 
 
-def check_update(body: Staged | Held, wanted: Wanted) -> None:
-    """Raise Invalid unless the body is what is wanted, however encoded: whole, consistent and finite."""
+def check_update(body: Staged | Held, wanted: Wanted, base: Callable[[], TensorSource]) -> None:
+    """Raise Invalid unless the body is what is wanted, however encoded: whole, consistent and fit to be combined."""
     with open_update(body.data if isinstance(body, Held) else body.path, wanted) as update:
-        update.check_finite()
+        update.check_values(base)
 
 
 def store(ports: Ports, folder: str, body: Staged | Held) -> str:

@@ -1,7 +1,7 @@
 """Updates on their way in: looked at before the body is read, checked, stored, and counted exactly once."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +9,13 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
+from foedus.core.arrays import TensorSource
+from foedus.core.codecs import safetensors
+from foedus.core.codecs.limits import ON_DISK
 from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
-from foedus.records.learning.queries import lock_project, still_active
+from foedus.records.learning.queries import get_checkpoint, lock_project, still_active
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import needs_now, wanted_under
 from foedus.services.learning.models_in import check_update, store
@@ -165,12 +168,19 @@ class _Door:
         if body.size_bytes > self._limit_bytes:
             text = f"the body has {body.size_bytes} bytes; at most {self._limit_bytes} are allowed here"
             raise TooLarge(text, limit_bytes=self._limit_bytes)
-        check_update(body, self._wanted)
+        with ExitStack() as stack:
+            check_update(body, self._wanted, lambda: self._base(stack))
         if body.size_bytes > MAX_HELD_BYTES:
             blob = store(self._ports, f"projects/{self._project.pk}/updates", body)
             return Stored(blob, body.digest, body.size_bytes)
         content = body.path.read_bytes() if isinstance(body, Staged) else body.data
         return Stored("", body.digest, body.size_bytes, content)
+
+    def _base(self, stack: ExitStack) -> TensorSource:
+        """The model that the open round began from: while one is open, nothing newer is published."""
+        base = get_checkpoint(self._project, None)
+        path = stack.enter_context(self._ports.blobs.local(base.blob))
+        return stack.enter_context(safetensors.open_source(path, limits=ON_DISK))
 
 
 def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
