@@ -22,8 +22,8 @@ from benchmarks.service import serving
 
 PARTICIPANTS = 2
 OURS = {1: 30, 100: 9}
-FLOWERS = {1: 4, 100: 4}  # a round takes it half a minute
-NVFLARES = {1: 9, 100: 5}
+FLOWERS = {1: 4, 100: 3}  # a round takes it half a minute
+NVFLARES = {1: 9, 100: 4}
 
 
 def main(*sizes):

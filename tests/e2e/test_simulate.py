@@ -35,6 +35,22 @@ def test_processes_and_dask_train_the_same_model(tmp_path):
     assert errors[2] < errors[1] < errors[0]
 
 
+@pytest.mark.slow
+def test_who_is_told_to_stop_does_not_wait_for_what_its_workers_do(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import time\nimport numpy as np\n"
+        "def initial_model(): return {'w': np.zeros(1)}\n"
+        "def train(model, settings): time.sleep(600)\n"
+    )
+    words = [FOEDUS, "simulate", "mine.py", "--participants", "4", "--workers", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert "round 1" in running.stdout.readline()
+        running.terminate()
+
+        assert running.wait(60) == 130
+        assert "nothing is left running" in running.stderr.read()
+
+
 def test_what_is_wrong_with_an_app_is_told_in_its_own_words_and_nothing_is_left_behind(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import math\ndef train(model, settings):\n    math.sqrt(-1)\ninitial_model = dict\n"

@@ -228,9 +228,9 @@ def _server(folder: Path) -> "Ports":
     database = settings.DATABASES["default"]
     database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
     django.setup()
-    from foedus.server.tables import make_tables
+    from foedus.server.tables import make_new_tables
 
-    make_tables()
+    make_new_tables()
     return replace(bootstrap.ports(), blobs=FilesystemBlobs(folder / "blobs", durable=False))
 
 

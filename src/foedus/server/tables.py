@@ -23,7 +23,7 @@ def make_tables(alias: str = DEFAULT_DB_ALIAS) -> None:
     """Have every table there, whatever was there before; a process that dies in here leaves what the next one mends."""
     connection = connections[alias]
     if not connection.introspection.table_names():
-        _make_all_at_once(alias)
+        make_new_tables(alias)
     applied = MigrationRecorder(connection).applied_migrations()
     if not applied.keys() >= _migrations():
         call_command("migrate", database=alias, verbosity=0, interactive=False)
@@ -31,8 +31,11 @@ def make_tables(alias: str = DEFAULT_DB_ALIAS) -> None:
         emit_post_migrate_signal(verbosity=0, interactive=False, db=alias)
 
 
-def _make_all_at_once(alias: str) -> None:
-    """Make the tables in an empty database, in one transaction, and note every migration as applied."""
+def make_new_tables(alias: str = DEFAULT_DB_ALIAS) -> None:
+    """Make the tables in an empty database, in one transaction, and note every migration as applied.
+
+    For one that nobody signs in to, and that is soon gone, this is enough: Django's own rows are for its admin pages.
+    """
     recorder = MigrationRecorder(connections[alias])
     with connections[alias].schema_editor() as editor:
         for config in apps.get_app_configs():

@@ -86,6 +86,7 @@ def local(workers: int) -> Iterator[Engine]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["foedus.simulation.app.work"])
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         for _ in range(workers):
             pool.submit(int)  # they start while the rest is made ready
@@ -93,6 +94,8 @@ def local(workers: int) -> Iterator[Engine]:
             yield Processes(pool, workers)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()  # what it is in the midst of may take an hour
             raise
 
 
