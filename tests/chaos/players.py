@@ -132,6 +132,10 @@ class Trainee:
             env=self._environment,
         )
 
+    @property
+    def has_ended(self):
+        return self._process.poll() is not None
+
     def restart(self):
         self.end()
         self.start()

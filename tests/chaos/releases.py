@@ -45,6 +45,19 @@ def the_one_before() -> str:
     return _commit("HEAD~1")
 
 
+def long_ago() -> str:
+    """Two hundred commits back: participants are rarely upgraded on the day on which their server is."""
+    return _commit("HEAD~200")
+
+
+def the_latest_release() -> str:
+    """The newest tag of a version before the present commit."""
+    try:
+        return _commit(_git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD~1"))
+    except subprocess.CalledProcessError as exc:
+        raise NoHistoryError("No version has been released yet.") from exc
+
+
 def _commit(name: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from tests.chaos.peace import in_peace
-from tests.chaos.players import NAMES, endless
+from tests.chaos.players import NAMES, Trainee, digests_of, endless
 from tests.e2e.driver import Api
 from tests.e2e.service import Apart, until
 from tests.servers.proxy import proxy
@@ -76,3 +76,39 @@ def test_either_replica_may_die_in_mid_round_and_no_call_fails(tmp_path, postgre
         assert caller.answers > 10
         assert caller.longest_s < GAP_S
         assert study.digests() == in_peace(4)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_participants_of_the_client_library_notice_nothing_of_it(tmp_path, postgresql_database):
+    """They are started once, and none of their calls may end them; each replica dies while they train."""
+    service = Apart(tmp_path / "data", webs=2, workers=2, FOEDUS_DATABASE_URL=postgresql_database)
+    with service, proxy(*service.ports) as balancer:
+        study = endless(service, "study", [f"http://127.0.0.1:{balancer.port}"])
+        trainees = [Trainee(study, tmp_path, name) for name in NAMES]
+        try:
+            gaps_s = [gap_after(service, study, role, index) for role in ("web", "worker") for index in (0, 1)]
+            complete = study.project()["round"]["number"] - 1
+
+            assert not [trainee for trainee in trainees if trainee.has_ended]
+        finally:
+            for trainee in trainees:
+                trainee.end()
+        assert max(gaps_s) < GAP_S
+        assert digests_of(study)[: complete + 1] == in_peace(complete)
+
+
+def gap_after(service, study, role, index):
+    """Kill one of two while rounds go on; the seconds until two more of them are complete."""
+    wait_for_rounds(study, 2)
+    service.kill(role, index)
+    began = time.monotonic()
+    wait_for_rounds(study, 2)
+    gap_s = time.monotonic() - began
+    service.begin(role, index)
+    return gap_s
+
+
+def wait_for_rounds(study, more):
+    wanted = (study.project()["round"] or {"number": 0})["number"] + more
+    until(lambda: (study.project()["round"] or {"number": 0})["number"] >= wanted, within_s=90, what=f"round {wanted}")

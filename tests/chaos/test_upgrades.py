@@ -7,7 +7,14 @@ import sys
 import pytest
 from tests.chaos.peace import in_peace, take_turn
 from tests.chaos.players import NAMES, Trainee, endless
-from tests.chaos.releases import NoHistoryError, Release, before_the_latest_migration, the_one_before
+from tests.chaos.releases import (
+    NoHistoryError,
+    Release,
+    before_the_latest_migration,
+    long_ago,
+    the_latest_release,
+    the_one_before,
+)
 from tests.e2e.driver import Api
 from tests.e2e.service import Apart, Serve, until
 
@@ -21,7 +28,7 @@ def _connections():
     Api.close_all()
 
 
-EARLIER = [the_one_before, before_the_latest_migration]
+EARLIER = [the_one_before, before_the_latest_migration, long_ago, the_latest_release]
 
 
 @pytest.fixture(scope="module", params=EARLIER)
