@@ -79,6 +79,7 @@ class BlobsContract:
     def test_a_key_that_is_none_is_refused_by_every_verb(self, blobs, tmp_path, key):
         file = tmp_path / "file"
         file.write_bytes(b"x")
+        blobs.put("there", b"x")
 
         for verb in (
             lambda: blobs.put(key, b""),
@@ -86,12 +87,13 @@ class BlobsContract:
             lambda: blobs.read(key),
             lambda: blobs.stat(key),
             lambda: blobs.delete(key),
+            lambda: blobs.delete("there", key),
             lambda: blobs.local(key).__enter__(),
         ):
             with pytest.raises(BadBlobKey):
                 verb()
         assert file.exists()
-        assert list(blobs.list()) == []
+        assert [info.key for info in blobs.list()] == ["there"]
 
     def test_an_empty_blob_is_a_blob(self, blobs):
         blobs.put("empty", b"")
@@ -153,13 +155,22 @@ class BlobsContract:
         for key in KEYS:
             blobs.put(key, b"x")
 
-        for key in KEYS[1:]:
+        for key in KEYS[1:3]:
             blobs.delete(key)
             blobs.delete(key)
+        blobs.delete()
 
-        assert [info.key for info in blobs.list()] == KEYS[:1]
+        assert [info.key for info in blobs.list()] == sorted([KEYS[0], *KEYS[3:]])
         with pytest.raises(BlobMissing):
             blobs.read(KEYS[1])
+
+    def test_many_are_deleted_at_once_whichever_are_there(self, blobs):
+        for key in KEYS:
+            blobs.put(key, b"x")
+
+        blobs.delete("never there", *KEYS[1:], KEYS[-1])
+
+        assert [info.key for info in blobs.list()] == KEYS[:1]
 
     def test_a_deleted_key_can_be_used_again(self, blobs):
         for key in ("a", "k" * MAX_KEY_CHARACTERS):

@@ -78,8 +78,11 @@ class Blobs(Protocol):
         """All blobs whose key starts with ``prefix``, ordered by key."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove a blob; quietly does nothing when there is none."""
+    def delete(self, *keys: str) -> None:
+        """Remove blobs, for good once it returns; a key that has none is no error.
+
+        Many at once, where there are many: a store may wait for its disk once for all of them.
+        """
         ...
 
     def close(self) -> None:

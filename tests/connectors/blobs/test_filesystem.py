@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.contracts.blobs import BlobsContract, content
 
 from foedus.connectors.addresses import BadAddress
+from foedus.connectors.blobs import filesystem
 from foedus.connectors.blobs.filesystem import FilesystemBlobs, quoted
 from foedus.ports.blobs import BlobMissing, BlobsUnavailable
 
@@ -266,3 +267,28 @@ def test_files_that_are_no_blobs_do_no_harm(tmp_path):
     assert [info.key for info in blobs.list()] == ["a"]
     with pytest.raises(BlobMissing):
         blobs.read("README")
+
+
+def test_many_that_are_deleted_at_once_wait_for_each_folder_once(tmp_path, monkeypatch):
+    keys = [f"update/{number}" for number in range(400)]
+    for key in keys:
+        FilesystemBlobs(tmp_path, durable=False).put(key, b"x")
+    folders = sorted({path.parent for path in tmp_path.glob("*/*.blob")})
+    synced = []
+    monkeypatch.setattr(filesystem, "sync_folder", synced.append)
+
+    FilesystemBlobs(tmp_path).delete(*keys, "never there")
+
+    assert sorted(synced) == folders
+    assert len(folders) < len(keys)
+    assert list(FilesystemBlobs(tmp_path).list()) == []
+
+
+def test_what_nobody_needs_after_a_crash_is_deleted_without_waiting_for_the_disk(tmp_path, monkeypatch):
+    blobs = FilesystemBlobs(tmp_path, durable=False)
+    blobs.put("a", b"x")
+    monkeypatch.setattr(filesystem, "sync_folder", None)
+
+    blobs.delete("a")
+
+    assert list(blobs.list()) == []

@@ -19,7 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -143,15 +143,16 @@ class FilesystemBlobs:
                 continue  # deleted since the folders were read
             yield info
 
-    def delete(self, key: str) -> None:
+    def delete(self, *keys: str) -> None:
         # The .key file of a long key stays: removing it would race with a put of the same key.
-        path = self._path(key)
-        with writing(key):
-            try:
+        changed: dict[Path, str] = {}
+        for key, path in [(key, self._path(key)) for key in keys]:
+            with writing(key), suppress(FileNotFoundError):
                 path.unlink()
-            except FileNotFoundError:
-                return
-            sync_folder(path.parent)
+                changed[path.parent] = key
+        for folder, key in changed.items():
+            with writing(key):
+                self._sync_folder(folder)
 
     def close(self) -> None:
         with self._lock:

@@ -58,8 +58,9 @@ class MemoryBlobs:
         ]
         return iter(sorted(found, key=lambda info: info.key))
 
-    def delete(self, key: str) -> None:
-        self._blobs.pop(check_key(key), None)
+    def delete(self, *keys: str) -> None:
+        for key in [check_key(key) for key in keys]:
+            self._blobs.pop(key, None)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -134,9 +134,10 @@ class S3Blobs:
             infos = [self._info(name, size, at) for _, name, size, at in group]
             yield from sorted((i for i in infos if i and i.key.startswith(prefix)), key=lambda info: info.key)
 
-    def delete(self, key: str) -> None:
-        with translated(key):
-            self._client.delete_object(**self._object(key))
+    def delete(self, *keys: str) -> None:
+        for key, named in [(key, self._object(key)) for key in keys]:
+            with translated(key):
+                self._client.delete_object(**named)
 
     def download_address(self, key: str, *, content_type: str, seconds: int) -> str:
         return self._address("get_object", key, seconds, ResponseContentType=content_type)

@@ -70,7 +70,7 @@ def _drop_some(ports: Ports, project: Project, now: datetime) -> bool:
     rows.update(blob="", state_blob="")
     if numbers:
         emit(ports, project, "checkpoints.dropped", now, checkpoints=numbers)
-    transaction.on_commit(partial(_delete, ports, [blob for blob in blobs if blob]))
+    transaction.on_commit(partial(ports.blobs.delete, *filter(None, blobs)))
     return len(updates) == _AT_ONCE or len(numbers) == _AT_ONCE
 
 
@@ -111,8 +111,3 @@ def _needed(project: Project) -> set[int]:
     needed = {number for found in used for number in found.values_list("number", flat=True)}
     model = find_model(project)
     return needed | ({model.number} if model is not None else set())
-
-
-def _delete(ports: Ports, blobs: list[str]) -> None:
-    for blob in blobs:
-        ports.blobs.delete(blob)

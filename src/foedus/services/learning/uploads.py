@@ -139,8 +139,7 @@ def _find_update(upload: Upload, command: SubmitUpdate) -> Update | None:
 
 
 def _delete_parts(ports: Ports, upload: Upload) -> None:
-    for blob in list(ports.blobs.list(upload.prefix)):
-        ports.blobs.delete(blob.key)
+    ports.blobs.delete(*[blob.key for blob in ports.blobs.list(upload.prefix)])
 
 
 def _bytes(ports: Ports, upload: Upload) -> Iterator[bytes]:
@@ -162,9 +161,8 @@ def _bytes(ports: Ports, upload: Upload) -> Iterator[bytes]:
 
 def _drop_strays(ports: Ports, upload: Upload, offset: int, kept: str) -> None:
     """Remove parts of the same offset that a killed process wrote and never counted."""
-    for blob in list(ports.blobs.list(f"{upload.prefix}{offset:020d}-")):
-        if blob.key != kept:
-            ports.blobs.delete(blob.key)
+    parts = ports.blobs.list(f"{upload.prefix}{offset:020d}-")
+    ports.blobs.delete(*[blob.key for blob in parts if blob.key != kept])
 
 
 def _member(actor: Actor, key: str) -> tuple[Project, Membership]:

@@ -282,5 +282,4 @@ def _told(session: Session, state: Lead) -> dict[str, object]:
 
 def _forget(ports: Ports, execution: Execution) -> None:
     """Remove single results that a session which failed has left. The newest average stays, unpublished."""
-    for blob in list(ports.blobs.list(f"market/{execution.execution}/results/")):
-        ports.blobs.delete(blob.key)
+    ports.blobs.delete(*[blob.key for blob in ports.blobs.list(f"market/{execution.execution}/results/")])

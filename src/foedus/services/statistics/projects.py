@@ -226,8 +226,7 @@ def _params(given: Mapping[str, str]) -> dict[str, str]:
 
 def _remove_blobs(ports: Ports, key: str) -> None:
     for folder in ("statistics", "parts"):
-        for blob in list(ports.blobs.list(f"{folder}/{key}/")):
-            ports.blobs.delete(blob.key)
+        ports.blobs.delete(*[blob.key for blob in ports.blobs.list(f"{folder}/{key}/")])
 
 
 def _note(actor: Actor, verb: str, row: StatisticsProject, now: datetime, **details: Any) -> None:
