@@ -25,5 +25,7 @@ def test_fewer_digits_are_a_smaller_number():
     "text", ["", "did:nv:", "did:nv:xyz", "did:eth:" + "0" * 64, "did:nv:" + "0" * 65, "did:nv:12\n", None, 7, ["did"]]
 )
 def test_anything_else_is_no_did(text):
-    with pytest.raises(Invalid, match="DID"):
-        Did.parse(text)
+    with pytest.raises(Invalid, match=r"^workflow must be a DID") as refused:
+        Did.parse(text, "workflow")
+
+    assert refused.value.context["field"] == "workflow"

@@ -122,10 +122,14 @@ def test_nobody_in_particular_orders_nothing_and_has_nothing(did):
     assert Api().get("/statement").status_code == 401
 
 
-@pytest.mark.parametrize("fields", [{}, {"seed": SEED}, {"did": "x", "seed": SEED}, {"did": "did:nv:1", "seed": "07"},
-                                    {"did": "did:nv:1", "seed": 7}])  # fmt: skip
-def test_what_is_no_order_is_refused(consumer, fields):
-    assert consumer.post("/agreements", fields).status_code == 400
+@pytest.mark.parametrize(("fields", "named"), [
+    ({}, "did"), ({"seed": SEED}, "did"), ({"did": "x", "seed": SEED}, "did"), ({"did": "did:nv:1"}, "order.seed"),
+    ({"did": "did:nv:1", "seed": "07"}, "seed"), ({"did": "did:nv:1", "seed": 7}, "order.seed"),
+])  # fmt: skip
+def test_what_is_no_order_is_refused_by_the_name_of_its_field(consumer, fields, named):
+    answer = consumer.post("/agreements", fields)
+
+    assert (answer.status_code, answer.json()["field"]) == (400, named)
 
 
 def test_who_has_too_little_is_told_so(did):

@@ -31,7 +31,7 @@ from foedus.server import work
 from foedus.services.market import agreements, catalogue, executions, leading, results
 from foedus.services.market.agreements import OrderOffer
 from foedus.services.market.catalogue import STRICT
-from foedus.services.market.conductor import SessionLost, SessionOver
+from foedus.services.market.deciding import SessionLost, SessionOver
 from foedus.services.market.executions import StartRun
 from foedus.services.market.leading import Place
 from foedus.services.market.parties import ANYBODY
@@ -210,7 +210,7 @@ def at_every_step(node, play, stride):
 
 
 # Steps that are this far apart are enough to see that nothing broke; the slow ones take them all.
-strides = pytest.mark.parametrize("stride", [19, pytest.param(1, marks=pytest.mark.slow)])
+strides = pytest.mark.parametrize("stride", [19, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(500)])])
 
 
 def plan(node):

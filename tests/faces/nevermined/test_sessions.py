@@ -28,7 +28,8 @@ from foedus.ports.secrets import Secret
 from foedus.records.market.models import Asset, Execution, LedSession, Purchase
 from foedus.services.market import conductor, settling
 from foedus.services.market.absence import gone_of
-from foedus.services.market.conductor import Conductor, SessionLost
+from foedus.services.market.conductor import Conductor
+from foedus.services.market.deciding import SessionLost
 from foedus.services.market.leading import session_of
 from foedus.services.market.parties import party_of
 from foedus.services.market.session_tokens import token_for
@@ -252,7 +253,7 @@ def test_who_is_gone_is_asked_more_rarely_where_nothing_changes(market):
         led._look_who_is_gone()
         if led._asking is not None:
             led._asking.join()
-            led._do(*led._asked.get())
+            led._decisions.take(0.0)
 
     for _ in range(200):
         pass_a_second()

@@ -179,7 +179,7 @@ def _stage(position: int, source: Mapping[str, Any]) -> Stage:
         instances=whole({"serverInstances": instances}, "serverInstances", f"{where}.requirements", least=1),
         container=read_container(mapping(requirements, "container", where), f"{where}.requirements.container"),
         inputs=tuple(_input(entry, f"{where}.input[{i}]") for i, entry in enumerate(objects(source, "input", where))),
-        transformation=None if transformation is None else Did.parse(transformation),
+        transformation=None if transformation is None else Did.parse(transformation, f"{where}.transformation.id"),
         publishes=kind.lower() != "participant" and bool(mapping(source, "output", where)),
         requirements=requirements,
     )
@@ -191,4 +191,4 @@ def _input(source: Mapping[str, Any], where: str) -> Input:
         return Input(None, whole({"previousStage": previous}, "previousStage", where, least=0))
     if "id" not in source:
         raise Invalid(f"{where} names neither an asset nor an earlier stage", field=where)
-    return Input(Did.parse(source["id"]))
+    return Input(Did.parse(source["id"], f"{where}.id"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from foedus.core.errors import Invalid
+from foedus.core.market.fields import refuse
 
 METHOD = "nv"
 _TEXT = re.compile(r"did:(?:nv|op):(?:0x)?([0-9a-fA-F]{1,64})")
@@ -21,11 +22,14 @@ class Did:
             raise Invalid(f"a DID has 32 bytes, not {len(self.value)}")
 
     @classmethod
-    def parse(cls, text: object) -> Self:
-        """The DID of a text. The older method ``op`` is read as well, and fewer digits as a smaller number."""
+    def parse(cls, text: object, field: str = "did") -> Self:
+        """The DID of a text. The older method ``op`` is read as well, and fewer digits as a smaller number.
+
+        ``field`` names in the refusal what was to hold it.
+        """
         match = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise Invalid(f"a DID is written did:nv: and 64 hexadecimal digits, not {str(text)[:100]!r}", field="id")
+            raise refuse(field, "a DID: did:nv: and 64 hexadecimal digits", text)
         return cls(bytes.fromhex(match[1].rjust(64, "0")))
 
     @property

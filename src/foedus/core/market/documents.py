@@ -66,7 +66,7 @@ class Document:
             if service.index in seen:
                 raise Invalid(f"two services have the index {service.index}", field="service")
             seen.add(service.index)
-        return cls(raw.decode(), data, Did.parse(data.get("id")), services)
+        return cls(raw.decode(), data, Did.parse(data["id"], "id"), services)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:

@@ -4,44 +4,31 @@ Whoever is answered that something happened can rely on it: the state is in the 
 store, before the answer goes out. So a node that is killed goes on with the same round.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
 from django.db import connections
 
-from foedus.core.errors import Conflict, Invalid, NotFound, PlatformError, TooLarge, Unavailable
+from foedus.core.errors import Invalid, NotFound, PlatformError, TooLarge
 from foedus.core.market.attendance import awaited, needed_of_awaited, without
 from foedus.core.market.leading import Lead, Leader, Member, Phase, Result, Standing, answer, fail, told
 from foedus.ports import Ports
 from foedus.records.market.models import LedSession
 from foedus.services.market.averaging import average, read_result
+from foedus.services.market.deciding import Decisions, SessionLost
 from foedus.services.market.session_tokens import round_token
 from foedus.services.shell.staging import staged
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
 _LOOK_EVERY_S = 0.25
-_PATIENCE_S = 30.0
 _ASK_EVERY_S = 5.0  # who can come no more, which may take a ledger its time
 _ASK_LEAST_S = 60.0  # where nothing changes, it is asked more and more rarely down to this
 _COUNTED = "counted"
 _UNCOUNTED = "not counted: the result of this round was taken already, or comes too late"
-
-
-class SessionOver(Unavailable):
-    """This node does not lead the session any more, or not just now."""
-
-
-class SessionLost(Conflict):
-    """Another process leads this session by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +64,7 @@ class Conductor:
         self.execution = kept.execution.execution
         self._kept, self._clock = kept, clock
         self._state = Lead.from_json(kept.state)
-        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        self._closed = threading.Event()
+        self._decisions = Decisions()
         self._averaging: threading.Thread | None = None
         self._asking: threading.Thread | None = None
         self._asking_at = clock()
@@ -92,11 +78,11 @@ class Conductor:
 
     def join(self, agreement: str) -> str | None:
         """The name of a new member, or None where the session is over."""
-        return self._ask(lambda: self._join(agreement))
+        return self._decisions.ask(lambda: self._join(agreement))
 
     def hear(self, agreement: str, name: str) -> tuple[str, int | None]:
         """A heartbeat, and what it is told."""
-        return self._ask(lambda: self._hear(agreement, name))
+        return self._decisions.ask(lambda: self._hear(agreement, name))
 
     def token_of(self, agreement: str, name: str) -> str | None:
         """The member's token of the round for which it was selected last; None where it never was."""
@@ -134,13 +120,13 @@ class Conductor:
                 samples, form = read_result(whole.path, self.rules.session.aggregator)
                 self.ports.blobs.put_file(key, whole.path)
         except TooLarge:
-            self._ask(lambda: self._ignore(name, entered.number, "too large"))
+            self._decisions.ask(lambda: self._ignore(name, entered.number, "too large"))
             raise
         except Invalid as exc:
             reason = exc.message
-            return self._ask(lambda: self._ignore(name, entered.number, reason))
+            return self._decisions.ask(lambda: self._ignore(name, entered.number, reason))
         result = Result(name, agreement, samples, key)
-        said = self._ask(lambda: self._hand_in(result, form, entered.number))
+        said = self._decisions.ask(lambda: self._hand_in(result, form, entered.number))
         if said != _COUNTED:
             self.ports.blobs.delete(key)
         return said
@@ -158,46 +144,15 @@ class Conductor:
                 self._set(self.rules.pass_time(self._state, self._clock()))
                 self._average()
                 self._look_who_is_gone()
-                with suppress(queue.Empty):
-                    self._do(*self._asked.get(timeout=_LOOK_EVERY_S))
-                    while True:
-                        self._do(*self._asked.get_nowait())
+                self._decisions.take(_LOOK_EVERY_S)
         finally:
-            self._close()
+            self._decisions.close()
         return self._state
 
     def _is_left(self) -> bool:
         """Whether everybody knows of the end, or was silent for as long as it takes to count as gone."""
         silent = self._clock() - self.rules.session.heartbeat_timeout_s
         return all(member.knows or member.seen_at < silent for member in self._state.members)
-
-    def _ask(self, act: Callable[[], T]) -> T:
-        future: Future[T] = Future()
-        self._asked.put((act, future))
-        if self._closed.is_set():
-            self._close()  # nobody looks any more
-        try:
-            return future.result(_PATIENCE_S)
-        except TimeoutError:
-            raise SessionOver from None
-
-    def _do(self, act: Callable[[], Any], future: "Future[Any]") -> None:
-        try:
-            future.set_result(act())
-        except PlatformError as exc:
-            future.set_exception(exc)
-            if isinstance(exc, SessionLost):
-                raise
-        except BaseException:
-            future.set_exception(SessionOver())
-            raise
-
-    def _close(self) -> None:
-        self._closed.set()
-        with suppress(queue.Empty):
-            while True:
-                _, future = self._asked.get_nowait()
-                future.set_exception(SessionOver())
 
     def _join(self, agreement: str) -> str | None:
         if self._state.is_over:
@@ -254,7 +209,7 @@ class Conductor:
             log.warning("session.nobody_knows_who_comes", execution=self.execution, error=repr(exc))
         finally:
             connections.close_all()  # of this thread alone
-        self._asked.put((lambda: self._leave_out(asked, gone), Future()))
+        self._decisions.leave(lambda: self._leave_out(asked, gone))
 
     def _leave_out(self, asked: Collection[str], gone: Collection[str]) -> None:
         self._asking = None
@@ -271,7 +226,7 @@ class Conductor:
         except Exception as exc:  # noqa: BLE001 - whatever it was, the session must hear of it
             reason = exc.message if isinstance(exc, PlatformError) else repr(exc)
             log.warning("session.average_failed", execution=self.execution, round=state.round, reason=reason)
-        self._asked.put((lambda: self._advance(state, key, reason), Future()))
+        self._decisions.leave(lambda: self._advance(state, key, reason))
 
     def _advance(self, state: Lead, key: str, reason: str) -> None:
         self._averaging = None

@@ -70,7 +70,7 @@ class Ticket:
 
     def workflow(self, named: str = "") -> Did | None:
         """The asset it is about, which the call may name as well, or alone. Raises WrongTicket for two that differ."""
-        did = Did.parse(named) if named else self.did
+        did = Did.parse(named, "workflowDid") if named else self.did
         if self.did is not None and did != self.did:
             raise WrongTicket("the token is for another workflow")
         return did

@@ -69,7 +69,7 @@ def execute(call: Call, agreement: str) -> HttpResponse:
 def execute_signed(call: Call) -> HttpResponse:
     """Run a workflow, as older clients ask for it: with a signature of the agreement's id."""
     asked = Old.of(call)
-    workflow = Did.parse(text(call.form(), "workflowDID", "query"))
+    workflow = Did.parse(call.form().get("workflowDID"), "workflowDID")
     command = StartRun(party=asked.party(call), agreement=asked.agreement, workflow=workflow)
     return answer({"workflowId": executions.start(call.ports, command, now=call.now).execution})
 
