@@ -3,15 +3,18 @@
 Each cell follows a subject of its own and keeps its position with what it learned: every message is learned once, by
 one cell, whoever is killed. Wants NATS with JetStream, and foedus servers that may reach it and each other:
     python examples/fusion_stream/run.py nats://127.0.0.1:4222 URL TOKEN URL TOKEN URL TOKEN
+Each run has customers and a stream of its own, and takes the stream away again.
 """
 
 import asyncio
 import sys
 import threading
 import time
+from uuid import uuid4
 
 import nats
 import numpy as np
+from nats.js.api import StreamConfig
 
 from foedus.sdk import Operator
 from foedus.sdk.symetryml import Customer
@@ -21,36 +24,56 @@ QUERY = {"values": [{"inputAttributeNames": ["x"], "extraParameters": {"full_pre
 FORM = {"data.format": "csv", "csv_header_missing": "true", "attributeNames": "x,y", "attributeTypes": "C,C"}
 
 
-async def produce(broker: str, rows: np.ndarray, cells: int, batch: int = 100) -> None:
-    client = await nats.connect(broker)
-    for place, start in enumerate(range(0, len(rows), batch)):
-        lines = "".join(f"{x},{y}\n" for x, y in rows[start : start + batch].tolist())
-        await client.jetstream().publish(f"rows.{place % cells}", lines.encode())
-    await client.close()
+async def keep(broker: str, run: str) -> None:
+    async with await nats.connect(broker) as client:
+        await client.jetstream().add_stream(StreamConfig(name=run, subjects=[f"{run}.*"]))
 
 
-def cell(broker: str, place: int, url: str, token: str) -> dict[str, str]:
+async def forget(broker: str, run: str) -> None:
+    async with await nats.connect(broker) as client:
+        await client.jetstream().delete_stream(run)
+
+
+async def produce(broker: str, run: str, rows: np.ndarray, cells: int, batch: int = 100) -> None:
+    async with await nats.connect(broker) as client:
+        for place, start in enumerate(range(0, len(rows), batch)):
+            lines = "".join(f"{x},{y}\n" for x, y in rows[start : start + batch].tolist())
+            await client.jetstream().publish(f"{run}.{place % cells}", lines.encode())
+
+
+def cell(broker: str, subject: str, url: str, token: str) -> dict[str, str]:
+    cid = subject.replace(".", "-")
     with Operator(url, token) as operator:
-        secret = operator.add_customer("cell")
-    with Customer(url, "cell", secret) as customer:
+        secret = operator.add_customer(cid)
+    with Customer(url, cid, secret) as customer:
         customer.call("POST", "projects?pid=rows", {})
-        told = {"type": "nats", "name": "s", "info": {"nats_hosts": broker, "nats.subject": f"rows.{place}", **FORM}}
+        told = {"type": "nats", "name": "s", "info": {"nats_hosts": broker, "nats.subject": subject, **FORM}}
         customer.call("POST", "projects/rows/streams/create?fromBeginning=true", told, sealed=True)
         customer.call("POST", "projects/rows/streams/s/start")
-    return {"host": url, "cid": "cell", "sk": secret, "pid": "rows"}
+    return {"host": url, "cid": cid, "sk": secret, "pid": "rows"}
+
+
+def unfollow(cells: list[dict[str, str]]) -> None:
+    for each in cells:
+        with Customer(each["host"], each["cid"], each["sk"]) as customer:
+            customer.call("POST", "projects/rows/streams/s/stop")
 
 
 def main(broker: str, servers: list[tuple[str, str]], n: int = 20_000) -> list[dict[str, float]]:
     """The answers that were had while ``n`` rows flowed, the last of which is about all of them."""
-    cells = [cell(broker, place, *server) for place, server in enumerate(servers[1:])]
+    run = f"rows-{uuid4().hex[:12]}"
+    asyncio.run(keep(broker, run))
+    cells = [cell(broker, f"{run}.{place}", *server) for place, server in enumerate(servers[1:])]
     rows, answers = np.random.default_rng(7).integers(0, 1000, (n, 2)), []
-    threading.Thread(target=lambda: asyncio.run(produce(broker, rows, len(cells)))).start()
-    with Operator(*servers[0]) as operator, Customer(servers[0][0], "lead", operator.add_customer("lead")) as lead:
+    threading.Thread(target=lambda: asyncio.run(produce(broker, run, rows, len(cells)))).start()
+    with Operator(*servers[0]) as operator, Customer(servers[0][0], run, operator.add_customer(run)) as lead:
         lead.call("POST", "projects/fusion/create?pid=all", {"values": cells, "extraParameters": WINDOW}, sealed=True)
         while not answers or answers[-1]["count"] < n:
             if "x" in lead.call("GET", "projects/all/info")["smlInfo"]["attributeNames"]:
                 answers += lead.call("POST", "projects/all/explore?metric=uni", QUERY)["KSVDMap"]["values"]
             time.sleep(0.2)
+    unfollow(cells)
+    asyncio.run(forget(broker, run))
     return answers
 
 
