@@ -112,3 +112,13 @@ def test_a_token_for_the_metrics_cannot_be_guessed(tmp_path):
 
     with pytest.raises(Invalid, match="FOEDUS_METRICS_TOKEN must have 16 characters or more"):
         Settings.read({**environment, "FOEDUS_METRICS_TOKEN": "x" * 15})
+
+
+@pytest.mark.parametrize(("milliseconds", "fits"), [("1e12", True), ("1e13", False), ("inf", False), ("nan", False)])
+def test_a_window_of_fusion_ends_before_dates_do(tmp_path, milliseconds, fits):
+    environment = {"FOEDUS_DATA": str(tmp_path), "FOEDUS_FUSION_PREFETCH_MS": milliseconds}
+    if fits:
+        assert Settings.read(environment).fusion_prefetch_ms == float(milliseconds)
+        return
+    with pytest.raises(Invalid, match=r"FOEDUS_FUSION_PREFETCH_MS .* must be 0 to 1e12"):
+        Settings.read(environment)

@@ -150,9 +150,10 @@ class Settings:
         if self.threads < 1:
             raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
         _check_web_processes(self.web_processes)
-        if not (self.fusion_prefetch_ms >= 0 and self.fusion_max_age_seconds >= 0 and 0 < self.cells_seconds <= 300):
+        spans = (self.fusion_prefetch_ms, self.fusion_max_age_seconds)
+        if not (all(0 <= span <= 1e12 for span in spans) and 0 < self.cells_seconds <= 300):
             raise Invalid(
-                "FOEDUS_FUSION_PREFETCH_MS and FOEDUS_FUSION_MAX_AGE_SECONDS must be 0 or more, FOEDUS_CELLS_SECONDS "
+                "FOEDUS_FUSION_PREFETCH_MS and FOEDUS_FUSION_MAX_AGE_SECONDS must be 0 to 1e12, FOEDUS_CELLS_SECONDS "
                 "more than 0 and at most 300"
             )
         if 0 < len(self.metrics_token.reveal()) < MIN_METRICS_TOKEN:

@@ -358,8 +358,9 @@ class AtOnce:
 @pytest.mark.parametrize(
     ("params", "text"),
     [
-        ({"fusion_strict": "maybe"}, "true or false"), ({"fusion_max_age_s": "-1"}, "negative"),
-        ({"fusion_max_age_s": "nan"}, "negative"), ({"lambda": "1"}, "no parameter"),
+        ({"fusion_strict": "maybe"}, "true or false"), ({"fusion_max_age_s": "-1"}, "from 0 to"),
+        ({"fusion_max_age_s": "nan"}, "from 0 to"), ({"lambda": "1"}, "no parameter"),
+        ({"rtlm.option.sml.fusion.prefetch.min.time.ms": "1e99"}, r"time\.ms is a number from 0 to 1e\+12, not '1e99'"),
     ],
 )  # fmt: skip
 def test_parameters_are_checked(lab, params, text):

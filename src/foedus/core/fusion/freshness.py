@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 MAX_SHOWN = 20  # cells that one text names
+MAX_SPAN = 1e12  # milliseconds or seconds; a window so long can still be added to a date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from foedus.core.errors import Invalid
-from foedus.core.fusion.freshness import CellState, Freshness
+from foedus.core.fusion.freshness import MAX_SPAN, CellState, Freshness
 from foedus.ports import Ports
 from foedus.ports.secrets import Secret
 from foedus.records.customers.models import Customer
@@ -152,8 +152,8 @@ def check_params(params: Mapping[str, str]) -> None:
             number = float(text)
         except ValueError:
             number = -1.0
-        if not 0 <= number <= 1e12:
-            raise Invalid(f"{name} is a number that is not negative, not {text[:40]!r}")
+        if not 0 <= number <= MAX_SPAN:
+            raise Invalid(f"{name} is a number from 0 to {MAX_SPAN:g}, not {text[:40]!r}")
 
 
 def _set_cells(ports: Ports, fusion: Fusion, cells: Sequence[CellInfo]) -> None:
