@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Invalid
 from foedus.core.folding import Kind, Update, mean_weights, weighted_mean
-from foedus.core.packs import Gatherer, memory_for, packs, reader
+from foedus.core.packs import is_gatherer, is_placed, memory_for, packs, reader
 
 
 class Piecewise:
@@ -62,11 +64,24 @@ def test_a_fold_in_packs_is_to_the_bit_that_of_each_tensor_alone(tmp_path_factor
         assert bits(mean) == bits(alone)
 
 
-def test_files_and_buffers_are_gathered_from(tmp_path):
-    memory, buffer, file, piecewise = ways(Arrays({"w": np.zeros(3)}), tmp_path)
+def test_files_and_buffers_are_gathered_from_and_arrays_have_a_place(tmp_path):
+    sources = ways(Arrays({"w": np.zeros(3)}), tmp_path)
 
-    assert [isinstance(source, Gatherer) for source in (buffer, file)] == [True, True]
-    assert [isinstance(source, Gatherer) for source in (memory, piecewise)] == [False, False]
+    assert [is_gatherer(source) for source in sources] == [False, True, True, False]
+    assert [is_placed(source) for source in sources] == [True, True, True, False]
+
+
+def test_how_a_source_is_read_is_asked_in_a_few_calls(tmp_path):
+    for source in ways(Arrays({"w": np.zeros(3)}), tmp_path):
+        calls = []
+        sys.setprofile(lambda frame, event, _, calls=calls: calls.append(frame) if event == "call" else None)
+        try:
+            reader(source)
+            is_placed(source)
+        finally:
+            sys.setprofile(None)
+
+        assert len(calls) == 3  # those two, and what the first asks
 
 
 @pytest.mark.parametrize("way", range(4))

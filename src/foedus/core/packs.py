@@ -8,7 +8,7 @@ told apart again.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
@@ -45,7 +45,6 @@ class Pack:
             at = end
 
 
-@runtime_checkable
 class Gatherer(Protocol):
     """A source that reads many pieces faster at once than one by one."""
 
@@ -57,7 +56,6 @@ class Gatherer(Protocol):
         ...
 
 
-@runtime_checkable
 class Placed(Protocol):
     """A source whose values lie in memory or in a file as they are: little-endian, each tensor without gaps."""
 
@@ -71,6 +69,18 @@ class Placed(Protocol):
 
 
 Reader = Callable[[Pack, Tensor], Sequence[Tensor]]
+
+
+# Python takes 20 microseconds to find out by ``isinstance`` whether an object is as a Protocol says, which is a quarter
+# of what looking at a small update takes. These look for the attributes alone.
+
+
+def is_gatherer(source: TensorSource) -> TypeGuard[Gatherer]:
+    return hasattr(source, "gather")
+
+
+def is_placed(source: TensorSource) -> TypeGuard[Placed]:
+    return hasattr(source, "places") and hasattr(source, "opened")
 
 
 def packs(layout: Layout, elements: int, *, float32: int | None = None) -> Iterator[Pack]:
@@ -87,7 +97,7 @@ def packs(layout: Layout, elements: int, *, float32: int | None = None) -> Itera
 
 def reader(source: TensorSource) -> Reader:
     """How to get the values of a pack out of ``source``, in its dtype: in one part or several, none of them kept."""
-    if isinstance(source, Gatherer):
+    if is_gatherer(source):
         gather = source.gather
         return lambda pack, memory: (gather(pack.pieces, memory),)
     block = source.block

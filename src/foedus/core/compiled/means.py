@@ -9,7 +9,7 @@ import numpy as np
 
 from foedus.core.arrays import Tensor, TensorSource
 from foedus.core.compiled.library import TILE_ELEMENTS, Loop, address, fold_loop, scratch
-from foedus.core.packs import Pack, Placed, memory_for, reader
+from foedus.core.packs import Pack, is_placed, memory_for, reader
 
 KEPT_OPEN = 128  # files at once, of the 1,024 that a process may have
 _BLOCK_ELEMENTS = 1 << 18
@@ -75,7 +75,7 @@ class CompiledMeans:
             return
         with ExitStack() as stack:
             files = _opened(sources, stack) if len(sources) <= KEPT_OPEN else None
-            placed = all(isinstance(source, Placed) for source in sources)
+            placed = all(map(is_placed, sources))
             yield cls(loop, sources, np.array(weights, np.float64), divisor, files, placed)
 
     @property
@@ -128,7 +128,7 @@ class CompiledMeans:
 
 def _opened(sources: Sequence[TensorSource], stack: ExitStack) -> Tensor:
     """Descriptors of those that have a file, -1 for the others."""
-    return np.array([stack.enter_context(s.opened()) if isinstance(s, Placed) else -1 for s in sources], np.int32)
+    return np.array([stack.enter_context(s.opened()) if is_placed(s) else -1 for s in sources], np.int32)
 
 
 def _parts(source: TensorSource, pack: Pack, memory: Tensor) -> list[Tensor]:
