@@ -93,6 +93,24 @@ def test_pages_say_what_happened_and_what_is_awaited(market, session):
     assert re.search(r'number out">-12</td>', page["others"])
 
 
+def test_files_are_on_offer_and_their_orders_speak_of_access(market):
+    root = browser(is_superuser=True)
+    did = market.priced()
+    ordered = market.order(1, did)
+
+    offers, offered, order = (
+        root.get(f"/console/market/{address}").content.decode()
+        for address in ("", f"offers/{did}/", f"orders/{ordered}/")
+    )
+
+    assert re.search(rf"offers/{did}/.*<td>files</td>.*<td>—</td>", offers)
+    assert "when the buyer opens the first file" in offered
+    assert "What a container may do" not in offered
+    assert "waits for access to be granted" in order
+    assert "access is to be granted" in order
+    assert "computation" not in order
+
+
 def test_staff_sees_what_is_on_offer_and_nothing_that_is_somebodys(market, session):
     staff = browser("eve", organisation="acme", is_staff=True)
     at = addresses(market, session)

@@ -1,6 +1,7 @@
 import pytest
 
-from foedus.sdk.market.filenames import named, safe
+from foedus.core.errors import Invalid
+from foedus.sdk.market.filenames import checked_address, named, safe
 
 
 @pytest.mark.parametrize("name", ["..", "%2E%2E", "a%5Cb.csv", "a%00b", "x" * 201, "%C3%A4" * 101])
@@ -21,3 +22,10 @@ def test_a_name_has_room_for_its_place():
 
 def test_a_first_file_that_is_called_like_a_second_one():
     assert [named(place, f"https://host/{name}") for place, name in enumerate(("1-a", "a"))] == ["0-1-a", "1-a"]
+
+
+def test_a_path_is_no_address_of_a_file_for_sale():
+    assert checked_address("file:///srv/rows.csv") == "file:///srv/rows.csv"
+    for path in ("rows/visits.csv", "/srv/rows.csv", ""):
+        with pytest.raises(Invalid, match="is no address"):
+            checked_address(path)

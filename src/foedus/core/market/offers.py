@@ -83,6 +83,11 @@ class Offer:
     warnings: tuple[str, ...]
     template: str = ""
 
+    @property
+    def granted(self) -> str:
+        """What its buyer is granted, in words."""
+        return "access" if self.type in ACCESS_TYPES else "the computation"
+
 
 def read_offer(service: Service) -> Offer:
     """The offer of a service of type compute, fl-coordinator or access. Raises Invalid naming what is wrong in it."""

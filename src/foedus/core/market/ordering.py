@@ -51,8 +51,8 @@ def closes_at(agreement: Agreement, condition: Condition, block_s: float) -> dat
     return agreement.created_at + timedelta(seconds=min(seconds, 3e9))
 
 
-def waits_for(agreement: Agreement, block_s: float) -> str:
-    """What an agreement waits for, as a sentence; empty once its money has left the escrow."""
+def waits_for(agreement: Agreement, offer: Offer, block_s: float) -> str:
+    """What an agreement on an offer waits for, as a sentence; empty once its money has left the escrow."""
     if agreement.escrow.state is not State.UNFULFILLED:
         return ""
     if agreement.lock.state is State.ABORTED:
@@ -66,7 +66,7 @@ def waits_for(agreement: Agreement, block_s: float) -> str:
             return "for the escrow to be refunded"
     until = closes_at(agreement, agreement.compute, block_s)
     ending = f", and is refunded if that has not happened by {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
-    return f"for the computation to be granted{ending}"
+    return f"for {offer.granted} to be granted{ending}"
 
 
 def _window(offer: Offer, name: str) -> Window:

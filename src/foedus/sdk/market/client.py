@@ -19,7 +19,7 @@ from foedus.core.market.fields import objects
 from foedus.core.market.offers import OFFER_TYPES
 from foedus.sdk.link import Link, path
 from foedus.sdk.market.answers import Agreement, Offer, Run, Statement, read
-from foedus.sdk.market.filenames import named, safe
+from foedus.sdk.market.filenames import checked_address, named, safe
 from foedus.sdk.market.node import BELOW, Asking, Seat
 from foedus.sdk.problems import BadAnswer
 from foedus.wallet.keys import Key
@@ -241,7 +241,7 @@ class Market:
 
     def _sealed(self, urls: Sequence[str]) -> str:
         """The addresses of an asset's files, as only this server's node reads them."""
-        message = json.dumps([{"index": i, "url": url} for i, url in enumerate(urls)])
+        message = json.dumps([{"index": i, "url": checked_address(url)} for i, url in enumerate(urls)])
         said = self._asking.as_anybody("POST", f"{BELOW}/encrypt", {"message": message, "method": "PSK-RSA"})
         return str(said["hash"])
 

@@ -23,6 +23,15 @@ def named(place: int, url: str) -> str:
     return f"{before}file"
 
 
+def checked_address(url: str) -> str:
+    """Where a file lies, as its node can look for it. Raises Invalid for a path, which means something only here."""
+    if not urlsplit(url).scheme:
+        raise Invalid(
+            f"{url[:80]!r} is no address; write https://... or, for a file of the node's machine, file:///..."
+        )
+    return url
+
+
 def safe(name: str, max_bytes: int = _MAX_BYTES) -> str:
     """A file's name as one below a folder. Raises Invalid for what is none: it was made up by others."""
     if (

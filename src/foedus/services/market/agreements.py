@@ -232,13 +232,13 @@ def _bought(ports: Ports, purchase: Purchase, now: datetime) -> Bought:
 
 
 def shown(ports: Ports, purchase: Purchase, view: Agreement) -> Bought:
-    block_s = ports.ledger.network().block_s
+    block_s, offer = ports.ledger.network().block_s, offer_of(purchase)
     return Bought(
         purchase=purchase,
         agreement=view,
-        offer=offer_of(purchase),
+        offer=offer,
         steps=timeline(view, block_s),
-        waits_for=waits_for(view, block_s),
+        waits_for=waits_for(view, offer, block_s),
     )
 
 

@@ -15,7 +15,7 @@ from foedus.core.market.dids import Did
 from foedus.core.market.documents import Document, Service
 from foedus.core.market.escrow import NATIVE
 from foedus.core.market.leading import Lead
-from foedus.core.market.offers import COMPUTE_TYPES, Offer, read_offer
+from foedus.core.market.offers import OFFER_TYPES, Offer, read_offer
 from foedus.core.market.search import Exactly
 from foedus.ports import Ports
 from foedus.ports.ledger import Entry
@@ -30,7 +30,7 @@ from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.pages import Page, Window, page_of
 
 SHOWN = 20
-_OFFERED = Exactly("service.type", COMPUTE_TYPES)
+_OFFERED = Exactly("service.type", OFFER_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def look_at_offers(did: str) -> Sequence[Offered]:
     """The offers of one asset. Raises NotFound."""
     found = _offered(get_asset(Did.parse(did)))
     if not found:
-        raise NotFound("this asset offers no computation")
+        raise NotFound("this asset offers neither computation nor files")
     return found
 
 
@@ -175,7 +175,7 @@ def _offered(asset: Asset) -> Sequence[Offered]:
     document = catalogue.document_of(asset)
     found = []
     for service in document.services:
-        if service.type in COMPUTE_TYPES:
+        if service.type in OFFER_TYPES:
             with suppress(Invalid):  # was kept when this server took what it refuses today: no reason to hide the rest
                 found.append(_offer(asset, document, service))
     return found

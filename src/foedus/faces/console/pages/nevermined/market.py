@@ -9,13 +9,14 @@ from foedus.core.market.escrow import Outcome, State
 from foedus.core.market.ordering import Step
 from foedus.faces.console.structure import Context, Look, Section, View
 from foedus.services.market import looking
+from foedus.services.market.agreements import Bought
 from foedus.services.market.looking import Ordered
 from foedus.services.shell.pages import Window
 
 _ROUNDS = 10  # that are in sight at once
-_DONE = {LOCK: "the price is in escrow", COMPUTE: "the computation was granted", ESCROW: "the money left the escrow"}
-_OPEN = {LOCK: "the price is to be paid", COMPUTE: "the computation is to be granted", ESCROW: "the money is in escrow"}
-_UNDONE = {LOCK: "nothing was paid in time", COMPUTE: "the computation was not granted"}
+_DONE = {LOCK: "the price is in escrow", COMPUTE: "{} was granted", ESCROW: "the money left the escrow"}
+_OPEN = {LOCK: "the price is to be paid", COMPUTE: "{} is to be granted", ESCROW: "the money is to leave the escrow"}
+_UNDONE = {LOCK: "nothing was paid in time", COMPUTE: "{} was not granted"}
 _MONEY = {Outcome.RELEASED: "the receivers have the money", Outcome.REFUNDED: "the buyer has the money back"}
 
 
@@ -70,7 +71,7 @@ def timeline(found: Ordered) -> list[Moment]:
     """What happened, in its order, and then what is still open."""
     bought = found.bought
     moments = [Moment("done", "ordered", bought.agreement.created_at)]
-    moments += [_moment(step, bought.outcome) for step in bought.steps]
+    moments += [_moment(step, bought) for step in bought.steps]
     for run in found.runs:
         moments.append(Moment("done", f"run {run} was asked for", run.created_at))
         if run.started_at:
@@ -83,15 +84,15 @@ def timeline(found: Ordered) -> list[Moment]:
     return happened + [each for each in moments if not each.at]
 
 
-def _moment(step: Step, outcome: Outcome) -> Moment:
+def _moment(step: Step, bought: Bought) -> Moment:
+    name, granted = step.name, bought.offer.granted
     match step.state:
         case State.FULFILLED:
-            return Moment(
-                "done", _MONEY.get(outcome, _DONE[step.name]) if step.name == ESCROW else _DONE[step.name], step.at
-            )
+            done = _DONE[name].format(granted)
+            return Moment("done", _MONEY.get(bought.outcome, done) if name == ESCROW else done, step.at)
         case State.ABORTED:
-            return Moment("undone", _UNDONE.get(step.name, "the escrow was closed"), step.at)
-    return Moment("open", _OPEN[step.name], None, step.until)
+            return Moment("undone", _UNDONE.get(name, "the escrow was closed").format(granted), step.at)
+    return Moment("open", _OPEN[name].format(granted), None, step.until)
 
 
 SECTION = Section(
