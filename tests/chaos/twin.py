@@ -138,6 +138,7 @@ class Twin(RoundMachine):
     def tick(self, now: datetime) -> None:
         if self._ticked_at is None or now < self._ticked_at:
             self._set_right(now)
+            self._set_jobs_right(now)
         self._ticked_at = now
         if self.next_check_at is not None and self.next_check_at <= now:
             self._advance(now)

@@ -34,6 +34,11 @@ class Leases:
             self.job.run_at = now + timedelta(seconds=min(60.0, 0.25 * 2**lease.attempts))
             self.job.lease_until = None
 
+    def _set_jobs_right(self, now: datetime) -> None:
+        """The clock was set back: what is tried again later is due now."""
+        if self.job is not None and self.job.attempts and self.job.run_at is not None and self.job.run_at > now:
+            self.job.run_at = now
+
     def _is_due(self, job: Job, now: datetime) -> bool:
         if job.run_at is not None:
             return not job.attempts or not now < job.run_at <= now + timedelta(seconds=120)
