@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -53,6 +54,19 @@ class PortsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.ports = bootstrap.ports()  # type: ignore[attr-defined] # what views declare as NativeRequest
         return self._get_response(request)
+
+
+class NoContentMiddleware:
+    """Answers without a body do not say of what type it is."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if response.status_code == HTTPStatus.NO_CONTENT and "Content-Type" in response:
+            del response["Content-Type"]
+        return response
 
 
 class Summary:

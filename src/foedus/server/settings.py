@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "foedus.server.apps.ServerConfig",
 ]
 MIDDLEWARE = [
+    "foedus.server.middleware.NoContentMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "foedus.server.static.static_files",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -192,6 +192,7 @@ def test_a_project_goes_with_everything_it_has(acme, study, training, ports):
     answer = acme.delete("projects/study")
 
     assert (answer.status_code, answer.content) == (204, b"")
+    assert "Content-Type" not in answer
     assert is_problem(acme.get("projects/study"), 404, "not_found")
     assert not Checkpoint.objects.exists()
     assert [(event.kind, event.data) for event in Event.objects.all()] == [("project.deleted", {"key": "study"})]

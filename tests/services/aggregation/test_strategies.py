@@ -1,9 +1,12 @@
 """Every strategy of the engine by its name, or a reason at the model's creation."""
 
+import numpy as np
 import pytest
 from tests.services.aggregation.test_updates import result
 
 from foedus.core import registry
+from foedus.core.arrays import Arrays
+from foedus.core.codecs import safetensors
 from foedus.core.strategies.strategy import needs_of
 from foedus.records.aggregation.models import ModelUpdate
 from foedus.services.aggregation.errors import FieldInvalid
@@ -49,6 +52,41 @@ def test_options_go_to_the_strategy(bench):
     bench.work()
 
     assert result(bench, model) == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("initial", "aggregator", "lie"),
+    [
+        ([1.0], "fedadam", [1e300]),
+        (None, "fedyogi", [-1e300]),  # the first update of all says what the model looks like
+        (safetensors.encode(Arrays({"weights": np.zeros(1, np.float32)})), "fedavgm", [3e38]),
+    ],
+)
+def test_a_step_that_the_aggregator_cannot_calculate_with_is_set_aside(bench, initial, aggregator, lie):
+    model = bench.model(initial, aggregator=aggregator, requirement="require_x_updates", requirement_args=[2])
+    client = bench.join(model)
+    bad = bench.send(model, client, lie)
+    for value in (1.0, 2.0):
+        bench.send(model, client, [value])
+    bench.work()
+
+    bad.refresh_from_db()
+    assert bad.status == ModelUpdate.Status.INVALID
+    assert "too large to be combined" in bad.reason
+    assert np.isfinite(result(bench, model)).all()
+
+
+def test_constants_of_the_initial_model_may_be_as_large_as_they_are(bench):
+    model = bench.model([1e300, 0.0], aggregator="fedadam")
+
+    assert bench.send(model, bench.join(model), [1e300, 1.0]).reason == ""
+
+
+def test_tensors_of_counters_without_a_mean_are_refused(bench):
+    model = bench.model(safetensors.encode(Arrays({"0": np.zeros(1, np.int64)})))
+
+    with pytest.raises(FieldInvalid, match="cannot be used"):
+        bench.send(model, bench.join(model), safetensors.encode(Arrays({"0": np.array([2**60])})))
 
 
 def test_updates_weigh_as_many_examples_as_they_say_where_the_aggregator_weighs(bench):

@@ -472,6 +472,19 @@ def test_a_model_whose_norm_is_above_the_projects_bound_is_refused(ports, clock)
     assert Submission.objects.count() == 1
 
 
+def test_a_step_that_the_strategy_cannot_calculate_with_is_refused_to_its_phone(ports, clock):
+    fleet = Fleet.create(ports, clock, strategy="fedadam")
+    fleet.say()
+
+    with pytest.raises(Invalid, match="too large to be combined"):
+        fleet.upload(0, 0, weights(3e38))
+    for place in range(4):
+        fleet.train(place, 0, weights(place))
+    fleet.work()
+
+    assert np.isfinite(fleet.model(1)).all()
+
+
 def test_a_project_names_the_rule_that_combines_its_uploads(ports, clock):
     fleet = Fleet.create(ports, clock, strategy="fedavg")
     fleet.say()

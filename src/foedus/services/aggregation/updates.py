@@ -16,7 +16,7 @@ from foedus.core.rounds import Phase
 from foedus.ports import Ports
 from foedus.records.aggregation.models import Client, FederatedModel, ModelAggregate, ModelUpdate
 from foedus.records.learning.models import Project
-from foedus.records.learning.queries import lock_project
+from foedus.records.learning.queries import find_latest_checkpoint, lock_project
 from foedus.services.aggregation import layouts, placing, rules, schemas
 from foedus.services.aggregation.access import (
     Caller,
@@ -29,8 +29,9 @@ from foedus.services.aggregation.access import (
 )
 from foedus.services.aggregation.errors import FieldInvalid, missing_reference
 from foedus.services.aggregation.incoming import Weights, as_tensors
+from foedus.services.learning.equipment import needs_now
 from foedus.services.learning.looking import Look
-from foedus.services.learning.models_in import store
+from foedus.services.learning.models_in import check_whole, store
 from foedus.services.learning.rounds import advance
 from foedus.services.shell import audit
 
@@ -186,6 +187,7 @@ def _prepare(ports: Ports, row: ModelUpdate, weights: Weights, document: str) ->
     with ExitStack() as stack:
         try:
             tensors = stack.enter_context(as_tensors(ports, weights, layout))
+            check_whole(ports, tensors, needs_now(model.project), find_latest_checkpoint(model.project))
         except TooLarge:
             raise
         except Invalid as exc:

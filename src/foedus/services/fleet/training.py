@@ -19,7 +19,8 @@ from foedus.records.learning.models import Invitation, Membership, Round, Update
 from foedus.records.learning.queries import lock_project
 from foedus.services.fleet.models import as_safetensors, layout_of_model
 from foedus.services.fleet.seeds import seed_of
-from foedus.services.learning.models_in import store
+from foedus.services.learning.equipment import needs_under
+from foedus.services.learning.models_in import check_whole, store
 from foedus.services.shell.staging import Staged
 
 
@@ -63,13 +64,16 @@ def expect_model(device: Device, pk: int, number: int) -> int:
 def submit_model(ports: Ports, device: Device, pk: int, number: int, body: Staged, *, now: datetime) -> Submission:
     """Keep a device's model for a round, in place of an earlier one, until its report makes it count.
 
-    Handing in the same again changes nothing, at any time. Raises NotFound, Forbidden, Invalid (length, NaN), Late
-    (the round is over) and Replayed (another model than the one that counts).
+    Handing in the same again changes nothing, at any time. Raises NotFound, Forbidden, Invalid (length, NaN, a step
+    too large for the project's strategy), Late (the round is over) and Replayed (another model than the one that
+    counts).
     """
     membership = get_assignment(device, pk)
     fleet = membership.project.fleet
+    current = get_fleet_round(membership.project, number)
     layout = layout_of_model(fleet.model)
     with as_safetensors(ports.scratch, body.path, layout, max_norm=fleet.max_model_norm) as model:
+        check_whole(ports, model, needs_under(current.strategy), current.base)
         size_bytes = model.size_bytes
         blob = store(ports, f"projects/{pk}/submissions", model)
     try:

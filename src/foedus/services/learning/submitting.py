@@ -10,15 +10,13 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 
 from foedus.core.arrays import TensorSource
-from foedus.core.codecs import safetensors
-from foedus.core.codecs.limits import ON_DISK
 from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_checkpoint, lock_project, still_active
 from foedus.services.learning.admission import admission
 from foedus.services.learning.equipment import needs_now, wanted_under
-from foedus.services.learning.models_in import check_update, store
+from foedus.services.learning.models_in import check_update, open_checkpoint, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
 from foedus.services.learning.together import Offered, Outcome, record_updates
@@ -178,9 +176,7 @@ class _Door:
 
     def _base(self, stack: ExitStack) -> TensorSource:
         """The model that the open round began from: while one is open, nothing newer is published."""
-        base = get_checkpoint(self._project, None)
-        path = stack.enter_context(self._ports.blobs.local(base.blob))
-        return stack.enter_context(safetensors.open_source(path, limits=ON_DISK))
+        return open_checkpoint(self._ports, get_checkpoint(self._project, None), stack)
 
 
 def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
