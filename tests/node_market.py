@@ -84,8 +84,8 @@ class Market:
     def get(self, path, purpose="compute", prefix=NODE, **claims):
         return self.client.get(prefix + path, headers=self.token(purpose, prefix=prefix, **claims))
 
-    def encrypted(self, url):
-        fields = {"message": json.dumps([{"url": url}]), "method": "PSK-RSA"}
+    def encrypted(self, *urls):
+        fields = {"message": json.dumps([{"url": url} for url in urls]), "method": "PSK-RSA"}
         return self.client.post(f"{NODE}/encrypt", fields).json()["hash"]
 
     def publish_sealed(self, key, sealed, kind="dataset", **main):

@@ -7,12 +7,15 @@ from tests.markets import metadata, offer
 from tests.node_market import CONSUMER, OWNER, balances
 
 from foedus.core.market.rules import Uploads
+from foedus.ports.secrets import SecretsUnavailable
 from foedus.records.market.models import Asset, Execution
 from foedus.server.work import folders
 from foedus.services.market import catalogue, publishing, settling, uploads
 from foedus.services.market.excerpts import LEFT_OUT
 from foedus.services.market.executions import log_of
 from foedus.services.market.files import KEY_NAME
+from foedus.services.market.garbage import Unlisted
+from foedus.services.market.node import KEY_NAME as NODE_KEY
 from foedus.services.market.node import node_key
 from foedus.services.shell.garbage import garbage
 
@@ -152,3 +155,37 @@ def test_an_upload_stays_as_long_as_an_asset_of_it_is_listed_or_was_bought(marke
     assert swept(market, datetime.now(UTC) - LATER) == [], "they have just come"
     Asset.objects.filter(did=listed.hex).update(is_retired=True)
     assert set(swept(market)) == set(keys[:3])
+
+
+@pytest.fixture
+def sold(market):
+    """Two assets, each with an upload in its list beside an address that is none; and the blobs of both uploads."""
+    rules = Uploads(("s3",))
+    urls = [uploads.keep(market.ports, rules, name, [b"x"], encrypt=False, now=market.now).url for name in "ab"]
+    dids = [market.publish_sealed(CONSUMER, market.encrypted(uploads.SCHEME + "none", url)) for url in urls]
+    return dids, [uploads.blob_of(url) for url in urls]
+
+
+def test_nothing_is_removed_while_the_secrets_that_open_the_lists_are_away(market, sold, monkeypatch):
+    real = market.ports.secrets.get_or_create
+    for away in (KEY_NAME, NODE_KEY):
+
+        def answer(name, *more, away=away):
+            if name == away:
+                raise SecretsUnavailable
+            return real(name, *more)
+
+        monkeypatch.setattr(market.ports.secrets, "get_or_create", answer)
+        with pytest.raises(SecretsUnavailable):
+            swept(market)
+
+
+def test_what_is_published_while_others_are_removed_keeps_its_files(market, sold):
+    (_, late), keys = sold
+    Asset.objects.filter(did=late.hex).update(is_retired=True, updated_at=market.now - LATER)
+    unlisted, found = Unlisted(), list(market.ports.blobs.list(uploads.FOLDER))
+    moment = datetime.now(UTC) + LATER
+
+    assert [blob.key for blob in unlisted(market.ports, found, moment)] == [keys[1]]
+    Asset.objects.filter(did=late.hex).update(is_retired=False, updated_at=moment)
+    assert list(unlisted(market.ports, found, moment)) == []

@@ -16,7 +16,7 @@ from itertools import groupby
 import structlog
 from django.db.models import Q
 
-from foedus.core.errors import PlatformError
+from foedus.core.errors import Forbidden, Invalid, PlatformError
 from foedus.core.market.documents import Document
 from foedus.core.market.leading import Lead
 from foedus.ports import Ports
@@ -50,7 +50,10 @@ def unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterat
 
 class Unlisted:
     """In one collection: of uploads, those that are files of no asset, or only of one that is retired and was never
-    bought. All sealed lists are read once, however many batches there are.
+    bought. All sealed lists are read once, however many batches there are; those of the last day again before each
+    batch, as what was published while others were removed counts, too.
+
+    Raises Unavailable where the lists cannot be opened now: nothing is known of any upload then.
     """
 
     def __init__(self) -> None:
@@ -58,19 +61,23 @@ class Unlisted:
 
     def __call__(self, ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:
         if self._named is None:
-            self._named = _listed(ports, older_than)
-        yield from (blob for blob in batch if blob.key not in self._named)
+            bought = Q(pk__in=Purchase.objects.values("asset"))
+            self._named = _uploads_of(ports, Q(is_retired=False) | bought)
+        # What is retired keeps its files for a while as well: an order of it may be under way.
+        named = self._named | _uploads_of(ports, Q(updated_at__gte=older_than))
+        yield from (blob for blob in batch if blob.key not in named)
 
 
-def _listed(ports: Ports, older_than: datetime) -> set[str]:
-    """What is retired keeps its files for a while: an order of it may be under way."""
+def _uploads_of(ports: Ports, wanted: Q) -> set[str]:
+    """The uploads that these assets name."""
+    owner = node_key(ports.secrets).address
     named: set[str] = set()
-    bought = Q(pk__in=Purchase.objects.values("asset"))
-    kept = Asset.objects.filter(Q(is_retired=False) | Q(updated_at__gte=older_than) | bought)
-    for document in kept.filter(document__contains=GIVEN).values_list("document", flat=True).iterator():
-        with suppress(PlatformError):  # a list that cannot be read opens nothing either, for anybody
-            files = files_of(ports, Document.read(document.encode()), node_key(ports.secrets).address)
-            named |= {uploads.blob_of(each.url) for each in files if each.url.startswith(uploads.SCHEME)}
+    kept = Asset.objects.filter(wanted, document__contains=GIVEN)
+    for document in kept.values_list("document", flat=True).iterator():
+        with suppress(Invalid, Forbidden):  # a list that cannot be read opens nothing either, for anybody
+            for each in files_of(ports, Document.read(document.encode()), owner):
+                with suppress(Invalid):  # the others are fetched all the same
+                    named.add(uploads.blob_of(each.url))
     return named
 
 
