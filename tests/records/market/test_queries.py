@@ -57,6 +57,27 @@ def test_what_many_have_is_looked_up_in_the_few(assets, monkeypatch):
     assert [each.did for each in few] == [f"{4:064x}"]
 
 
+def test_a_statement_has_so_many_keys_however_many_groups_there_are(assets, monkeypatch):
+    monkeypatch.setattr(queries, "_KEYS", 10)
+    group = {"bool": {"must": [{"range": {"size": {"gte": 1}}}, {"range": {"size": {"lt": 5}}}]}}
+
+    found = queries.matching(assets, read_query({"bool": {"should": [group] * 20}}))
+
+    keys = [value for value in found.query.sql_with_params()[1] if isinstance(value, int)]
+    assert len(keys) <= 10
+    assert sorted(int(each.did, 16) for each in found) == [1, 2, 3, 4]
+
+
+def test_digits_are_found_as_documents_write_them(assets):
+    digits = "ab" * 32
+    for asset, text in zip(assets, [f"did:op:0x{digits}", f"did:nv:{digits}", "did:nv:" + "cd" * 32], strict=False):
+        queries.index(asset, entries_of({"of": text}))
+
+    for asked in (f"did:op:0x{digits}", f"did:nv:{digits}", digits):
+        found = queries.matching(assets, read_query({"match_phrase": {"of": asked}}))
+        assert sorted(int(each.did, 16) for each in found) == [0, 1]
+
+
 def test_documents_from_before_are_found_by_the_numbers_that_their_texts_state():
     asset = Asset.objects.create(did="1" * 64, document="{}", created_at=NOW, updated_at=NOW)
     Value.objects.bulk_create(Value(asset=asset, path="p", exact=text) for text in ("12", "-0.5", "1e9", "", "a"))

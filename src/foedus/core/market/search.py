@@ -25,6 +25,7 @@ MAX_ENTRIES = 5_000  # of one document
 _WORD = re.compile(r"\w+")
 _DECIMAL = re.compile(r"-?[0-9]{1,78}(?:\.[0-9]{1,40})?")
 _DID = re.compile(r"\bdid:[a-z]{1,10}:(?:0x)?(?=[0-9a-f]{1,64}\b)")
+_DIGITS = re.compile(r"[0-9a-f]{64}")
 _IGNORED = ("boost", "format", "time_zone")
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
@@ -95,6 +96,11 @@ def read_query(source: Any) -> Query:
 def words_of(text: str) -> tuple[str, ...]:
     """The different words of a text, in lower case."""
     return tuple(dict.fromkeys(word[:MAX_WORD_CHARACTERS] for word in _WORD.findall(text.lower())))
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """How an index may have a word: documents may write the digits of a DID, or of an agreement, after ``0x``."""
+    return (word, f"0x{word}"[:MAX_WORD_CHARACTERS]) if _DIGITS.fullmatch(word) else (word,)
 
 
 def entries_of(document: Mapping[str, Any]) -> Iterator[Entry]:

@@ -1,17 +1,19 @@
 """Every question that services ask of the market's tables, by name."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from foedus.core.errors import NotFound
 from foedus.core.market.dids import Did
-from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query, Words, decimal_of
+from foedus.core.market.search import Between, Entry, Exactly, Group, Has, Query, Words, decimal_of, spellings
 from foedus.records.market.models import Asset, Value, Word
 
 _BATCH = 1_000
 _FEW = 2_000  # of a database with millions; fewer are looked at one by one
+_KEYS = 8_000  # in one statement, beside what a query says itself: SQLite takes 32,766 values
 
 
 def find_asset(did: Did) -> Asset | None:
@@ -40,7 +42,7 @@ def assets_on_offer() -> QuerySet[Asset]:
 
 def matching(assets: QuerySet[Asset], query: Query) -> QuerySet[Asset]:
     """Those of the assets whose document ``query`` finds."""
-    return assets.filter(_condition(query))
+    return assets.filter(_condition(query, _Room(_KEYS)))
 
 
 def ordered(assets: QuerySet[Asset], keys: Iterable[tuple[str, bool]]) -> QuerySet[Asset]:
@@ -71,29 +73,41 @@ def index(asset: Asset, entries: Iterable[Entry]) -> None:
     )
 
 
-def _condition(query: Query) -> Q:
+@dataclass(slots=True)
+class _Room:
+    """How many keys of assets may yet be written into a statement, for all groups of a query together."""
+
+    left: int
+
+    def takes(self, keys: Collection[int]) -> bool:
+        fits = len(keys) <= self.left
+        self.left -= len(keys) if fits else 0
+        return fits
+
+
+def _condition(query: Query, room: _Room) -> Q:
     match query:
         case Group(must, should, must_not):
-            wanted = _all_of(must) & _any(_condition(part) for part in should)
-            return wanted & _every(~_condition(part) for part in must_not)
-    return _all_of((query,))
+            wanted = _all_of(must, room) & _any(_condition(part, room) for part in should)
+            return wanted & _every(~_condition(part, room) for part in must_not)
+    return _all_of((query,), room)
 
 
-def _all_of(parts: Iterable[Query]) -> Q:
+def _all_of(parts: Iterable[Query], room: _Room) -> Q:
     """What all of them find. Where one finds few, only these are looked up in what finds many: databases do not see
     by themselves that listing all documents of one type is the long way to the few of them that are cheap.
     """
     listed = list(parts)
     sets = [rows for part in listed for rows in _found_by(part)]
-    found = _every(_condition(part) for part in listed if isinstance(part, Group))
-    few = [_few_of(rows) for rows in sets] if len(sets) > 1 else [None] * len(sets)
+    found = _every(_condition(part, room) for part in listed if isinstance(part, Group))
+    few = [_few_of(rows) for rows in sets] if len(sets) > 1 and room.left else [None] * len(sets)
     known = [assets for assets in few if assets is not None]
-    if known:
-        found &= Q(pk__in=sorted(set.intersection(*known)))
-    for rows, assets in zip(sets, few, strict=True):
-        if assets is None:
-            found &= Q(Exists(rows.filter(asset=OuterRef("pk")))) if known else Q(pk__in=rows.values("asset"))
-    return found
+    keys = set.intersection(*known) if known else set()
+    if not known or not room.takes(keys):
+        return found & _every(Q(pk__in=rows.values("asset")) for rows in sets)
+    found &= Q(pk__in=sorted(keys))
+    many = (rows for rows, assets in zip(sets, few, strict=True) if assets is None)
+    return found & _every(Q(Exists(rows.filter(asset=OuterRef("pk")))) for rows in many)
 
 
 def _found_by(query: Query) -> list[QuerySet[Any]]:
@@ -131,7 +145,7 @@ def _within(query: Between) -> QuerySet[Value]:
 
 
 def _with_words(path: str, words: list[str]) -> QuerySet[Word]:
-    rows = Word.objects.filter(word__in=words)
+    rows = Word.objects.filter(word__in=[spelt for word in words for spelt in spellings(word)])
     return rows.filter(path=path) if path else rows
 
 
