@@ -113,7 +113,8 @@ class Buyer(threading.Thread):
         agreement = self._order(self.there.rows)
         insist(lambda: self.market.accept(agreement))
         with suppress(Conflict):  # which is what it should be, rather than a run of what was had
-            self.market.run(agreement, self._plan(self.there.done))
+            plan = self._plan(self.there.done)
+            insist(lambda: self.market.run(agreement, plan))
             self.errors.append(f"{agreement} was accepted, and could be run")
         return agreement, "accepted"
 
