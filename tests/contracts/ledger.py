@@ -208,7 +208,9 @@ class LedgerContract:
 
     def test_the_owner_says_who_provides(self, world, deal):
         deal.lock()
-        world.ledger.register(DID, owner=world.party(OWNER), providers=[world.party(PATRON)], now=world.now)
+        world.ledger.register(
+            DID, owner=world.party(OWNER), providers=[world.party(PATRON)], now=world.now, may_change=True
+        )
 
         with pytest.raises(NotProvider):
             deal.grant(by=NODE)

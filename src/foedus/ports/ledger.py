@@ -38,6 +38,10 @@ class DidTaken(Conflict):
     """This DID is registered by another owner."""
 
 
+class ProvidersKept(Conflict):
+    """It is registered with other providers; its owner changes them with a wallet, or the node's administrator does."""
+
+
 class NoFunds(Conflict):
     """There is not enough money in the account that is to pay."""
 
@@ -130,10 +134,13 @@ class Agreements(Protocol):
 
     def network(self) -> Network: ...
 
-    def register(self, did: Did, *, owner: str, providers: Sequence[str], now: datetime) -> None:
+    def register(
+        self, did: Did, *, owner: str, providers: Sequence[str], now: datetime, may_change: bool = False
+    ) -> None:
         """Make an asset known, who owns it, and who may provide it beside its owner.
 
-        Doing so again as the same owner replaces the providers. Raises DidTaken.
+        Doing so again as the same owner replaces the providers. Where the market's operator pays for it, that takes
+        ``may_change``. Raises DidTaken, ProvidersKept.
         """
         ...
 

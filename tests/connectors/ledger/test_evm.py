@@ -26,7 +26,7 @@ from foedus.connectors.ledger.evm.ledger import EvmLedger
 from foedus.connectors.secrets.memory import MemorySecrets
 from foedus.core.errors import Conflict
 from foedus.core.market.escrow import NATIVE, BadShares, Outcome
-from foedus.ports.ledger import LedgerUnavailable, NoFaucet, NoKey
+from foedus.ports.ledger import LedgerUnavailable, NoFaucet, NoKey, ProvidersKept
 from foedus.wallet.keys import Key
 
 pytest.importorskip("eth", reason="eth-tester[py-evm] is not installed")
@@ -112,6 +112,31 @@ class TestEvmLedger(LedgerContract):
     @pytest.fixture
     def world(self, world):
         return world
+
+
+def test_an_owner_spends_the_operators_coin_once(world, monkeypatch):
+    ledger, owner = world.opened(keys=[], timeout_s=0.2), world.party(OWNER)
+
+    def register(*providers, **may):
+        ledger.register(DID, owner=owner, providers=[world.party(each) for each in providers], now=world.now, **may)
+
+    posted, post = [], Chain.post
+    monkeypatch.setattr(Chain, "post", lambda *call: posted.append(call) or post(*call))
+    world.tester.disable_auto_mine_transactions()
+    try:
+        for providers in ([NODE], [NODE], [STRANGER]):
+            with pytest.raises(LedgerUnavailable, match="ask again"):
+                register(*providers)
+        assert len(posted) == 1, "it is on its way"
+    finally:
+        world.tester.enable_auto_mine_transactions()
+    register(NODE)
+    with pytest.raises(ProvidersKept):
+        register(STRANGER)
+    assert len(posted) == 1
+    register(STRANGER, may_change=True)
+    assert len(posted) == 2
+    assert agree(world).seen.providers == (world.party(STRANGER),)
 
 
 @pytest.fixture

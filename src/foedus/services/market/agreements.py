@@ -64,12 +64,13 @@ def register_asset(
     """Make an asset known to the ledger; who provides it beside its owner: those named, or this node.
 
     An order here does so by itself. Whoever orders elsewhere, as from a wallet, finds only what is registered.
-    Raises Forbidden unless the actor is its owner, Conflict where nobody has proved to be it.
+    On a chain the market's operator pays: an owner has it done once, and an administrator has providers changed.
+    Raises Forbidden unless the actor is its owner, Conflict where nobody has proved to be it, ProvidersKept.
     """
     asset = get_asset(did)
     require(actor, Verb.CHANGE, asset)
     wanted = [checked_address(each) for each in providers] or [node_key(ports.secrets).address]
-    _register(ports, asset, wanted, now)
+    _register(ports, asset, wanted, now, may_change=actor.superuser)
     return wanted
 
 
@@ -210,12 +211,13 @@ def _keep(ports: Ports, actor: Actor, asset: Asset, service: Service, made: Agre
     return purchase
 
 
-def _register(ports: Ports, asset: Asset, providers: Sequence[str], now: datetime) -> None:
+def _register(ports: Ports, asset: Asset, providers: Sequence[str], now: datetime, *, may_change: bool = False) -> None:
     if not asset.owner:
         raise Conflict(
             f"nobody has proved to own {asset}, so that nobody could provide it; publish it with a signature"
         )
-    ports.ledger.register(Did(bytes.fromhex(asset.did)), owner=asset.owner, providers=providers, now=now)
+    did = Did(bytes.fromhex(asset.did))
+    ports.ledger.register(did, owner=asset.owner, providers=providers, now=now, may_change=may_change)
 
 
 def found(actor: Actor, verb: Verb, agreement: str) -> Purchase:

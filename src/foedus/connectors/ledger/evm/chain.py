@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from math import inf
 from threading import RLock
 from typing import Any, Self
 
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
-from web3.exceptions import BlockNotFound, ContractLogicError, TimeExhausted, Web3Exception
+from web3.exceptions import BlockNotFound, ContractLogicError, TimeExhausted, TransactionNotFound, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
@@ -121,9 +122,17 @@ class Chain:
         with answering(), self.turn:
             return self._sent(call, key, value)
 
-    def wait(self, sent: Any, *, deep: bool = True) -> Any:
+    def is_pending(self, sent: Any) -> bool:
+        """Whether what was sent waits in the node's pool: it is in no block, and the node has not dropped it."""
+        with answering():
+            try:
+                return self.web3.eth.get_transaction(sent).get("blockNumber") is None
+            except TransactionNotFound:
+                return False
+
+    def wait(self, sent: Any, *, deep: bool = True, within_s: float = inf) -> Any:
         """The receipt of what was sent, as soon as it can be relied on. Raises LedgerUnavailable, BadTransition."""
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + min(self._timeout_s, within_s)
         depth = self._confirmations if deep else 0
         with answering():
             while True:

@@ -1,8 +1,8 @@
 """A ledger on a chain that runs the Ethereum virtual machine: our own contracts, driven through web3.
 
-Nothing is remembered here. Before each step the contract is asked how things stand, so that a step that has happened
-already, whoever took it and whoever died in it, is not taken again. What is reported is the state some blocks ago
-(``confirmations``), which a reorganisation can no longer change.
+Nothing has to be remembered here. Before each step the contract is asked how things stand, so that a step that has
+happened already, whoever took it and whoever died in it, is not taken again. What is reported is the state some blocks
+ago (``confirmations``), which a reorganisation can no longer change.
 
 Steps are signed with the key of whoever takes them; those without a key here are taken with a wallet.
 """
@@ -44,6 +44,7 @@ from foedus.ports.ledger import (
     NoFaucet,
     NoFunds,
     Order,
+    ProvidersKept,
     TokenMissing,
     check_mint,
 )
@@ -54,6 +55,8 @@ from foedus.wallet.keys import checked_address
 
 log = structlog.get_logger()
 
+_REGISTER_S = 5.0
+_REGISTERING = 1_000  # registrations on their way that are remembered, lest they are sent and paid for twice
 _OPTIONS = ("contract", "token", "chain_id", "confirmations", "block_seconds", "since")
 
 
@@ -76,6 +79,7 @@ class EvmLedger:
         self._contract, self._token = contract, token
         self._block_s = block_s
         self._since = since
+        self._registering: dict[bytes, tuple[list[str], Any]] = {}
 
     @cached_property
     def _chain(self) -> Chain:
@@ -127,16 +131,42 @@ class EvmLedger:
         name = f"evm:{self._chain.id}:{at}"
         return Network(id=name, contracts=contracts, template=at, token=self._token, block_s=self._block_s)
 
-    def register(self, did: Did, *, owner: str, providers: Sequence[str], now: datetime) -> None:  # noqa: ARG002
+    def register(
+        self, did: Did, *, owner: str, providers: Sequence[str], now: datetime, may_change: bool = False  # noqa: ARG002
+    ) -> None:  # fmt: skip
+        """Waits for a few seconds only, as anybody with an asset may ask. Asked again, it waits for what was sent."""
         wanted = [checked_address(each) for each in providers]
+        with self._chain.turn:
+            listed, sent = self._registering.get(did.value, ([], None))
+            if sent is None or not self._chain.is_pending(sent):
+                self._registering.pop(did.value, None)
+                if self._is_registered(did, owner, wanted, may_change=may_change):
+                    return
+                listed, sent = wanted, self._post_registration(did, owner, wanted)
+                self._registering[did.value] = listed, sent
+                for oldest in list(self._registering)[:-_REGISTERING]:
+                    del self._registering[oldest]
+        if listed != wanted:
+            raise LedgerUnavailable("its registration with other providers is being confirmed; ask again later")
+        self._chain.wait(sent, within_s=_REGISTER_S)
+
+    def _is_registered(self, did: Did, owner: str, wanted: list[str], *, may_change: bool) -> bool:
+        functions = self._agreements.functions
+        with answering():
+            if functions.owners(did.value).call() != owner:
+                return False
+            if functions.providers_of(did.value).call() == wanted:
+                return True
+        if not may_change:
+            raise ProvidersKept(did=str(did))
+        return False
+
+    def _post_registration(self, did: Did, owner: str, wanted: list[str]) -> Any:
         functions = self._agreements.functions
         with answering():
             operator = functions.operator().call()
-            current = functions.providers_of(did.value).call()
-            if functions.owners(did.value).call() == owner and current == wanted:
-                return
         sender = owner if operator != owner and self._chain.has_key(owner) else operator
-        self._chain.send(functions.register(did.value, address_of(owner), wanted), sender)
+        return self._chain.post(functions.register(did.value, address_of(owner), wanted), sender)
 
     def create(self, order: Order, *, now: datetime) -> Agreement:
         check_order(order, self.network().contracts)

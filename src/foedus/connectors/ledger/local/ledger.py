@@ -79,7 +79,9 @@ class LocalLedger:
     def network(self) -> Network:
         return Network(id="local", contracts=_CONTRACTS, template=_TEMPLATE, token=TOKEN, block_s=self._block_s)
 
-    def register(self, did: Did, *, owner: str, providers: Sequence[str], now: datetime) -> None:
+    def register(
+        self, did: Did, *, owner: str, providers: Sequence[str], now: datetime, may_change: bool = False  # noqa: ARG002 - it costs nothing
+    ) -> None:  # fmt: skip
         wanted = [checked_address(provider) for provider in providers]
         with self._step(now):
             row, _ = rows.RegisteredAsset.objects.get_or_create(did=did.hex, defaults={"owner": checked_address(owner)})
