@@ -26,6 +26,7 @@ class ServerConfig(AppConfig):
 
     def _configure_market(self, options: Settings) -> None:
         from foedus.core.market.rules import Rules, Uploads
+        from foedus.faces.nevermined.hosts import Names
         from foedus.faces.nevermined.limits import MARKET
 
         rules = Rules(lenient=options.market_lenient, free_only=options.market_free_only)
@@ -34,7 +35,7 @@ class ServerConfig(AppConfig):
         )
         MARKET.configure(
             options.requests_per_second, rules, uploads, is_compute_open=options.market_compute_open,
-            names=options.allowed_hosts,
+            names=Names.of([*options.hosts, *options.trusted_origins]),
         )  # fmt: skip
 
 

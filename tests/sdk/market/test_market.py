@@ -64,7 +64,7 @@ def test_a_call_of_the_node_signs_for_what_it_is_about():
     form = dict(pair.split("=") for pair in server.asked[0].content.decode().split("&"))
     grant = read_grant(form["assertion"], now=datetime.now(UTC).timestamp())
     assert (grant.issuer, grant.subject, grant.did) == (KEY.address, AGREEMENT, DID)
-    assert grant.audience.endswith("/execute")
+    assert grant.audience == "http://127.0.0.1:1/api/v1/node/services/execute", "another node cannot show it"
 
 
 def test_without_a_key_nothing_is_somebodys():

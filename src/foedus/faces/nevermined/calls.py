@@ -7,7 +7,6 @@ from functools import cached_property, wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -44,9 +43,8 @@ class Call:
         return raw
 
     def is_here(self, host: str) -> bool:
-        """Whether a host, with its port, is this server: as it was called by, or under a name that it was given."""
-        called = host.lower() == self.request.get_host().lower()
-        return called or validate_host(split_domain_port(host)[0], MARKET.names)
+        """Whether a host, with its port, is this server."""
+        return MARKET.names.has(host, called=self.request.get_host(), port=self.request.get_port())
 
     def check_announced(self, most: int) -> None:
         """Raise TooLarge for a body that says it has more bytes. Of a form no more is read than was announced."""

@@ -85,7 +85,7 @@ class Asking:
 
     def _granted(self, purpose: str, claims: Mapping[str, str]) -> dict[str, str]:
         def ask() -> tuple[str, float]:
-            grant = write_grant(self.key, {"aud": f"{_AUDIENCE}/{purpose}", **claims}, now=time.time())
+            grant = write_grant(self.key, {"aud": f"{self.link.url}{_AUDIENCE}/{purpose}", **claims}, now=time.time())
             said = self._form(f"{BELOW}/oauth/token", {"grant_type": _GRANT, "assertion": grant})
             return str(said["access_token"]), float(said.get("expires_in", _SPARE_S))
 

@@ -132,7 +132,10 @@ def _purpose(audience: str, is_here: Callable[[str], bool]) -> Purpose:
         before, found, rest = audience.rpartition(prefix + "/")
         if found and rest.strip("/") in list(Purpose):
             if before and not is_here(_host_of(before)):
-                raise BadGrant(f"the grant is for {before[:100]}, which is not this node")
+                raise BadGrant(
+                    f"the grant is for {before[:100]}, which is not this node; if it is, "
+                    "its operator adds the name to FOEDUS_ALLOWED_HOSTS"
+                )
             return Purpose(rest.strip("/"))
     known = ", ".join(f"{PREFIXES[1]}/{purpose}" for purpose in Purpose)
     raise IncompleteGrant(f"the grant's aud is none of {known}", field="aud")
