@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.fleets import PLUGGED, Fleet, random_weights, weights
+from tests.fleets import PLUGGED, SMALL, Fleet, random_weights, weights
 
+from foedus.core import folding, registry
 from foedus.core.errors import Forbidden, Invalid, Late, NotFound, Replayed
+from foedus.core.fleet.layouts import fleet_model
 from foedus.records.fleet.models import Device, StatusReport, Submission
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round, Update
 from foedus.records.shell.models import Job
@@ -495,7 +497,19 @@ def test_a_project_names_the_rule_that_combines_its_uploads(ports, clock):
 
     assert Round.objects.get(project=fleet.pk, number=1).strategy["name"] == "fedavg"
     assert fleet.model(1)[0] == 1.5
-    for unusable in ("magic", "scaffold", "fedbuff"):
-        with pytest.raises(BadFields) as refused:
-            fleet.change(strategy=unusable)
-        assert list(refused.value.errors) == ["strategy"]
+
+
+def test_every_rule_is_refused_or_can_combine_what_phones_send(ports, clock):
+    fleet = Fleet.create(ports, clock)
+    sent = [folding.Update(str(place), 1.0, fleet_model(SMALL).start()) for place in range(7)]
+    refusals = []
+    for name in ("magic", *registry.names("foedus.strategies")):
+        try:
+            fleet.change(strategy=name)
+        except BadFields as refused:
+            refusals.append((name, *refused.errors))
+        else:
+            strategy = registry.build("foedus.strategies", name, {})
+            strategy.step(strategy.init(sent[0].source), sent)
+
+    assert refusals == [(name, "strategy") for name in ("magic", "fedbuff", "qfedavg", "scaffold")]

@@ -104,7 +104,7 @@ def _check(fleet: FleetProject, errors: dict[str, list[str]]) -> None:
     except Invalid as exc:
         errors.setdefault("strategy", [exc.message])
     else:
-        if needs.returned or needs.kind is Kind.DELTA:
+        if needs.returned or needs.metrics or needs.kind is Kind.DELTA:
             errors.setdefault("strategy", [f"{fleet.strategy} needs more than the whole weights that phones send."])
     for name, (low, high) in _RANGES.items():
         value = getattr(fleet, name)
