@@ -58,7 +58,7 @@ class Job:
 def counted(members, rounds, invitations, current: Round, now: datetime) -> RoundView:
     """As the records count it."""
     policy, phase = current.policy, current.phase
-    flying, busy, invited, lost, declined = [], set(), 0, 0, 0
+    flying, busy, invited, lost, declined, removed = [], set(), 0, 0, 0, 0
     done = ("reported",) if policy.open_ended else ("reported", "declined")
     for invitation in invitations:
         state = invitation.state
@@ -69,6 +69,7 @@ def counted(members, rounds, invitations, current: Round, now: datetime) -> Roun
             invited += 1
             lost += state in ("lost", "declined")
             declined += state == "declined" and invitation.member.active
+            removed += state in ("lost", "declined") and not invitation.member.active
             if state in done:
                 busy.add(invitation.member.key)
     active = [m for m in members if m.active]
@@ -96,6 +97,7 @@ def counted(members, rounds, invitations, current: Round, now: datetime) -> Roun
         ) if may_invite else (),
         invited=invited, lost=lost, needed=current.needed,
         declined=declined if may_invite and lost and not policy.open_ended else 0,
+        removed=removed if may_invite and lost and not policy.open_ended else 0,
         in_flight=len(flying) if policy.open_ended else 0, reported=len(authors), updates=len(current.updates),
         covered=0 if policy.invites else sum(m.key in authors for m in active),
         pending=tuple(Candidate(str(m.key), m.name, m.seen_at) for m in pending[:5]),

@@ -66,8 +66,9 @@ class RoundView:
     ``registered``   all members of the project
     ``invited``      who was invited to this round; ``lost`` of them brought no update and can no longer be waited for
                      (absent or given up, and not invited anew)
-    ``declined``     those of the lost that are still members and gave up: they are asked again with the next round.
-                     Counted where somebody is missing only, and 0 elsewhere
+    ``declined``     those of the lost that are still members and gave up: they are asked again with the next round;
+                     ``removed`` are members no longer. Who is neither fell silent, and may still hand in.
+                     Both are counted where somebody is missing only, and 0 elsewhere
     ``needed``       what the newest ``Invite`` of this round carried
     ``in_flight``    open invitations of any round of the project whose member is still there
     ``reported``     distinct participants with an accepted update in this round; ``updates`` counts the updates
@@ -89,6 +90,7 @@ class RoundView:
     invited: int = 0
     lost: int = 0
     declined: int = 0
+    removed: int = 0
     needed: int = 0
     in_flight: int = 0
     reported: int = 0

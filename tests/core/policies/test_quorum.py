@@ -194,10 +194,15 @@ def test_a_round_that_everybody_left_waits_for_somebody_new_until_its_deadline()
         ({"lost": 1, "declined": 1, "reported": 2, "candidates": people(1)}, Invite),
         ({"lost": 2, "declined": 1, "reported": 1}, Invalidate),
         ({"lost": 1, "declined": 0, "reported": 2}, Wait),  # who fell silent may come back
-        ({"lost": 1, "declined": 0, "reported": 2, "registered": 2}, Invalidate),  # who was removed does not
+        (
+            {"lost": 1, "declined": 0, "reported": 2, "removed": 1, "registered": 2},
+            Invalidate,
+        ),  # who was removed does not
         ({"lost": 1, "declined": 1, "reported": 1, "quorum": 0.6}, Wait),
         ({"lost": 1, "declined": 1, "reported": 2, "quorum": 0.6}, Combine),
         ({"lost": 2, "declined": 2, "reported": 1, "quorum": 0.6}, Invalidate),
+        ({"lost": 2, "declined": 1, "reported": 1, "quorum": 0.6}, Wait),  # with who fell silent, it would be enough
+        ({"lost": 2, "declined": 1, "removed": 1, "reported": 1, "quorum": 0.6}, Invalidate),
     ],
 )
 def test_a_round_does_not_wait_for_its_deadline_when_those_left_have_failed(facts, kind):

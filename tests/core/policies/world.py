@@ -174,6 +174,7 @@ class World:
                 for i in invitations
             ),
             declined=sum(i.fate is Fate.GIVEN_UP and i.member in self.members for i in invitations),
+            removed=sum(i.fate in (Fate.GIVEN_UP, Fate.LOST) and i.member not in self.members for i in invitations),
             needed=this.needed,
             in_flight=len(flying),
             reported=len(set(this.authors)),

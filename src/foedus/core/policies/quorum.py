@@ -105,12 +105,13 @@ class Quorum:
         return Wait((*self._missing(view, needed, enough, now), deadline(ends_at, now)), until)
 
     def _hopeless_at(self, view: RoundView, enough: int) -> datetime | None:
-        """When to stop waiting for those who gave up; None while somebody is in training, or silent and may come back.
+        """When to stop waiting for those who gave up; None while those in training, or silent, could still be enough.
 
         The next round asks them again. Each invalid one before this doubles the time that is given to whatever makes
         them fail, and to whoever mends it, so that failing at once makes no endless work.
         """
-        if view.outstanding or not (view.declined or view.registered < enough):
+        silent = view.lost - view.declined - view.removed
+        if view.outstanding or view.reported + silent >= enough or not (view.declined or view.registered < enough):
             return None
         pause_s = 2 ** min(view.invalid_streak, _LONGEST_DOUBLING)
         return (view.started_at or view.opened_at) + timedelta(seconds=pause_s)

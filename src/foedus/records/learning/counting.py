@@ -21,6 +21,7 @@ from foedus.records.statements import Slot
 
 _GIVEN_UP = (Invitation.State.LOST, Invitation.State.DECLINED)
 _LOST = Q(state__in=_GIVEN_UP)
+_IS_MEMBER = Q(membership__state=Membership.State.ACTIVE)
 
 # What every look at a round asks: written once (see ``prepared``).
 _members = PreparedRows(
@@ -40,14 +41,15 @@ _invited = PreparedRows(
         .values_list("invited", "lost")
     )
 )
-_declined = PreparedRows(
+_not_silent = PreparedRows(
     lambda: (
-        Invitation.objects.filter(
-            round=Slot("round"), state=Invitation.State.DECLINED, membership__state=Membership.State.ACTIVE
-        )
+        Invitation.objects.filter(round=Slot("round"), state__in=_GIVEN_UP)
         .values("round")
-        .annotate(declined=Count("pk"))
-        .values_list("declined")
+        .annotate(
+            declined=Count("pk", filter=_IS_MEMBER & Q(state=Invitation.State.DECLINED)),
+            removed=Count("pk", filter=~_IS_MEMBER),
+        )
+        .values_list("declined", "removed")
     )
 )
 _handed_in = PreparedRows(
@@ -183,6 +185,7 @@ def round_view(
     tally = tally or counted(project, current)
     may = may_invite(current, policy, tally)
     is_short = may and tally.lost > 0 and not policy.open_ended
+    declined, removed = _not_silent_of(current) if is_short else (0, 0)
     if ready is None:
         ready = candidates(project, current, policy, now) if may else ()
     completed, invalid_streak = rounds_before(project, current)
@@ -198,7 +201,8 @@ def round_view(
         candidates=ready,
         invited=tally.invited,
         lost=tally.lost,
-        declined=_declined_of(current) if is_short else 0,
+        declined=declined,
+        removed=removed,
         in_flight=in_flight(project, current) if policy.open_ended else 0,
         reported=tally.reported,
         updates=tally.updates,
@@ -211,9 +215,9 @@ def round_view(
     )
 
 
-def _declined_of(current: Round) -> int:
-    rows: list[tuple[int]] = _declined(round=current.pk)
-    return rows[0][0] if rows else 0
+def _not_silent_of(current: Round) -> tuple[int, int]:
+    ((declined, removed),) = _not_silent(round=current.pk) or [(0, 0)]
+    return declined, removed
 
 
 def round_counts(rounds: Sequence[Round]) -> dict[int, RoundCounts]:
