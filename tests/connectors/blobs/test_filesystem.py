@@ -78,8 +78,11 @@ def test_blobs_are_spread_over_folders_and_stay_below_the_root(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "root"]
 
 
-def test_only_the_first_blob_of_a_store_waits_for_its_folders(tmp_path, monkeypatch):
+@pytest.mark.parametrize("made", [False, True])
+def test_only_the_first_blob_of_a_process_waits_for_the_folders(tmp_path, monkeypatch, made):
     blobs = FilesystemBlobs(tmp_path)
+    for number in range(256 if made else 0):  # as by a process that was killed before they were durable
+        (tmp_path / f"{number:02x}").mkdir()
     synced = []
     fsync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(handle), fsync(handle)))

@@ -88,6 +88,7 @@ class FilesystemBlobs:
         self._staging = root / "staging"
         self._lock = threading.Lock()
         self._opened: tuple[Path, Callable[[], object]] | None = None
+        self._has_folders = False  # that is, made and synced, as far as this process knows
         with writing(""):
             self._staging.mkdir(parents=True, exist_ok=True)
             self._clean(stale_after_s)
@@ -225,7 +226,7 @@ class FilesystemBlobs:
         os.fchmod(file.fileno(), 0o440)
         self._sync(file)
         target = self._path(key)
-        if not target.parent.exists():
+        if not self._has_folders or not target.parent.exists():
             self._make_folders()
         if target.suffix == ".long" and not target.with_suffix(".key").exists():
             with self._staged() as (name, name_file):
@@ -237,10 +238,14 @@ class FilesystemBlobs:
         self._sync_folder(target.parent)
 
     def _make_folders(self) -> None:
-        """All of them: one by one, most blobs of a young store would wait for the disk twice."""
+        """All of them: one by one, most blobs of a young store would wait for the disk twice.
+
+        The first blob of each process waits for them even where they are: who made them may have died too soon.
+        """
         for number in range(256):
             (self._root / f"{number:02x}").mkdir(exist_ok=True)
         self._sync_folder(self._root)
+        self._has_folders = True
 
     def _sync(self, file: BinaryIO) -> None:
         if self._durable:
