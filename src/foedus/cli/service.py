@@ -60,7 +60,7 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
 
     lock = start.hold(options.data)
     port = _free_port(options.host) if options.port == 0 else options.port
-    _check_port(options.host, port)
+    claim = _claimed(options.host, port)
     token_file = start.prepare()
     # Made and imported before forking, so that every child shares it and starts at once, also after it was killed.
     from foedus.server import lanes, work  # noqa: F401 - what the worker and the clock run
@@ -88,6 +88,7 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
         roles["input"] = processes.until_eof
     # Held by this process alone: should it be killed, whoever starts it again need not wait for its children.
     os.register_at_fork(after_in_child=lock.close)
+    os.register_at_fork(after_in_child=claim.close)
     return Supervisor(roles)
 
 
@@ -102,11 +103,11 @@ def web(host: str | None, port: int | None, data: Path | None, plane: str) -> No
     """Answer HTTP. Any number of these may run beside each other."""
     options = _use(host=host, port=port, data=data)
     port = _free_port(options.host) if options.port == 0 else options.port
-    _check_port(options.host, port)
     from foedus.server import processes, start
 
-    token_file = start.prepare()
-    processes.web(options.host, port, plane=plane, on_ready=lambda: _say_ready(options.host, port, token_file))
+    with _claimed(options.host, port):
+        token_file = start.prepare()
+        processes.web(options.host, port, plane=plane, on_ready=lambda: _say_ready(options.host, port, token_file))
 
 
 @click.command()
@@ -153,13 +154,21 @@ def _free_port(host: str) -> int:
         return port
 
 
-def _check_port(host: str, port: int) -> None:
-    """Say at once, and clearly, when the address cannot be had."""
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise click.ClickException(
-                f"cannot listen on {host}:{port}: {exc.strerror}; choose another --port"
-            ) from exc
+def _claimed(host: str, port: int) -> socket.socket:
+    """Have the address for this process and its children, or say at once, and clearly, that it cannot be had.
+
+    Web processes share the port, as any two servers of a user could by mistake: each asks for that. So nobody may bind
+    it until this has taken it alone; what this gives then shares it, hears nothing, and keeps it until it is closed.
+    """
+    claim = socket.socket(_family(host))
+    try:
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may linger
+        claim.bind((host, port))
+        claim.listen(0)  # of two that have come so far at the same time, one fails here
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        claim.shutdown(socket.SHUT_RDWR)
+    except OSError as exc:
+        claim.close()
+        raise click.ClickException(f"cannot listen on {host}:{port}: {exc.strerror}; choose another --port") from exc
+    return claim
