@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from tests.core.generated import models
 
 from foedus.core.arrays import Arrays
-from foedus.core.codecs.finite import BLOCK_ELEMENTS, LARGEST_STEP, check_countable, check_finite, check_moderate
+from foedus.core.codecs.finite import (
+    BLOCK_ELEMENTS,
+    LARGEST_STEP,
+    Extremes,
+    check_countable,
+    check_finite,
+    check_moderate,
+)
 from foedus.core.errors import Invalid
 
 
@@ -29,7 +36,7 @@ def test_the_first_value_that_is_not_finite_is_named(dtype, value, index):
 @settings(max_examples=20)
 @given(models(finite=True))
 def test_a_model_is_no_step_from_itself_however_large_it_is(arrays):
-    check_moderate(arrays, lambda: arrays)
+    check_moderate(arrays, Extremes.of(arrays))
 
 
 @pytest.mark.parametrize("dtype", sorted(LARGEST_STEP))
@@ -43,12 +50,24 @@ def test_a_step_that_strategies_cannot_calculate_with_is_named(dtype, index, sig
     far[index] = sign * large[0]
 
     with pytest.raises(Invalid, match="too large to be combined") as caught:
-        check_moderate(Arrays({"fine": np.ones(3), "w": far}), lambda: Arrays({"fine": np.ones(3), "w": base}))
+        check_moderate(Arrays({"fine": np.ones(3), "w": far}), Extremes.of(Arrays({"fine": np.ones(3), "w": base})))
 
     assert caught.value.context == {"tensor": "w", "index": index}
     check_moderate(Arrays({"w": large[1:]}))
     with pytest.raises(Invalid, match="not finite at element 1"):
         check_moderate(Arrays({"w": np.array([large[0], np.nan], dtype)}))
+
+
+@pytest.mark.parametrize("dtype", sorted(LARGEST_STEP))
+@pytest.mark.parametrize("index", [3, BLOCK_ELEMENTS + 3])
+def test_what_is_small_may_be_far_from_what_it_was(dtype, index):
+    base = np.zeros(BLOCK_ELEMENTS + 10, dtype)
+    base[index] = np.finfo(dtype).min  # of a mask
+
+    with pytest.raises(Invalid, match="too large to be combined") as caught:
+        check_moderate(Arrays({"mask": np.zeros_like(base)}), Extremes.of(Arrays({"mask": base})))
+
+    assert caught.value.context == {"tensor": "mask", "index": index}
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("int64", 2**53 + 1), ("int64", -(2**60)), ("uint64", 2**63)])

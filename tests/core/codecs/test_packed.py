@@ -7,6 +7,7 @@ from tests.core.generated import bits, models
 
 from foedus.core.arrays import Arrays, Layout
 from foedus.core.codecs import forms, safetensors
+from foedus.core.codecs.finite import Extremes
 from foedus.core.codecs.packed import METADATA, Wanted, open_update
 from foedus.core.codecs.packing import TopK, packed, sparsified
 from foedus.core.errors import Invalid
@@ -18,7 +19,7 @@ DELTAS = Wanted(W.layout, Kind.DELTA)
 
 def opened(parts, wanted=DELTAS, metadata=METADATA):
     update = open_update(safetensors.encode(Arrays(parts), metadata), wanted)
-    update.check_values(lambda: W)
+    update.check_values(lambda: Extremes.of(W))
     return update
 
 

@@ -13,7 +13,7 @@ from foedus.core import registry
 from foedus.core.arrays import Arrays
 from foedus.core.building import full_like
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import LARGEST_STEP
+from foedus.core.codecs.finite import LARGEST_STEP, Extremes, check_moderate
 from foedus.core.errors import Invalid, NoUpdates
 from foedus.core.folding import Kind, Update
 from foedus.core.strategies.strategy import State, moment_layout, needs_of
@@ -203,3 +203,21 @@ def test_no_accepted_update_keeps_a_round_from_being_combined(name, kind, dtype)
         state = strategy.step(state, sent)
 
         assert np.isfinite(state.weights["w"]).all()
+
+
+@every_strategy
+@pytest.mark.parametrize("dtype", sorted(LARGEST_STEP))
+def test_nothing_in_the_place_of_a_mask_is_refused_or_can_be_combined(name, dtype):
+    """A mask is a constant as far from zero as its dtype goes; to send zeros for it is a step of that size."""
+    strategy = registry.build(GROUP, name, {})
+    start = model((np.finfo(dtype).min, 1.0), dtype)
+    honest = [equipped(name, Update(f"h{i}", 1.0, start)) for i in range(7)]
+    lie = equipped(name, Update("liar", 1.0, model((0.0, 1.0), dtype)))
+    if Kind.WEIGHTS in needs_of(strategy).moderate:
+        with pytest.raises(Invalid, match="'w'"):
+            check_moderate(lie.source, Extremes.of(start))
+        return
+
+    state = strategy.step(strategy.init(start), [*honest, lie])
+
+    assert np.isfinite(state.weights["w"]).all()

@@ -129,10 +129,10 @@ def test_a_bug_that_one_body_wakes_is_the_answer_to_that_one(ports, clock, monke
     study, people = begun(ports, clock, minimum=3, names=("a", "b", "c"))
     real, bad = submitting.check_update, hand_in(study, people[1], 2)
 
-    def check(body, wanted):
+    def check(body, wanted, extremes):
         if body is bad.body:
             raise KeyError("nobody foresaw it")
-        real(body, wanted)
+        real(body, wanted, extremes)
 
     monkeypatch.setattr(submitting, "check_update", check)
     handed_in = [hand_in(study, people[0], 1), bad, hand_in(study, people[2], 3)]

@@ -5,7 +5,8 @@ square them, cannot work with steps of absurd size either: these are refused to 
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -30,23 +31,52 @@ def check_finite(source: TensorSource) -> None:
         _read(source, _refuse_not_finite)
 
 
-def check_moderate(source: TensorSource, base: Callable[[], TensorSource] | None = None) -> None:
-    """``check_finite``, and no value may be further from ``base`` (None: from zero) than ``LARGEST_STEP``.
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """The blocks of a model, by tensor and start, with values beyond ``LARGEST_STEP``: constants, as those of masks.
 
-    What is itself small is not compared: ``base`` is asked for where values are large, as constants of a model may be.
+    They are what a step can only be too large from; a model has few of them, if any.
     """
-    if _all(source, _is_moderate):
+
+    blocks: Mapping[tuple[str, int], Tensor]
+
+    @classmethod
+    def of(cls, model: TensorSource) -> Self:
+        blocks: dict[tuple[str, int], Tensor] = {}
+
+        def keep(spec: TensorSpec, start: int, block: Tensor) -> None:
+            if not _is_moderate(spec.dtype, block):
+                blocks[spec.name, start] = np.array(block)
+
+        if not _all(model, _is_moderate):
+            _read(model, keep)
+        return cls(blocks)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(block.nbytes for block in self.blocks.values())
+
+
+NOTHING_EXTREME = Extremes({})
+
+
+def check_moderate(source: TensorSource, base: Extremes = NOTHING_EXTREME) -> None:
+    """``check_finite``, and no value may be further from the model it began from than ``LARGEST_STEP``.
+
+    Of that model only its extremes are known: from anything else, what is not extreme itself is a moderate step.
+    """
+    if not base.blocks and _all(source, _is_moderate):
         return
-    opened = cache(base) if base is not None else None
 
     def refuse(spec: TensorSpec, start: int, block: Tensor) -> None:
-        if _is_moderate(spec.dtype, block):
+        origin = base.blocks.get((spec.name, start))
+        if origin is None and _is_moderate(spec.dtype, block):
             return
         _refuse_not_finite(spec, start, block)
         steps = block.astype(np.float64)
-        if opened is not None:
+        if origin is not None:
             with np.errstate(over="ignore"):
-                steps -= opened().block(spec.name, start, start + block.size)
+                steps -= origin
         index = int(np.abs(steps).argmax())
         most = LARGEST_STEP[spec.dtype]
         if abs(steps[index]) > most:

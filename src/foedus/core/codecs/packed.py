@@ -20,7 +20,7 @@ from typing import Self
 
 from foedus.core.arrays import Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import check_countable, check_finite, check_moderate
+from foedus.core.codecs.finite import NOTHING_EXTREME, Extremes, check_countable, check_finite, check_moderate
 from foedus.core.codecs.forms import Form, bfloat16, dense, quantised, sparse
 from foedus.core.codecs.limits import Limits
 from foedus.core.codecs.sources import Data, PlacedSource
@@ -73,17 +73,17 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def check_values(self, base: Callable[[], TensorSource]) -> None:
+    def check_values(self, base: Callable[[], Extremes]) -> None:
         """Read everything once. Raises Invalid naming the first value that could not be combined.
 
-        ``base`` opens the model that steps of whole weights are counted from; it is asked for where values are large.
+        ``base`` gives the extremes of the model that steps of whole weights are counted from, where these matter.
         """
         check_countable(self.source)
         if not self.wanted.moderate:
             for group in (self.source, *self.extras.values()):
                 check_finite(group)
             return
-        check_moderate(self.source, base if self.wanted.kind is Kind.WEIGHTS else None)
+        check_moderate(self.source, base() if self.wanted.kind is Kind.WEIGHTS else NOTHING_EXTREME)
         for group in self.extras.values():
             check_moderate(group)
 

@@ -1,18 +1,18 @@
 """Models and updates as they come in: checked to the last number before anything is kept."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from uuid import uuid4
 
-from foedus.core.arrays import Layout, TensorSource
+from foedus.core.arrays import Layout
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import check_countable, check_finite, check_moderate
+from foedus.core.codecs.finite import NOTHING_EXTREME, Extremes, check_countable, check_finite, check_moderate
 from foedus.core.codecs.limits import ON_DISK
 from foedus.core.codecs.packed import Wanted, open_update
 from foedus.core.folding import Kind
 from foedus.core.strategies.strategy import Needs
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint
+from foedus.services.learning.bases import extremes_of
 from foedus.services.shell.staging import Held, Staged
 
 
@@ -23,7 +23,7 @@ def checked_model(body: Staged) -> Layout:
         return source.layout
 
 
-def check_update(body: Staged | Held, wanted: Wanted, base: Callable[[], TensorSource]) -> None:
+def check_update(body: Staged | Held, wanted: Wanted, base: Callable[[], Extremes]) -> None:
     """Raise Invalid unless the body is what is wanted, however encoded: whole, consistent and fit to be combined."""
     with open_update(body.data if isinstance(body, Held) else body.path, wanted) as update:
         update.check_values(base)
@@ -34,17 +34,10 @@ def check_whole(ports: Ports, body: Staged, needs: Needs, base: Checkpoint | Non
 
     ``base`` is the model that steps are counted from; None: they are counted from zero.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(safetensors.open_source(body.path, limits=ON_DISK))
+    with safetensors.open_source(body.path, limits=ON_DISK) as source:
         check_countable(source)
         if Kind.WEIGHTS in needs.moderate:
-            check_moderate(source, None if base is None else lambda: open_checkpoint(ports, base, stack))
-
-
-def open_checkpoint(ports: Ports, checkpoint: Checkpoint, stack: ExitStack) -> TensorSource:
-    """Its weights, to be read until ``stack`` is closed."""
-    path = stack.enter_context(ports.blobs.local(checkpoint.blob))
-    return stack.enter_context(safetensors.open_source(path, limits=ON_DISK))
+            check_moderate(source, NOTHING_EXTREME if base is None else extremes_of(ports, base))
 
 
 def store(ports: Ports, folder: str, body: Staged | Held) -> str:

@@ -1,7 +1,7 @@
 """Updates on their way in: looked at before the body is read, checked, stored, and counted exactly once."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,14 +9,15 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from foedus.core.arrays import TensorSource
+from foedus.core.codecs.finite import Extremes
 from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_checkpoint, lock_project, still_active
 from foedus.services.learning.admission import admission
+from foedus.services.learning.bases import extremes_of
 from foedus.services.learning.equipment import needs_now, wanted_under
-from foedus.services.learning.models_in import check_update, open_checkpoint, store
+from foedus.services.learning.models_in import check_update, store
 from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
 from foedus.services.learning.together import Offered, Outcome, record_updates
@@ -166,17 +167,16 @@ class _Door:
         if body.size_bytes > self._limit_bytes:
             text = f"the body has {body.size_bytes} bytes; at most {self._limit_bytes} are allowed here"
             raise TooLarge(text, limit_bytes=self._limit_bytes)
-        with ExitStack() as stack:
-            check_update(body, self._wanted, lambda: self._base(stack))
+        check_update(body, self._wanted, self._extremes)
         if body.size_bytes > MAX_HELD_BYTES:
             blob = store(self._ports, f"projects/{self._project.pk}/updates", body)
             return Stored(blob, body.digest, body.size_bytes)
         content = body.path.read_bytes() if isinstance(body, Staged) else body.data
         return Stored("", body.digest, body.size_bytes, content)
 
-    def _base(self, stack: ExitStack) -> TensorSource:
-        """The model that the open round began from: while one is open, nothing newer is published."""
-        return open_checkpoint(self._ports, get_checkpoint(self._project, None), stack)
+    def _extremes(self) -> Extremes:
+        """Those of the model that the open round began from: while one is open, nothing newer is published."""
+        return extremes_of(self._ports, get_checkpoint(self._project, None))
 
 
 def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
