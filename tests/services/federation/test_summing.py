@@ -10,9 +10,11 @@ from foedus.core.exploration import Query
 from foedus.core.federation.messages import Kind, Message
 from foedus.core.federation.outline_codec import outline_bytes
 from foedus.core.federation.outlines import Outline
+from foedus.core.federation.rosters import Roster
 from foedus.core.statistics import decode, encode, merge_all
 from foedus.ports.exchange import Delivery
 from foedus.records.federation.models import SecureSum, SumMessage
+from foedus.records.statistics.models import Part
 from foedus.services.federation import exchanging, steering, sum_remembering, summing
 from foedus.services.federation.envelopes import open_message
 from foedus.services.federation.sum_messages import roster_of
@@ -277,6 +279,27 @@ def test_a_step_that_is_not_committed_is_taken_again(nodes, clock, monkeypatch):
 
     assert_sum(sites[2], sites)
     assert decode(bytes(sites[2].seat.row.secure_sum.own), foreign=False) == own(sites[2])
+
+
+def test_that_a_sum_was_taken_without_a_node_is_said_of_none_that_is_withheld(site, clock):
+    """Nor of one that could not be taken; and a node that was in one before joins again with those of that."""
+    admin = site("a").create(fed_use_smpc="true").start().learned()
+    me, others = admin.node, ("b" * 32, "c" * 32, "d" * 32)
+    those = {stage: sorted((me, *others)) for stage in ("outline", "advert", "shares")} | {"masked": list(others)}
+    roster = Roster(2, "0" * 64, "over", those, {node: "" for node in those["outline"]})
+    row = SecureSum.objects.create(membership=admin.seat.row, roster=roster.to_json(), done=roster.id)
+    held = Part.objects.create(project=admin.here, source="sum", version=1, digest="", rows=160, at=clock())
+
+    def told():
+        return [reason["text"] for reason in admin.status()["reasons"] if reason["code"] == "not_in_sum"]
+
+    assert told() == []
+    held.version = 2
+    held.save()
+    assert "two more nodes" in told()[0]
+    row.blocks = [[me, "b" * 32, "e" * 32], ["c" * 32, "d" * 32, "f" * 32]]
+    row.save()
+    assert "first added with" in told()[0]
 
 
 def test_fed_use_smpc_is_true_or_false(site):

@@ -11,6 +11,7 @@ from foedus.records.federation.models import Membership, Outgoing
 from foedus.records.statistics.models import Part
 from foedus.services.federation import exchanging, steering, syncing
 from foedus.services.federation.envelopes import open_message
+from foedus.services.federation.exchanging import Watch
 from foedus.services.federation.promises import CHANGED_JOB
 from foedus.services.statistics.answering import Answering
 
@@ -158,8 +159,9 @@ def test_what_took_the_place_of_a_message_meanwhile_is_published_and_not_that(st
             if len(sent) == 1:
                 first.learned(2)
                 exchanging.tick(first.ports, seat.row.pk, clock(), changed=True)
+                exchanging.publish(seat, None, Watch(clock()))  # another finds somebody at it, and leaves it to that
 
-    exchanging.publish(seat, Slow(), clock())
+    exchanging.publish(seat, Slow(), Watch(clock()))
 
     later = [seq for kind, seq in sent if kind == "sync"]
     assert later == [first.seat.node.sync_seq]

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from tests.services.federation.conftest import frame, settle
 
-from foedus.core.errors import Invalid, PlatformError
+from foedus.core.errors import Invalid, PlatformError, Unavailable
 from foedus.core.federation.messages import Kind, Message
 from foedus.core.statistics import encode
 from foedus.ports.exchange import Delivery
 from foedus.records.statistics.models import StatisticsProject
-from foedus.services.federation import exchanging, founding, inviting
+from foedus.services.federation import admission, exchanging, founding, inviting
 from foedus.services.federation.envelopes import Ring, open_message, seal_message
 from foedus.services.federation.errors import BadToken, NotTrusted
 from foedus.services.federation.identities import Certificate, Identity
@@ -113,6 +113,35 @@ def test_a_token_counts_once_and_for_a_while(study, site, clock):
         site("f").join(admin, late)
     with pytest.raises(BadToken):
         site("g").join(admin, {**admin.invitation(), "fed_req_token": "FEDTOKEN0011223344556677"})
+    assert [line[20:] for line in admin.errors()] == [f"did not let a node in whose server asked: {BadToken().message}"]
+
+
+def test_a_server_that_cannot_answer_now_refused_nobody(study, site, clock, monkeypatch):
+    admin, late = study[0], site("d")
+    given = {**admin.invitation(), "fed_enforce_hipaa_compliance": "false"}
+    seat = founding.join(late.ports, late.founding(given), now=clock())
+
+    def busy(*_):
+        raise Unavailable("the database is busy")
+
+    monkeypatch.setattr(admission, "admit", busy)
+    with pytest.raises(Unavailable):
+        inviting.answer(admin.ports, admin.here, inviting.application(seat), now=clock())
+
+    assert admin.errors() == []
+
+
+def test_whoever_is_refused_costs_one_transaction(study, site, clock, monkeypatch):
+    admin, late, begun = study[0], site("d"), []
+    given = {**admin.invitation(), "fed_req_token": "FEDTOKEN0011223344556677"}
+    seat = founding.join(late.ports, late.founding({**given, "fed_enforce_hipaa_compliance": "false"}), now=clock())
+    changing = inviting.changing
+    monkeypatch.setattr(inviting, "changing", lambda *args: begun.append(args) or changing(*args))
+
+    with pytest.raises(BadToken):
+        inviting.answer(admin.ports, admin.here, inviting.application(seat), now=clock())
+
+    assert len(begun) == 1
     assert [line[20:] for line in admin.errors()] == [f"did not let a node in whose server asked: {BadToken().message}"]
 
 

@@ -4,12 +4,12 @@ What a message brings, the position behind it and what is to be sent because of 
 after it, and noting that it was published after that. Dying anywhere in between repeats, and repeating changes nothing.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import transaction
@@ -31,6 +31,7 @@ from foedus.services.federation.bases import applied
 from foedus.services.federation.effects import carry_out, forget_others, loaded
 from foedus.services.federation.effects import log as note
 from foedus.services.federation.envelopes import Opened, claimed_sender, open_message, renewed
+from foedus.services.federation.errands import Errands
 from foedus.services.federation.errors import NotFederated, UnknownKey
 from foedus.services.federation.membership import Seat, changing, seat_at, touch
 from foedus.services.federation.promises import PULSE_JOB
@@ -46,7 +47,7 @@ log = structlog.get_logger()
 TURNS = 20  # that a worker stays with one node before others have their turn
 WAIT_S = 1.0
 PAUSE_S = 2.0  # after trouble
-_HANDING_OVER: dict[int, threading.Lock] = {}  # by membership
+_HANDING_OVER = Errands()  # by membership
 
 
 @dataclass(slots=True)
@@ -98,28 +99,33 @@ def changed(ports: Ports, job: Job, *, now: datetime) -> None:
         return
     seat = tick(ports, row.pk, now, changed=True)
     if seat is not None and Outgoing.objects.filter(membership=row).exists():
-        with _noting(seat, Watch(now)), seat.exchange.attach(seat.member, seat.row.position) as link:
-            publish(seat, link, now)
+        watch = Watch(now)
+        with _noting(seat, watch), seat.exchange.attach(seat.member, seat.row.position) as link:
+            publish(seat, link, watch)
 
 
-def publish(seat: Seat, link: Link, now: datetime) -> None:
-    """Hand over what waits, as it is then: behind a later one of its kind a message is taken for a replay. Of this
-    process one at a time does so; another process may do so at the same moment.
+def publish(seat: Seat, link: Link, watch: Watch) -> None:
+    """Hand over what waits, or leave it to another thread that is at it; another process may do so at the same moment.
+
+    One thread at a time, and what waits as it is then: behind a later one of its kind a message is taken for a replay.
     """
+    _HANDING_OVER.do(seat.row.pk, partial(_hand_over, seat, link, watch))
+
+
+def _hand_over(seat: Seat, link: Link, watch: Watch) -> None:
     mine, waiting = seat.private, Outgoing.objects.filter(membership=seat.row).order_by("seq")
-    with _HANDING_OVER.setdefault(seat.row.pk, threading.Lock()):
-        while (row := waiting.first()) is not None:
-            try:
-                data = loaded(seat.ports.blobs, row.data, row.blob)
-            except BlobMissing:
-                if waiting.filter(pk=row.pk, seq=row.seq).exists():
-                    raise
-                continue  # a later one has just taken its place
-            link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, now.timestamp()))
-            with unsynced():  # if that is lost, it is published once more, which changes nothing
-                gone, _ = waiting.filter(pk=row.pk, seq=row.seq).delete()
-            if gone and row.blob:
-                seat.ports.blobs.delete(row.blob)
+    while (row := waiting.first()) is not None:
+        try:
+            data = loaded(seat.ports.blobs, row.data, row.blob)
+        except BlobMissing:
+            if waiting.filter(pk=row.pk, seq=row.seq).exists():
+                raise
+            continue  # a later one has just taken its place
+        link.publish(row.kind, renewed(seat.ring, mine.identity, mine.certificate, data, watch.now().timestamp()))
+        with unsynced():  # if that is lost, it is published once more, which changes nothing
+            gone, _ = waiting.filter(pk=row.pk, seq=row.seq).delete()
+        if gone and row.blob:
+            seat.ports.blobs.delete(row.blob)
 
 
 def take_in(ports: Ports, pk: int, delivery: Delivery, now: datetime) -> None:
@@ -242,7 +248,7 @@ def turn(ports: Ports, pk: int, link: Link, watch: Watch) -> bool:
         seat = seat_at(ports, pk)
     if seat is None or not seat.node.pulsing:
         return False
-    publish(seat, link, watch.now())
+    publish(seat, link, watch)
     deliveries = link.take(timeout_s=_wait_s(seat, watch))
     for delivery in deliveries:
         if delivery.sender != seat.row.node:

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from foedus.core.codecs import strict_json
-from foedus.core.errors import Conflict, Forbidden, Invalid, PlatformError
+from foedus.core.errors import Conflict, Forbidden, Invalid
 from foedus.ports import Ports
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.customers.invitations import seal_invitation, seal_legacy_invitation
@@ -69,14 +69,17 @@ def answer(ports: Ports, project: StatisticsProject, body: bytes, *, now: dateti
     if not seat.node.is_admin:
         raise Forbidden("this node is not the federation's admin")
     applicant = admission.Applicant.from_json(_opened(seat, body, "application"))
-    try:
-        with changing(ports, seat.row.pk) as seat:
+    refused: Conflict | Invalid | None = None
+    with changing(ports, seat.row.pk) as seat:
+        try:
             certificate = admission.admit(seat, applicant, now)
-            log(seat, f"let {applicant.name or applicant.node[:8]} in", now, error=False)
-    except PlatformError as exc:  # strangers are not told apart: one line is enough
-        with changing(ports, seat.row.pk) as seat:
+        except (Conflict, Invalid) as exc:  # strangers are not told apart: one line is enough
+            refused = exc
             log(seat, f"did not let a node in whose server asked: {exc.message}", now)
-        raise
+        else:
+            log(seat, f"let {applicant.name or applicant.node[:8]} in", now, error=False)
+    if refused is not None:  # once the line is committed
+        raise refused
     if applicant.told:
         seat.exchange.admit(seat.member, applicant.node, applicant.told)
     key, epoch = seat.private.keys[seat.ring.newest], seat.private.epoch

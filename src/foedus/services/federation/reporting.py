@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foedus.core.federation.peers import Peer
-from foedus.core.federation.rosters import OVER
+from foedus.core.federation.rosters import OVER, Roster
 from foedus.core.privacy.sum_session import Stage
 from foedus.core.rounds import Reason
 from foedus.ports import Ports
@@ -15,6 +15,7 @@ from foedus.services.federation.membership import Seat, find_seat
 from foedus.services.federation.steering import lines
 from foedus.services.federation.sum_messages import roster_of
 from foedus.services.federation.syncing import RECEIVE_ACTION, SEND_ACTION
+from foedus.services.statistics.answering import SUM
 from foedus.services.statistics.keeping import KEEPER
 from foedus.services.statistics.plans import FEDERATED
 
@@ -124,16 +125,19 @@ def _of_sum(seat: Seat) -> list[Reason]:
         )
         return [Reason("no_sum", text)]
     if row.done == roster.id or roster.stage == OVER:
-        return [] if roster.why or seat.row.node in roster.those.get(Stage.MASKED, ()) else [_left_out()]
+        return _left_out(seat, row, roster)
     return [Reason("sum_under_way", f"A secure sum is under way: its stage is {roster.stage}.")]
 
 
-def _left_out() -> Reason:
-    text = (
-        "The latest sum was taken without this node's statistics. They are in a later one together with those of two "
-        "more nodes, at least, that were in none before."
-    )
-    return Reason("not_in_sum", text)
+def _left_out(seat: Seat, row: SecureSum, roster: Roster) -> list[Reason]:
+    """Whether the sum that is held is one of others: what was not taken here is told by the reasons it was not."""
+    held = Part.objects.filter(project=seat.project, source=SUM, version=roster.run).exists()
+    if not held or seat.row.node in roster.those.get(Stage.MASKED, ()):
+        return []
+    known = any(seat.row.node in block for block in row.blocks)
+    company = "those it was first added with" if known else "two more nodes, at least, that were in none before"
+    text = f"The latest sum was taken without this node's statistics. They are in a later one with those of {company}."
+    return [Reason("not_in_sum", text)]
 
 
 def _of_peer(node: str, peer: Peer, now: float) -> list[Reason]:

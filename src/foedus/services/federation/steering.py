@@ -18,7 +18,7 @@ from foedus.records.federation.models import LogLine, Outgoing, Token
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.federation.effects import carry_out, forget_others, log, queue
 from foedus.services.federation.envelopes import CLEAR, key_id
-from foedus.services.federation.exchanging import promise_pulse, publish
+from foedus.services.federation.exchanging import Watch, promise_pulse, publish
 from foedus.services.federation.identities import KEY_BYTES, keys_for
 from foedus.services.federation.membership import Seat, changing, find_seat
 from foedus.services.federation.sum_messages import want
@@ -165,4 +165,4 @@ def _hand_over_soon(seat: Seat, now: datetime) -> None:
 
 def _hand_over(seat: Seat, now: datetime) -> None:
     with seat.exchange.attach(seat.member, seat.row.position or BEGINNING) as link:
-        publish(seat, link, now)
+        publish(seat, link, Watch(now))

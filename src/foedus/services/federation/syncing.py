@@ -32,13 +32,13 @@ from foedus.services.federation.effects import (
 )
 from foedus.services.federation.membership import Seat, changing, seat_at
 from foedus.services.statistics.answering import OWN
-from foedus.services.statistics.at_hand import MOST_BYTES, AtHand, bytes_of
+from foedus.services.statistics.at_hand import MEMORY, AtHand, bytes_of
 from foedus.services.statistics.keeping import KEEPER
 
 SEND_ACTION = "fed_psr_contract_snd_fail_action"
 RECEIVE_ACTION = "fed_psr_contract_rcv_fail_action"
 BLOCK = "block"
-_SENT: AtHand[str, tuple[int, Statistics]] = AtHand(MOST_BYTES // 2)  # by membership: the number, and what it sent
+_SENT: AtHand[str, tuple[int, Statistics]] = AtHand("sent", MEMORY)  # by membership: the number, and what it sent
 
 
 @dataclass(frozen=True, slots=True)

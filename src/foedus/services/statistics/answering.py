@@ -15,7 +15,7 @@ from foedus.ports.blobs import BlobMissing
 from foedus.records.prepared import PreparedRows
 from foedus.records.statements import Slot
 from foedus.records.statistics.models import Part, StatisticsProject
-from foedus.services.statistics.at_hand import AtHand, bytes_of
+from foedus.services.statistics.at_hand import MEMORY, AtHand, Memory, bytes_of
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
@@ -24,17 +24,17 @@ OWN = "own"  # the source of a part that is what others were told of the project
 _versions = PreparedRows(
     lambda: Part.objects.filter(project=Slot("project")).order_by("source").values_list("source", "version")
 )
-_SCHEMA_BYTES = 32 << 20
 _At = tuple[int, tuple[tuple[str, int], ...]]
 
 
 class Answering:
     """One a process. Safe to use from many threads."""
 
-    def __init__(self) -> None:
-        self._merged: AtHand[str, tuple[_At, Kept]] = AtHand()
-        self._parts: AtHand[tuple[str, str], tuple[int, Statistics]] = AtHand()
-        self._schemas: AtHand[tuple[str, str], tuple[int, Schema]] = AtHand(_SCHEMA_BYTES)
+    def __init__(self, memory: Memory | None = None) -> None:
+        room = memory or Memory()
+        self._merged: AtHand[str, tuple[_At, Kept]] = AtHand("merged", room)
+        self._parts: AtHand[tuple[str, str], tuple[int, Statistics]] = AtHand("part", room)
+        self._schemas: AtHand[tuple[str, str], tuple[int, Schema]] = AtHand("schema", room)
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now, at the version of the project's own. Raises ProjectMissing; Conflict when
@@ -133,4 +133,4 @@ def _columns(row: Part) -> Columns:
     return tuple((name, letter) for name, letter in row.columns)
 
 
-ANSWERS = Answering()
+ANSWERS = Answering(MEMORY)

@@ -30,7 +30,7 @@ from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
 from foedus.services.shell.events import wake
 from foedus.services.shell.leftovers import remove_unnamed
-from foedus.services.statistics.at_hand import MOST_BYTES, AtHand, bytes_of
+from foedus.services.statistics.at_hand import MEMORY, AtHand, Memory, bytes_of
 from foedus.services.statistics.errors import Frozen, HasCells, ProjectMissing
 from foedus.services.statistics.plans import declared_of, plan_of
 
@@ -89,10 +89,10 @@ class _Slot:
 class Keeper:
     """One a process. Safe to use from many threads, and beside other processes on the same database."""
 
-    def __init__(self, cache_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, memory: Memory | None = None) -> None:
         self._guard = threading.Lock()
         self._slots: dict[str, _Slot] = {}
-        self._at_hand: AtHand[str, Kept] = AtHand(cache_bytes)
+        self._at_hand: AtHand[str, Kept] = AtHand("own", memory or Memory())
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now. Raises ProjectMissing."""
@@ -294,4 +294,4 @@ def _sweep(ports: Ports, key: str, version: int) -> None:
             ports.blobs.delete(blob.key)
 
 
-KEEPER = Keeper()
+KEEPER = Keeper(MEMORY)
