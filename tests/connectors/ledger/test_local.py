@@ -1,3 +1,5 @@
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,9 +9,9 @@ from tests.markets import address_named
 
 from foedus.connectors.addresses import BadAddress
 from foedus.connectors.ledger.local.ledger import LocalLedger
-from foedus.core.errors import Invalid
-from foedus.core.market.escrow import NATIVE, NotTimedOut, Window, Windows
-from foedus.records.market.models import MoneyAccount, MoneyTransfer
+from foedus.core.errors import Conflict, Invalid
+from foedus.core.market.escrow import NATIVE, NotTimedOut, State, Window, Windows
+from foedus.records.market.models import Agreement, MoneyAccount, MoneyTransfer
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +56,30 @@ class TestLocalLedgerAtOnce(RacingContract):
     @pytest.fixture
     def world(self, world):
         return world
+
+    @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer")
+    def test_servers_that_lock_the_agreement_alone_are_waited_for(self, world, in_threads):
+        """As those of before do, beside which this one runs while it takes their place."""
+        world.ledger.register(DID, owner=world.party(OWNER), providers=[world.party(NODE)], now=world.now)
+        world.give(world.party(CONSUMER), world.ledger.network().token, 20)
+        deal, holds = agree(world), threading.Event()
+        deal.lock()
+
+        def granted():
+            with transaction.atomic():
+                row = Agreement.objects.select_for_update().get(agreement=deal.id.hex())
+                holds.set()
+                time.sleep(0.3)  # long enough for one that does not wait
+                row.conditions.filter(name="execCompute").update(state=State.FULFILLED.value)
+
+        def aborted():
+            holds.wait()
+            return deal.abort(by=OWNER)
+
+        _, refused = in_threads(granted, aborted)
+
+        assert isinstance(refused, Conflict)
+        assert deal.states == (State.FULFILLED, State.FULFILLED, State.UNFULFILLED)
 
 
 @pytest.fixture

@@ -18,12 +18,15 @@ from foedus.records.prepared import Many, Prepared, PreparedInsert, PreparedInse
 from foedus.records.statements import Slot
 
 HEAD = 1
-# An agreement is read by its conditions, which are what changes of it: all of them by one question, with one lock.
+# An agreement is read by its conditions, which are what changes of it: all of them by one question.
 _CONDITIONS = AgreementCondition.objects.select_related("agreement__asset").order_by("pk")
 _one_head = PreparedRows(lambda: LedgerHead.objects.filter(pk=HEAD).values_list("began_at", "mined"))
 _one_asset = Prepared(lambda: RegisteredAsset.objects.filter(did=Slot("did")))
 _conditions = Prepared(lambda: _CONDITIONS.filter(agreement__agreement=Slot("agreement")))
-_held = Prepared(lambda: _CONDITIONS.filter(agreement__agreement=Slot("agreement")).select_for_update(of=("self",)))
+# The agreement is locked first: in a rolling restart there are servers that lock it alone, and change conditions then.
+_held = Prepared(
+    lambda: _CONDITIONS.filter(agreement__agreement=Slot("agreement")).select_for_update(of=("agreement", "self"))
+)
 _state = PreparedUpdate(
     lambda: (
         AgreementCondition.objects.filter(condition=Slot("condition")),
