@@ -286,7 +286,7 @@ def test_that_a_sum_was_taken_without_a_node_is_said_of_none_that_is_withheld(si
     admin = site("a").create(fed_use_smpc="true").start().learned()
     me, others = admin.node, ("b" * 32, "c" * 32, "d" * 32)
     those = {stage: sorted((me, *others)) for stage in ("outline", "advert", "shares")} | {"masked": list(others)}
-    roster = Roster(2, "0" * 64, "over", those, {node: "" for node in those["outline"]})
+    roster = Roster(2, "0" * 64, "over", those, dict.fromkeys(those["outline"], ""))
     row = SecureSum.objects.create(membership=admin.seat.row, roster=roster.to_json(), done=roster.id)
     held = Part.objects.create(project=admin.here, source="sum", version=1, digest="", rows=160, at=clock())
 
