@@ -26,7 +26,7 @@
 #define EXPORTED __attribute__((visibility("default")))
 #define INLINED static inline __attribute__((always_inline))
 
-typedef float loose __attribute__((aligned(1), may_alias)); /* values in files begin where they like */
+typedef float loose __attribute__((aligned(1), may_alias)); /* values in files, also mapped ones, begin where they like */
 
 INLINED void begin(double *restrict sums, const loose *a, double p, int64_t n) {
     for (int64_t i = 0; i < n; i++) sums[i] = p * (double)a[i]; /* not 0.0 + ...: keeps the sign of -0.0 */
@@ -63,36 +63,38 @@ INLINED void add_rows(double *restrict sums, const loose *const *x, const double
 }
 
 /* Whether anything came out that is not finite, which is the only trace that an overflow leaves. */
-INLINED int finish(float *restrict out, const double *sums, double divisor, int64_t n) {
+INLINED int finish(loose *restrict out, const double *sums, double divisor, int64_t n) {
     int odd = 0;
     for (int64_t i = 0; i < n; i++) {
-        out[i] = (float)(sums[i] / divisor);
-        odd |= out[i] - out[i] != 0.0f;
+        const float mean = (float)(sums[i] / divisor);
+        odd |= mean - mean != 0.0f;
+        out[i] = mean;
     }
     return odd;
 }
 
-INLINED int finish_from(float *restrict out, const double *sums, double divisor, const loose *base, double sign, int64_t n) {
+INLINED int finish_from(loose *restrict out, const double *sums, double divisor, const loose *base, double sign, int64_t n) {
     int odd = 0;
     for (int64_t i = 0; i < n; i++) {
-        out[i] = (float)(sums[i] / divisor + sign * (double)base[i]);
-        odd |= out[i] - out[i] != 0.0f;
+        const float mean = (float)(sums[i] / divisor + sign * (double)base[i]);
+        odd |= mean - mean != 0.0f;
+        out[i] = mean;
     }
     return odd;
 }
 
 struct loops {
     void (*add_rows)(double *, const loose *const *, const double *, int, int64_t, int);
-    int (*finish)(float *, const double *, double, int64_t);
-    int (*finish_from)(float *, const double *, double, const loose *, double, int64_t);
+    int (*finish)(loose *, const double *, double, int64_t);
+    int (*finish_from)(loose *, const double *, double, const loose *, double, int64_t);
 };
 
 #define LOOPS(name, target)                                                                                            \
     target static void add_rows_##name(double *s, const loose *const *x, const double *w, int c, int64_t n, int f) {   \
         add_rows(s, x, w, c, n, f);                                                                                    \
     }                                                                                                                  \
-    target static int finish_##name(float *o, const double *s, double d, int64_t n) { return finish(o, s, d, n); }     \
-    target static int finish_from_##name(float *o, const double *s, double d, const loose *b, double g, int64_t n) {   \
+    target static int finish_##name(loose *o, const double *s, double d, int64_t n) { return finish(o, s, d, n); }     \
+    target static int finish_from_##name(loose *o, const double *s, double d, const loose *b, double g, int64_t n) {   \
         return finish_from(o, s, d, b, g, n);                                                                          \
     }                                                                                                                  \
     static const struct loops loops_##name = {add_rows_##name, finish_##name, finish_from_##name};
@@ -139,7 +141,7 @@ EXPORTED const char *foedus_fold_vectors(void) { return fitting() == &loops_plai
  * 0 when all is well; 1 when a mean is not finite, 2 when a file could not be read: the caller does it in a slower way,
  * which says what is wrong.
  */
-EXPORTED int foedus_fold(int64_t pieces, const int64_t *sizes, float *const *outs, const loose *const *bases, double sign,
+EXPORTED int foedus_fold(int64_t pieces, const int64_t *sizes, loose *const *outs, const loose *const *bases, double sign,
                          int64_t rows, const int64_t *places, const int32_t *files, const double *weights, int first,
                          int last, double divisor, double *sums, float *memory) {
     const struct loops *loops = fitting();

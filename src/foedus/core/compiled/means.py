@@ -1,5 +1,6 @@
 """Means of float32 by the compiled loop: which values lie where, and who has to be asked for them."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from foedus.core.arrays import Tensor, TensorSource
 from foedus.core.compiled.library import TILE_ELEMENTS, Loop, address, fold_loop, scratch
 from foedus.core.packs import Pack, is_placed, memory_for, reader
 
-KEPT_OPEN = 128  # files at once, of the 1,024 that a process may have
+_KEPT_OPEN = 128  # files at once, of the 1,024 that a process usually may have
+_SHARE = 8  # of those that it may have: others fold at the same time, and there are connections
 _BLOCK_ELEMENTS = 1 << 18
 _AT_ONCE = 8  # rows that are decoded or gathered before they are folded
 _SMALL = 1024  # elements: pieces below are gathered, for a read costs more than they are worth
@@ -55,7 +57,8 @@ class Target:
 class CompiledMeans:
     """``sum(weights * sources) / divisor`` of packs of float32, rows added in their order.
 
-    ``files`` are descriptors of all sources, or None where these are too many to be kept open.
+    ``files`` are descriptors of all sources, or None where these are too many to be kept open. NumPy, which opens one
+    at a time, does what this process has too few left for.
     """
 
     loop: Loop
@@ -74,7 +77,7 @@ class CompiledMeans:
             yield None
             return
         with ExitStack() as stack:
-            files = _opened(sources, stack) if len(sources) <= KEPT_OPEN else None
+            files = _opened(sources, stack) if len(sources) <= kept_open() else None
             placed = all(map(is_placed, sources))
             yield cls(loop, sources, np.array(weights, np.float64), divisor, files, placed)
 
@@ -90,7 +93,7 @@ class CompiledMeans:
         if target.bases is not None and not all(map(_is_plain, target.bases)):
             return False
         placed = self.placed and pack.size >= _SMALL * len(pack.pieces)
-        step = KEPT_OPEN if placed else _AT_ONCE
+        step = kept_open() if placed else _AT_ONCE
         try:
             return all(
                 self._add(pack, target, room, rows, placed=placed)
@@ -105,6 +108,8 @@ class CompiledMeans:
             if placed:
                 places = [source.places(pack.pieces) for source in sources]  # type: ignore[attr-defined]
                 files = _opened(sources, stack) if self.files is None else self.files[rows]
+                if files is None:
+                    return False
             else:  # ``parts`` live until the loop has read them
                 parts = [_parts(source, pack, room.row(i, pack.size)) for i, source in enumerate(sources)]
                 places = [[address(part) for part in of_one] for of_one in parts]
@@ -126,9 +131,27 @@ class CompiledMeans:
         return code == 0
 
 
-def _opened(sources: Sequence[TensorSource], stack: ExitStack) -> Tensor:
-    """Descriptors of those that have a file, -1 for the others."""
-    return np.array([stack.enter_context(s.opened()) if is_placed(s) else -1 for s in sources], np.int32)
+def kept_open() -> int:
+    """How many files a fold may have open at once."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # not every system limits them
+        return _KEPT_OPEN
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _KEPT_OPEN if soft == resource.RLIM_INFINITY else max(1, min(_KEPT_OPEN, soft // _SHARE))
+
+
+def _opened(sources: Sequence[TensorSource], stack: ExitStack) -> Tensor | None:
+    """Descriptors of those that have a file, -1 for the others, until ``stack`` ends; None where too few are left."""
+    with ExitStack() as own:
+        try:
+            files = [own.enter_context(s.opened()) if is_placed(s) else -1 for s in sources]
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
+                return None
+            raise
+        stack.enter_context(own.pop_all())
+        return np.array(files, np.int32)
 
 
 def _parts(source: TensorSource, pack: Pack, memory: Tensor) -> list[Tensor]:
