@@ -9,12 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import platform_tags
 
 PLACE = Path("foedus/core/compiled")
 COMPILERS = ("cc", "gcc", "clang")
@@ -56,9 +57,13 @@ def built(source: Path, library: Path) -> bool:
             part.replace(library)
             return True
         said = done.stderr
-    part.unlink(missing_ok=True)
-    library.unlink(missing_ok=True)  # of an older source
+    with suppress(OSError):  # where nothing can be written, nothing was
+        part.unlink(missing_ok=True)
     print(f"Means will be folded by NumPy alone; the compiled loop could not be made: {said[-500:]}", file=sys.stderr)
+    try:
+        library.unlink(missing_ok=True)  # of an older source
+    except OSError as exc:
+        print(f"{library} may be of an older source and cannot be removed: {exc}", file=sys.stderr)
     return False
 
 
@@ -68,4 +73,5 @@ def compiler() -> list[str]:
 
 
 def platform() -> str:
-    return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    """The machine that is compiled for, as tags of wheels name it: one, also where Python fits two (``universal2``)."""
+    return next(tag for tag in platform_tags() if not tag.startswith(("manylinux", "musllinux")))

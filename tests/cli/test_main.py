@@ -56,7 +56,10 @@ def test_help_shows_what_the_commands_say_of_themselves():
     assert dict(re.split(r"  +", line.strip()) for line in lines) == said
 
 
-@pytest.mark.parametrize(("loop", "said"), [("avx2", "the compiled loop (avx2)"), (None, "NumPy alone")])
+@pytest.mark.parametrize(
+    ("loop", "said"),
+    [("avx2", "the compiled loop (avx2)"), (None, "NumPy alone: there is no compiled loop for this installation")],
+)
 def test_the_version_says_by_what_means_are_folded(monkeypatch, loop, said):
     monkeypatch.setattr(library, "vectors", lambda: loop)
 

@@ -97,7 +97,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     from foedus.core.compiled.library import vectors
 
     loop = vectors()
-    folded = f"the compiled loop ({loop})" if loop else "NumPy alone, since no C compiler was found at installation"
+    folded = f"the compiled loop ({loop})" if loop else "NumPy alone: there is no compiled loop for this installation"
     click.echo(f"foedus, version {version('foedus')}")
     click.echo(f"Python {platform.python_version()}, NumPy {version('numpy')}; means of float32 by {folded}")
     ctx.exit()
