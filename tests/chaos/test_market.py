@@ -99,26 +99,36 @@ def open_ends(data):
 
 def wrong_in_books(data, minted, outcomes):
     """What the tables themselves say, past all code of ours."""
-    accounts = rows_of(data, "SELECT balance, escrow_of_id FROM market_moneyaccount")
-    found = []
-    if sum(int(balance) for balance, _ in accounts) != minted:
-        found.append(f"accounts hold {sum(int(balance) for balance, _ in accounts)}, and {minted} were made")
-    moves = rows_of(
-        data,
-        "SELECT a.agreement, t.leaves, t.kind, t.amount FROM market_moneytransfer t"
-        " JOIN market_agreement a ON a.id = t.agreement_id",
-    )
-    for agreement, outcome in outcomes.items():
-        mine = [(leaves, kind, int(amount)) for of, leaves, kind, amount in moves if of == agreement]
-        came, went = (sum(amount for leaves, _, amount in mine if bool(leaves) is out) for out in (False, True))
-        kinds = {kind for leaves, kind, _ in mine if leaves}
-        if came != went or kinds != {{"released": "release", "refunded": "refund"}[outcome]}:
-            found.append(f"{agreement} was {outcome}: {came} came, {went} went, as {sorted(kinds)}")
-    full = rows_of(
-        data,
-        "SELECT a.agreement, m.balance FROM market_moneyaccount m JOIN market_agreement a ON a.id = m.escrow_of_id",
-    )
-    found += [f"{balance} is left in the escrow of {of}" for of, balance in full if int(balance) and of in outcomes]
+    accounts = {
+        row[0]: row[1:] for row in rows_of(data, "SELECT id, address, balance, escrow_of_id FROM market_moneyaccount")
+    }
+    total = sum(int(balance) for _, balance, _ in accounts.values())
+    found = [] if total == minted else [f"accounts hold {total}, and {minted} were made"]
+    moves = [
+        (source, target, int(amount), kind, agreement, leaves)
+        for source, target, amount, kind, agreement, leaves in rows_of(
+            data, "SELECT source_id, target_id, amount, kind, agreement_id, leaves FROM market_moneytransfer"
+        )
+    ]
+    for account, (address, balance, escrow_of) in accounts.items():
+        moved = sum(amount * ((target == account) - (source == account)) for source, target, amount, *_ in moves)
+        if int(balance) != moved:
+            found.append(f"{address} has {balance}, and its transfers come to {moved}")
+        if escrow_of is not None and int(balance):
+            found.append(f"{balance} is left in the escrow of {escrow_of}")
+    terms = rows_of(data, "SELECT id, agreement, amounts, receivers, return_address FROM market_agreement")
+    for row, agreement, amounts, receivers, buyer in terms:
+        if agreement not in outcomes:
+            continue
+        shares = list(zip(json.loads(receivers), map(int, json.loads(amounts)), strict=True))
+        outcome = outcomes[agreement]
+        wanted = shares if outcome == "released" else [(buyer, sum(amount for _, amount in shares))]
+        kind = {"released": "release", "refunded": "refund"}[outcome]
+        got = [
+            (accounts[target][0], amount, how) for _, target, amount, how, of, leaves in moves if of == row and leaves
+        ]
+        if sorted(got) != sorted((address, amount, kind) for address, amount in wanted):
+            found.append(f"{agreement} was {outcome}: {got} went out, where {wanted} should have")
     return found
 
 
