@@ -33,7 +33,7 @@ _SECRETS = "FOEDUS_SECRET_"  # of env:, with any name behind it
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _FIRST_TOKEN = re.compile(r"fop_[A-Za-z0-9_-]{36,252}")
 MIN_METRICS_TOKEN = 16
-MAX_WEB_PROCESSES = 64
+MAX_WEB_PROCESSES = 64 if sys.platform == "linux" else 1  # other systems do not deal connections out
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 FACES = ("native", "flaas", "fma", "nevermined", "symetryml", "console")
 _EXTRAS = {"nevermined": ("market", "eth_keys")}  # what a face needs that a plain installation lacks
@@ -240,9 +240,8 @@ def default_data(environment: Mapping[str, str]) -> Path:
 
 
 def _check_web_processes(count: int) -> None:
-    most = MAX_WEB_PROCESSES if sys.platform == "linux" else 1  # other systems do not deal connections out
-    if not 1 <= count <= most:
-        raise Invalid(f"FOEDUS_WEB_PROCESSES must be 1 to {most} here, not {count}")
+    if not 1 <= count <= MAX_WEB_PROCESSES:
+        raise Invalid(f"FOEDUS_WEB_PROCESSES must be 1 to {MAX_WEB_PROCESSES} here, not {count}")
 
 
 def _check_faces(faces: tuple[str, ...]) -> None:
