@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from foedus.core.errors import Unavailable
 from foedus.services.federation.errands import Errands
 
 
@@ -34,4 +35,29 @@ def test_after_a_failure_it_is_done_for_whoever_comes_next():
     errands.do(1, lambda: done.append("work"))
 
     assert done == ["work"]
+    assert errands._under_way == {}
+
+
+def test_who_must_have_it_done_waits_for_whoever_is_at_it_and_does_it_again():
+    errands, done = Errands(), []
+    began, go_on = threading.Event(), threading.Event()
+
+    def work():
+        began.set()
+        go_on.wait(10)
+        done.append("by the first")
+
+    first = threading.Thread(target=errands.do, args=(1, work), daemon=True)
+    first.start()
+    began.wait(10)
+    with pytest.raises(Unavailable, match="has not ended"):
+        errands.do_here(1, lambda: done.append("too early"), 0.01)
+    second = threading.Thread(target=errands.do_here, args=(1, lambda: done.append("by the second"), 10), daemon=True)
+    second.start()
+    go_on.set()
+    for thread in (first, second):
+        thread.join(10)
+
+    assert done[0] == "by the first"
+    assert done[-1] == "by the second"
     assert errands._under_way == {}

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 TURNS = 20  # that a worker stays with one node before others have their turn
 WAIT_S = 1.0
 PAUSE_S = 2.0  # after trouble
+LAST_WORDS_S = 30.0  # that whoever leaves waits for another thread's turn
 _HANDING_OVER = Errands()  # by membership
 
 
@@ -110,6 +111,11 @@ def publish(seat: Seat, link: Link, watch: Watch) -> None:
     One thread at a time, and what waits as it is then: behind a later one of its kind a message is taken for a replay.
     """
     _HANDING_OVER.do(seat.row.pk, partial(_hand_over, seat, link, watch))
+
+
+def publish_last_words(seat: Seat, link: Link, watch: Watch) -> None:
+    """As ``publish``, but by this thread, for it closes the transport next. Raises Unavailable if one takes long."""
+    _HANDING_OVER.do_here(seat.row.pk, partial(_hand_over, seat, link, watch), LAST_WORDS_S)
 
 
 def _hand_over(seat: Seat, link: Link, watch: Watch) -> None:

@@ -13,12 +13,12 @@ from foedus.core.federation.messages import Kind
 from foedus.core.federation.peers import Node
 from foedus.core.federation.protocol import Send, Step
 from foedus.ports import Ports
-from foedus.ports.exchange import BEGINNING
+from foedus.ports.exchange import BEGINNING, Link
 from foedus.records.federation.models import LogLine, Outgoing, Token
 from foedus.records.statistics.models import StatisticsProject
 from foedus.services.federation.effects import carry_out, forget_others, log, queue
 from foedus.services.federation.envelopes import CLEAR, key_id
-from foedus.services.federation.exchanging import Watch, promise_pulse, publish
+from foedus.services.federation.exchanging import Watch, promise_pulse, publish, publish_last_words
 from foedus.services.federation.identities import KEY_BYTES, keys_for
 from foedus.services.federation.membership import Seat, changing, find_seat
 from foedus.services.federation.sum_messages import want
@@ -118,7 +118,7 @@ def leave(ports: Ports, project: StatisticsProject, *, now: datetime) -> None:
         seat.node = pulse.stop(seat.node)
         forget_others(seat)
     try:
-        _hand_over(seat, now)
+        _hand_over(seat, now, publish_last_words)
     except PlatformError as exc:
         if not seat.node.is_admin:
             raise Conflict(f"the node left, but could not tell the others: {exc.message}. Call leave again.") from exc
@@ -160,9 +160,9 @@ def _hand_over_soon(seat: Seat, now: datetime) -> None:
     """At once if that can be; else the pulse does it, and its status says why not yet."""
     if seat.node.pulsing and Outgoing.objects.filter(membership=seat.row).exists():
         with suppress(PlatformError):
-            _hand_over(seat, now)
+            _hand_over(seat, now, publish)
 
 
-def _hand_over(seat: Seat, now: datetime) -> None:
+def _hand_over(seat: Seat, now: datetime, publishing: Callable[[Seat, Link, Watch], None]) -> None:
     with seat.exchange.attach(seat.member, seat.row.position or BEGINNING) as link:
-        publish(seat, link, Watch(now))
+        publishing(seat, link, Watch(now))
