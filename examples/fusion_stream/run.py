@@ -1,9 +1,8 @@
 """One fast stream, shared by several cells; one project that answers for all of them while data flows.
 
 Each cell follows a subject of its own and keeps its position with what it learned: every message is learned once, by
-one cell, whoever is killed. Wants NATS with JetStream, and foedus servers that may reach it and each other:
+one cell, whoever is killed. Each run has customers and a stream of its own. Wants NATS JetStream and foedus servers:
     python examples/fusion_stream/run.py nats://127.0.0.1:4222 URL TOKEN URL TOKEN URL TOKEN
-Each run has customers and a stream of its own, and takes the stream away again.
 """
 
 import asyncio
@@ -12,9 +11,8 @@ import threading
 import time
 from uuid import uuid4
 
-import nats
 import numpy as np
-from nats.js.api import StreamConfig
+from bus import forget, keep, produce
 
 from foedus.sdk import Operator
 from foedus.sdk.symetryml import Customer
@@ -22,23 +20,6 @@ from foedus.sdk.symetryml import Customer
 WINDOW = {"rtlm.option.sml.fusion.prefetch.min.time.ms": "200"}
 QUERY = {"values": [{"inputAttributeNames": ["x"], "extraParameters": {"full_precision": "true"}}]}
 FORM = {"data.format": "csv", "csv_header_missing": "true", "attributeNames": "x,y", "attributeTypes": "C,C"}
-
-
-async def keep(broker: str, run: str) -> None:
-    async with await nats.connect(broker) as client:
-        await client.jetstream().add_stream(StreamConfig(name=run, subjects=[f"{run}.*"]))
-
-
-async def forget(broker: str, run: str) -> None:
-    async with await nats.connect(broker) as client:
-        await client.jetstream().delete_stream(run)
-
-
-async def produce(broker: str, run: str, rows: np.ndarray, cells: int, batch: int = 100) -> None:
-    async with await nats.connect(broker) as client:
-        for place, start in enumerate(range(0, len(rows), batch)):
-            lines = "".join(f"{x},{y}\n" for x, y in rows[start : start + batch].tolist())
-            await client.jetstream().publish(f"{run}.{place % cells}", lines.encode())
 
 
 def cell(broker: str, subject: str, url: str, token: str) -> dict[str, str]:
@@ -51,12 +32,6 @@ def cell(broker: str, subject: str, url: str, token: str) -> dict[str, str]:
         customer.call("POST", "projects/rows/streams/create?fromBeginning=true", told, sealed=True)
         customer.call("POST", "projects/rows/streams/s/start")
     return {"host": url, "cid": cid, "sk": secret, "pid": "rows"}
-
-
-def unfollow(cells: list[dict[str, str]]) -> None:
-    for each in cells:
-        with Customer(each["host"], each["cid"], each["sk"]) as customer:
-            customer.call("POST", "projects/rows/streams/s/stop")
 
 
 def main(broker: str, servers: list[tuple[str, str]], n: int = 20_000) -> list[dict[str, float]]:
@@ -72,7 +47,9 @@ def main(broker: str, servers: list[tuple[str, str]], n: int = 20_000) -> list[d
             if "x" in lead.call("GET", "projects/all/info")["smlInfo"]["attributeNames"]:
                 answers += lead.call("POST", "projects/all/explore?metric=uni", QUERY)["KSVDMap"]["values"]
             time.sleep(0.2)
-    unfollow(cells)
+    for each in cells:
+        with Customer(each["host"], each["cid"], each["sk"]) as customer:
+            customer.call("POST", "projects/rows/streams/s/stop")
     asyncio.run(forget(broker, run))
     return answers
 

@@ -51,8 +51,10 @@ def broker(tmp_path):
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_the_example_answers_while_a_stream_flows_through_cells(servers, broker):
-    spec = importlib.util.spec_from_file_location("fusion_stream", ROOT / "examples" / "fusion_stream" / "run.py")
+def test_the_example_answers_while_a_stream_flows_through_cells(servers, broker, monkeypatch):
+    folder = ROOT / "examples" / "fusion_stream"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("fusion_stream", folder / "run.py")
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
 
