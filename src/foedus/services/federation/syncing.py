@@ -31,14 +31,15 @@ from foedus.services.federation.effects import (
     stored,
 )
 from foedus.services.federation.membership import Seat, changing, seat_at
+from foedus.services.shell.at_hand import AtHand
 from foedus.services.statistics.answering import OWN
-from foedus.services.statistics.at_hand import MEMORY, AtHand, bytes_of
+from foedus.services.statistics.at_hand import MEMORY, bytes_of
 from foedus.services.statistics.keeping import KEEPER
 
 SEND_ACTION = "fed_psr_contract_snd_fail_action"
 RECEIVE_ACTION = "fed_psr_contract_rcv_fail_action"
 BLOCK = "block"
-_SENT: AtHand[str, tuple[int, Statistics]] = AtHand("sent", MEMORY)  # by membership: the number, and what it sent
+_SENT: AtHand[str, Statistics] = AtHand("sent", MEMORY)  # by membership, at the number of what it sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,14 @@ def without_patients(value: Statistics) -> Statistics:
 
 def sent(seat: Seat) -> Statistics | None:
     """This node's statistics when it last sent them; what others were told of them is ``told``."""
-    at_hand, seq = _SENT.get(seat.row.key), seat.node.sync_seq
-    if at_hand is not None and at_hand[0] == seq:
-        return at_hand[1]
+    at_hand = _SENT.get(seat.row.key, seat.node.sync_seq)
+    if at_hand is not None:
+        return at_hand
     data = loaded(seat.ports.blobs, seat.row.sent, seat.row.sent_blob)
     if not data:
         return None
     value = decode(data, foreign=False)
-    _SENT.keep(seat.row.key, (seq, value), bytes_of(value))
+    _SENT.keep(seat.row.key, value, bytes_of(value), seat.node.sync_seq)
     return value
 
 
@@ -220,5 +221,5 @@ def _keep_sent(seat: Seat, prepared: Prepared, value: Statistics, now: datetime)
     removed(seat.ports, seat.row.sent_blob)
     data = encode(value) if less else prepared.data
     seat.row.sent, seat.row.sent_blob = stored(seat.ports, f"parts/{seat.project.key}/sent-{seat.node.seq}", data)
-    key, entry = seat.row.key, (seat.node.sync_seq, value)
-    transaction.on_commit(lambda: _SENT.keep(key, entry, bytes_of(value)))
+    key, at = seat.row.key, seat.node.sync_seq
+    transaction.on_commit(lambda: _SENT.keep(key, value, bytes_of(value), at))

@@ -6,6 +6,7 @@ that no crash can leave it half-way. All who hold the same statistics merge them
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from foedus.core.errors import Forbidden, NotFound
 from foedus.core.statistics import Schema, Statistics, decode, merge_all
@@ -15,26 +16,28 @@ from foedus.ports.blobs import BlobMissing
 from foedus.records.prepared import PreparedRows
 from foedus.records.statements import Slot
 from foedus.records.statistics.models import Part, StatisticsProject
-from foedus.services.statistics.at_hand import MEMORY, AtHand, Memory, bytes_of
+from foedus.services.shell.at_hand import AtHand, Memory
+from foedus.services.statistics.at_hand import MEMORY, MOST_BYTES, bytes_of
 from foedus.services.statistics.keeping import KEEPER, Columns, Kept
 from foedus.services.statistics.plans import MERGED
 
 SUM = "sum"  # the source of a part that holds the project's own rows too, added under masks
 OWN = "own"  # the source of a part that is what others were told of the project's own rows, at a version of it
+V = TypeVar("V")
 _versions = PreparedRows(
     lambda: Part.objects.filter(project=Slot("project")).order_by("source").values_list("source", "version")
 )
-_At = tuple[int, tuple[tuple[str, int], ...]]
+_Source = tuple[str, str]  # the key of a project, and the source of one of its parts
 
 
 class Answering:
     """One a process. Safe to use from many threads."""
 
     def __init__(self, memory: Memory | None = None) -> None:
-        room = memory or Memory()
-        self._merged: AtHand[str, tuple[_At, Kept]] = AtHand("merged", room)
-        self._parts: AtHand[tuple[str, str], tuple[int, Statistics]] = AtHand("part", room)
-        self._schemas: AtHand[tuple[str, str], tuple[int, Schema]] = AtHand("schema", room)
+        room = memory or Memory(MOST_BYTES)
+        self._merged: AtHand[str, Kept] = AtHand("merged", room)
+        self._parts: AtHand[_Source, Statistics] = AtHand("part", room)
+        self._schemas: AtHand[_Source, Schema] = AtHand("schema", room)
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now, at the version of the project's own. Raises ProjectMissing; Conflict when
@@ -45,42 +48,29 @@ class Answering:
             if project.kind not in MERGED:
                 return own
             at = own.version, tuple((source, version) for source, version in _versions(project=project.pk))
-            found = self._merged.get(project.key)
-            if found is not None and found[0] == at:
-                return found[1]
+            found = self._merged.get(project.key, at)
+            if found is not None:
+                return found
             rows = list(Part.objects.filter(project_id=project.pk).defer("data").order_by("source"))
             at = own.version, tuple((row.source, row.version) for row in rows)
             parts = [self.part(ports, project, row) for row in rows]
             if all(part is not None for part in parts):
                 kept = _merged(own, rows, [part for part in parts if part is not None])
-                self._merged.keep(project.key, (at, kept), bytes_of(kept.value))
+                self._merged.keep(project.key, kept, bytes_of(kept.value), at)
                 return kept
 
     def part(self, ports: Ports, project: StatisticsProject, row: Part) -> Statistics | None:
         """None when there is a later one by now."""
-        key = project.key, row.source
-        found = self._parts.get(key)
-        if found is not None and found[0] == row.version:
-            return found[1]
-        data = _data(ports, row, all_of)
-        if data is None:
-            return None
-        value = decode(data, foreign=False)
-        self._parts.keep(key, (row.version, value), bytes_of(value))
-        return value
+
+        def read(data: bytes) -> tuple[Statistics, int]:
+            value = decode(data, foreign=False)
+            return value, bytes_of(value)
+
+        return _known(self._parts, ports, project, row, all_of, read)
 
     def schema(self, ports: Ports, project: StatisticsProject, row: Part) -> Schema | None:
         """What a part is about, for which no more of it is read than its head; None as above."""
-        key = project.key, row.source
-        found = self._schemas.get(key)
-        if found is not None and found[0] == row.version:
-            return found[1]
-        head = _data(ports, row, head_of)
-        if head is None:
-            return None
-        schema = header_of(head).schema
-        self._schemas.keep(key, (row.version, schema), len(head))
-        return schema
+        return _known(self._schemas, ports, project, row, head_of, lambda head: (header_of(head).schema, len(head)))
 
 
 def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
@@ -94,6 +84,23 @@ def part_of(ports: Ports, project: StatisticsProject, source: str) -> Kept:
         value = ANSWERS.part(ports, project, row)
         if value is not None:
             return Kept(row.version, _columns(row), value)
+
+
+def _known(
+    at_hand: AtHand[_Source, V], ports: Ports, project: StatisticsProject, row: Part,
+    wanted: Callable[[Iterable[bytes]], bytes], read: Callable[[bytes], tuple[V, int]],
+) -> V | None:  # fmt: skip
+    """What ``read`` makes of the bytes of a part that are ``wanted``, and its size; None when there is a later part."""
+    key = project.key, row.source
+    known = at_hand.get(key, row.version)
+    if known is not None:
+        return known
+    data = _data(ports, row, wanted)
+    if data is None:
+        return None
+    value, n_bytes = read(data)
+    at_hand.keep(key, value, n_bytes, row.version)
+    return value
 
 
 def all_of(pieces: Iterable[bytes]) -> bytes:

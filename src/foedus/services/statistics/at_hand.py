@@ -1,67 +1,10 @@
-"""What a process keeps in memory of what it read; of too much, what was used longest ago goes first."""
-
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Any, Generic, TypeVar
+"""The room that a process has for statistics that it read."""
 
 from foedus.core.statistics import Statistics
+from foedus.services.shell.at_hand import Memory
 
 MOST_BYTES = 512 << 20
-_BESIDE = 4096  # what an entry takes apart from its numbers, about
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class Memory:
-    """The room that several ``AtHand`` share, whoever of them fills it. Safe to use from many threads."""
-
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._guard = threading.Lock()
-        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._most, self._bytes = most_bytes, 0
-
-    def get(self, key: Hashable) -> Any:
-        with self._guard:
-            found = self._entries.get(key)
-            if found is None:
-                return None
-            self._entries.move_to_end(key)
-            return found[0]
-
-    def keep(self, key: Hashable, value: Any, n_bytes: int) -> None:
-        """In place of what there is of this key. What is larger than all the room is not kept."""
-        weight = n_bytes + _BESIDE
-        with self._guard:
-            self._dropped(key)
-            if weight > self._most:
-                return
-            self._entries[key] = value, weight
-            self._bytes += weight
-            while self._bytes > self._most:
-                self._dropped(next(iter(self._entries)))
-
-    def _dropped(self, key: Hashable) -> None:
-        _, weight = self._entries.pop(key, (None, 0))
-        self._bytes -= weight
-
-
-class AtHand(Generic[K, V]):
-    """Entries of one kind, called ``kind``, in a room that may have others."""
-
-    def __init__(self, kind: str, memory: Memory) -> None:
-        self._kind, self._memory = kind, memory
-
-    def get(self, key: K) -> V | None:
-        found: V | None = self._memory.get((self._kind, key))
-        return found
-
-    def keep(self, key: K, value: V, n_bytes: int) -> None:
-        """Unless it is larger than all the room; in place of what there is of this key."""
-        self._memory.keep((self._kind, key), value, n_bytes)
-
-
-MEMORY = Memory()  # of this process: for all statistics that it keeps, its projects' own and those of others
+MEMORY = Memory(MOST_BYTES)  # for all statistics that this process keeps, its projects' own and those of others
 
 
 def bytes_of(value: Statistics) -> int:

@@ -28,9 +28,10 @@ from foedus.records.prepared import PreparedRows
 from foedus.records.statements import Slot
 from foedus.records.statistics.models import Snapshot, StatisticsProject
 from foedus.services.shell import jobs as shell
+from foedus.services.shell.at_hand import AtHand, Memory
 from foedus.services.shell.events import wake
 from foedus.services.shell.leftovers import remove_unnamed
-from foedus.services.statistics.at_hand import MEMORY, AtHand, Memory, bytes_of
+from foedus.services.statistics.at_hand import MEMORY, MOST_BYTES, bytes_of
 from foedus.services.statistics.errors import Frozen, HasCells, ProjectMissing
 from foedus.services.statistics.plans import declared_of, plan_of
 
@@ -92,13 +93,13 @@ class Keeper:
     def __init__(self, memory: Memory | None = None) -> None:
         self._guard = threading.Lock()
         self._slots: dict[str, _Slot] = {}
-        self._at_hand: AtHand[str, Kept] = AtHand("own", memory or Memory())
+        self._at_hand: AtHand[str, Kept] = AtHand("own", memory or Memory(MOST_BYTES))
 
     def read(self, ports: Ports, project: StatisticsProject) -> Kept:
         """The statistics as they are now. Raises ProjectMissing."""
         while True:
-            at_hand, version = self._at_hand.get(project.key), self.version(project)
-            if at_hand is not None and at_hand.version == version:
+            at_hand = self._at_hand.get(project.key, self.version(project))
+            if at_hand is not None:
                 return at_hand
             found = StatisticsProject.objects.filter(pk=project.pk).values_list("version", "columns", "plan").first()
             if found is None:
@@ -247,7 +248,7 @@ class Keeper:
         return kept
 
     def _remember(self, key: str, kept: Kept, beside_bytes: int) -> None:
-        self._at_hand.keep(key, kept, bytes_of(kept.value) + 2 * beside_bytes)
+        self._at_hand.keep(key, kept, bytes_of(kept.value) + 2 * beside_bytes, kept.version)
 
     @contextmanager
     def _slot(self, key: str) -> Iterator[_Slot]:
