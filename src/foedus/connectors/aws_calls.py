@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from foedus.connectors.addresses import driver_of
 from foedus.connectors.internet import Guard
 from foedus.core.errors import Invalid
+from foedus.core.federation.regions import region_of
 from foedus.ports.exchange import ExchangeRefuses, ExchangeUnavailable, Told
-from foedus.services.federation.keys import region_of
 
 with driver_of("aws"):
     import boto3

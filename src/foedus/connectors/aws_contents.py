@@ -19,8 +19,8 @@ from foedus.connectors.addresses import driver_of
 from foedus.connectors.aws_calls import MISSING, Account, translated
 from foedus.connectors.aws_policies import object_policy
 from foedus.core.errors import Invalid
+from foedus.core.federation.regions import region_of
 from foedus.ports.exchange import MAX_BYTES, ExchangeUnavailable, Told
-from foedus.services.federation.keys import region_of
 
 with driver_of("aws"):
     from botocore.exceptions import ClientError

@@ -14,8 +14,8 @@ from foedus.connectors.exchange import aws
 from foedus.connectors.exchange.aws import AwsExchange
 from foedus.connectors.internet import Guard, Private
 from foedus.core.errors import Invalid
+from foedus.core.federation.regions import region_of
 from foedus.ports.exchange import BEGINNING, ExchangeRefuses, ExchangeUnavailable, Member
-from foedus.services.federation.keys import region_of
 
 KEYS = {"aws_access_key": "test", "aws_secret_key": "test", "aws_region": "EU_WEST_1"}
 LARGE = b"0123456789abcdef" * 10_000

@@ -21,6 +21,7 @@ from foedus.connectors.aws_policies import publishing, queue_policy, subscribing
 from foedus.connectors.aws_topics import described, exists, permit, subscribe, subscriptions, unsubscribe
 from foedus.connectors.contents import Terms
 from foedus.core.errors import Invalid, TooLarge
+from foedus.core.federation.regions import region_of
 from foedus.ports.exchange import (
     MAX_BYTES,
     Delivery,
@@ -30,7 +31,6 @@ from foedus.ports.exchange import (
     Member,
     Told,
 )
-from foedus.services.federation.keys import region_of
 
 AT_ONCE = 10  # messages, the most that SQS gives
 HIDDEN_S = 300  # how long what was taken is hidden from others who take

@@ -11,7 +11,6 @@ from foedus.services.statistics.computing import check_single
 MAX_KEYS = 60
 MAX_CHARACTERS = 20_000
 FED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
-_REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-\d{1,2}")
 _ACTIONS = ("fed_psr_contract_snd_fail_action", "fed_psr_contract_rcv_fail_action")
 _NATS, _AWS = ("nats_",), ("aws_", "s3_bucket", "topic_region", "sns_", "sqs_")
 _SHARED = ("fed_encrypt", "fed_use_smpc")
@@ -79,14 +78,6 @@ def check_sign_in(given: Mapping[str, str]) -> None:
         raise Invalid("nats_sec_user and nats_sec_passwd go together; one of them is missing")
     if user + bool(given.get("nats_sec_token")) + bool(given.get("nats_sec_nkey_seed")) > 1:
         raise Invalid("say one of nats_sec_user and nats_sec_passwd, nats_sec_token, nats_sec_nkey_seed")
-
-
-def region_of(text: str) -> str:
-    """``us-east-1`` for itself and for ``US_EAST_1``. Raises Invalid."""
-    region = text.strip().lower().replace("_", "-")
-    if not _REGION.fullmatch(region):
-        raise Invalid("aws_region is a region of AWS, such as us-east-1 or US_EAST_1")
-    return region
 
 
 def told(given: Mapping[str, str]) -> dict[str, str]:
