@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from foedus.ports.ledger import Entry, Kind, NoFunds
-from foedus.records.market import books
+from foedus.records.market import ledger_rows
 from foedus.records.market.models import Agreement, MoneyAccount, MoneyTransfer
 
 
@@ -21,42 +21,42 @@ class Moment:
 
 def pay_in(row: Agreement, payer: str, total: int, escrow: str, moment: Moment) -> None:
     """From the payer into the agreement's escrow. Raises NoFunds."""
-    money = books.add_escrow(address=escrow, token=row.token, escrow_of=row, balance=total)
+    money = ledger_rows.add_escrow(address=escrow, token=row.token, escrow_of=row, balance=total)
     if total == 0:
         return
-    account = books.hold_accounts([payer], row.token)[payer]
+    account = ledger_rows.hold_accounts([payer], row.token)[payer]
     if account.balance < total:
         raise NoFunds(f"{payer} has {account.balance} and is to pay {total}", token=row.token)
     account.balance -= total
-    books.write_balance(account)
-    books.add_transfer(
+    ledger_rows.write_balance(account)
+    ledger_rows.add_transfer(
         source=account, target=money, amount=total, kind=Kind.LOCK, agreement=row, block=moment.block, at=moment.at
     )
 
 
 def pay_out(row: Agreement, payouts: Sequence[tuple[str, int]], kind: Kind, moment: Moment) -> None:
     """From the agreement's escrow to whom it is due."""
-    accounts = books.hold_accounts((address for address, _ in payouts), row.token)
-    money = books.hold_escrow(row)
+    accounts = ledger_rows.hold_accounts((address for address, _ in payouts), row.token)
+    money = ledger_rows.hold_escrow(row)
     for position, (address, amount) in enumerate(payouts):
         if amount:
             money.balance -= amount
             accounts[address].balance += amount
-            books.add_transfer(
+            ledger_rows.add_transfer(
                 source=money, target=accounts[address], amount=amount, kind=kind, agreement=row, leaves=True,
                 position=position, block=moment.block, at=moment.at,
             )  # fmt: skip
     for account in (money, *accounts.values()):
-        books.write_balance(account)
+        ledger_rows.write_balance(account)
 
 
 def mint(address: str, token: str, amount: int, reference: str, moment: Moment) -> int:
     """Money out of nothing, unless this reference made some before; the balance after it."""
-    account = books.hold_accounts([address], token)[address]
+    account = ledger_rows.hold_accounts([address], token)[address]
     if amount and not MoneyTransfer.objects.filter(reference=reference).exists():
         account.balance += amount
-        books.write_balance(account)
-        books.add_transfer(
+        ledger_rows.write_balance(account)
+        ledger_rows.add_transfer(
             target=account, amount=amount, kind=Kind.MINT, reference=reference, block=moment.block, at=moment.at
         )
     return account.balance

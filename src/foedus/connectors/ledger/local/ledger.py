@@ -43,7 +43,7 @@ from foedus.ports.ledger import (
     check_mint,
 )
 from foedus.ports.secrets import Secrets
-from foedus.records.market import books
+from foedus.records.market import ledger_rows
 from foedus.records.market import models as rows
 from foedus.services.market.purchases import agreement_id, check_order, condition_ids
 from foedus.wallet.keys import checked_address
@@ -158,7 +158,7 @@ class LocalLedger:
         """Let that many blocks pass in which nothing happens."""
         with transaction.atomic():
             _head(now)
-            rows.LedgerHead.objects.filter(pk=books.HEAD).update(mined=F("mined") + blocks)
+            rows.LedgerHead.objects.filter(pk=ledger_rows.HEAD).update(mined=F("mined") + blocks)
 
     def close(self) -> None: ...
 
@@ -169,8 +169,8 @@ class LocalLedger:
             block = self._next_block(now)
             if not self._block_s:
                 _head(now)
-                rows.LedgerHead.objects.filter(pk=books.HEAD).update(mined=F("mined") + 1)
-                block = rows.LedgerHead.objects.values_list("mined", flat=True).get(pk=books.HEAD)
+                rows.LedgerHead.objects.filter(pk=ledger_rows.HEAD).update(mined=F("mined") + 1)
+                block = rows.LedgerHead.objects.values_list("mined", flat=True).get(pk=ledger_rows.HEAD)
             yield Moment(block, now)
 
     def _next_block(self, now: datetime) -> int:
@@ -188,10 +188,10 @@ class LocalLedger:
 
     def _write(self, identity: bytes, order: Order, moment: Moment) -> Agreement:
         terms = order.terms
-        asset = books.find_registered(terms.did.hex)
+        asset = ledger_rows.find_registered(terms.did.hex)
         if asset is None:
             raise DidUnregistered(did=str(terms.did))
-        row = books.add_agreement(
+        row = ledger_rows.add_agreement(
             agreement=identity.hex(), seed=order.seed.hex(), creator=order.creator, asset=asset,
             consumer=terms.consumer, amounts=[str(amount) for amount in terms.amounts], receivers=list(terms.receivers),
             token=terms.token, return_address=terms.return_address, block=moment.block, created_at=moment.at,
@@ -205,7 +205,7 @@ class LocalLedger:
             (each.name, each.id.hex(), each.state.value, each.window.timelock, each.window.timeout)
             for each in view.conditions
         ]
-        books.add_conditions(row, states, moment.at)
+        ledger_rows.add_conditions(row, states, moment.at)
         return view
 
     def _same(self, identity: bytes, order: Order, now: datetime) -> Agreement:
@@ -218,16 +218,16 @@ class LocalLedger:
 
 
 def _found(agreement: bytes, block: int, *, held: bool = False) -> tuple[rows.Agreement, Agreement]:
-    conditions = books.conditions_of(agreement.hex(), held=held)
+    conditions = ledger_rows.conditions_of(agreement.hex(), held=held)
     if not conditions:
         raise AgreementMissing(agreement=agreement.hex())
     return conditions[0].agreement, _view(conditions, block)
 
 
 def _head(now: datetime) -> tuple[datetime, int]:
-    head = books.find_head()
+    head = ledger_rows.find_head()
     if head is None:
-        made, _ = rows.LedgerHead.objects.get_or_create(pk=books.HEAD, defaults={"began_at": now})
+        made, _ = rows.LedgerHead.objects.get_or_create(pk=ledger_rows.HEAD, defaults={"began_at": now})
         return made.began_at, made.mined
     return head
 
@@ -239,7 +239,7 @@ def _known(token: str) -> str:
 
 
 def _changed(condition: Condition, state: State, moment: Moment) -> Condition:
-    books.change_condition(condition.id.hex(), state.value, moment.at)
+    ledger_rows.change_condition(condition.id.hex(), state.value, moment.at)
     return replace(condition, state=state, at=moment.at)
 
 
