@@ -43,12 +43,20 @@ def queue(seat: Seat, kind: Kind, body: Mapping[str, Any], now: datetime, conten
     )
     data = seal_message(seat.ring, seat.private.identity, seat.private.certificate, message)
     inline, blob = stored(seat.ports, f"outgoing/{seat.row.key}/{kind.value}-{seat.node.seq}", data)
-    same = Outgoing.objects.filter(membership=seat.row, kind=kind.value)
+    of = {"membership": seat.row, "kind": kind.value}
+    _replace(seat.ports, Outgoing, of, {"seq": seat.node.seq, "data": inline, "blob": blob})
+
+
+def _replace(ports: Ports, model: type[Outgoing | Part], of: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Have ``row`` be the one ``of`` these, and the blob of the one before removed.
+
+    That one may be gone meanwhile: whoever publishes a message removes it, and takes no lock for that.
+    """
+    same = model.objects.filter(**of)
     before = same.values_list("blob", flat=True).first()
-    row = {"seq": seat.node.seq, "data": inline, "blob": blob}
-    if before is None or not same.update(**row):  # whoever publishes it removes it, and takes no lock for that
-        Outgoing.objects.create(membership=seat.row, kind=kind.value, **row)
-    removed(seat.ports, before or "")
+    if before is None or not same.update(**row):
+        model.objects.create(**of, **row)
+    removed(ports, before or "")
 
 
 def stored(ports: Ports, key: str, data: bytes) -> tuple[bytes | None, str]:
@@ -89,15 +97,11 @@ def keep_part(seat: Seat, source: str, version: int, content: bytes, now: dateti
     """Have the project answer from these statistics too, in place of those before of this source."""
     about = header_of(content)  # no more is read: it was doubted before it got here
     inline, blob = stored(seat.ports, f"parts/{seat.project.key}/{source}-{version}", content)
-    same = Part.objects.filter(project=seat.project, source=source)
-    before = same.values_list("blob", flat=True).first()
     row = {
         "version": version, "digest": hashlib.sha256(content).hexdigest(), "rows": about.summaries[0].rows,
         "columns": [list(column) for column in columns_of(about.schema)], "data": inline, "blob": blob, "at": now,
     }  # fmt: skip
-    if before is None or not same.update(**row):
-        Part.objects.create(project=seat.project, source=source, **row)
-    removed(seat.ports, before or "")
+    _replace(seat.ports, Part, {"project": seat.project, "source": source}, row)
 
 
 def keep_base(seat: Seat, node: str, seq: int, data: bytes | memoryview | None, blob: str) -> None:
