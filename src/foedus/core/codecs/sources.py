@@ -57,13 +57,6 @@ class PlacedSource:
             _check_bools(pieces[0].spec, values)
         return values
 
-    def places(self, pieces: Sequence[Piece]) -> list[int]:
-        """As ``foedus.core.packs.Placed`` has it."""
-        raise NotImplementedError
-
-    def opened(self) -> AbstractContextManager[int]:
-        return nullcontext(-1)
-
     def arrays(self) -> Arrays:
         """All tensors at once."""
         return Arrays({t.name: self.block(t.name, 0, t.size).reshape(t.shape) for t in self.layout})
@@ -114,12 +107,16 @@ class BufferSource(PlacedSource):
         self._data = b""
 
     def places(self, pieces: Sequence[Piece]) -> list[int]:
+        """As ``foedus.core.packs.Placed`` has it, and so is ``opened``."""
         data = np.frombuffer(self._data, np.uint8)
         begin = data.ctypes.data
         extents = [self._extent(piece) for piece in pieces]
         if any(end > len(data) for _, end in extents):
             raise Invalid("the buffer is shorter than its tensors")
         return [begin + first for first, _ in extents]
+
+    def opened(self) -> AbstractContextManager[int]:
+        return nullcontext(-1)
 
     def _read(self, offset: int, count: int, dtype: np.dtype) -> Tensor:
         values = np.frombuffer(self._data, dtype, count, offset)
@@ -145,6 +142,7 @@ class FileSource(PlacedSource):
         self._identity = _identity(os.stat(path))  # noqa: PTH116 - the same call as fstat below
 
     def places(self, pieces: Sequence[Piece]) -> list[int]:
+        """As ``foedus.core.packs.Placed`` has it, and so is ``opened``."""
         return [self._extent(piece)[0] for piece in pieces]
 
     @contextmanager

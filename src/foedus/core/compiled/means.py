@@ -10,7 +10,7 @@ import numpy as np
 
 from foedus.core.arrays import Tensor, TensorSource
 from foedus.core.compiled.library import TILE_ELEMENTS, Loop, address, fold_loop, scratch
-from foedus.core.packs import Pack, is_placed, memory_for, reader
+from foedus.core.packs import Pack, Placed, is_placed, memory_for, reader
 
 _KEPT_OPEN = 128  # files at once, of the 1,024 that a process usually may have
 _SHARE = 8  # of those that it may have: others fold at the same time, and there are connections
@@ -66,7 +66,7 @@ class CompiledMeans:
     weights: Tensor
     divisor: float
     files: Tensor | None
-    placed: bool  # whether all sources are
+    placed: Sequence[Placed] | None  # the sources, where all of them are
 
     @classmethod
     @contextmanager
@@ -78,13 +78,14 @@ class CompiledMeans:
             return
         with ExitStack() as stack:
             files = _opened(sources, stack) if len(sources) <= kept_open() else None
-            placed = all(map(is_placed, sources))
-            yield cls(loop, sources, np.array(weights, np.float64), divisor, files, placed)
+            placed = [source for source in sources if is_placed(source)]
+            all_placed = placed if len(placed) == len(sources) else None
+            yield cls(loop, sources, np.array(weights, np.float64), divisor, files, all_placed)
 
     @property
     def block_elements(self) -> int | None:
         """What is best folded at once: much, for nothing of it is kept; None where a pack is held in memory."""
-        return _BLOCK_ELEMENTS if self.placed and self.files is not None else None
+        return _BLOCK_ELEMENTS if self.placed is not None and self.files is not None else None
 
     def fold(self, pack: Pack, target: Target, room: Room) -> bool:
         """Whether that was possible. If not, nothing is to be believed, and NumPy will say what is wrong."""
@@ -92,21 +93,21 @@ class CompiledMeans:
             return False
         if target.bases is not None and not all(map(_is_plain, target.bases)):
             return False
-        placed = self.placed and pack.size >= _SMALL * len(pack.pieces)
-        step = kept_open() if placed else _AT_ONCE
+        placed = self.placed if pack.size >= _SMALL * len(pack.pieces) else None
+        step = _AT_ONCE if placed is None else kept_open()
         try:
             return all(
-                self._add(pack, target, room, rows, placed=placed)
+                self._add(pack, target, room, rows, placed)
                 for rows in (slice(at, at + step) for at in range(0, len(self.sources), step))
             )
         except Spoilt:
             return False
 
-    def _add(self, pack: Pack, target: Target, room: Room, rows: slice, *, placed: bool) -> bool:
+    def _add(self, pack: Pack, target: Target, room: Room, rows: slice, placed: Sequence[Placed] | None) -> bool:
         sources = self.sources[rows]
         with ExitStack() as stack:
-            if placed:
-                places = [source.places(pack.pieces) for source in sources]  # type: ignore[attr-defined]
+            if placed is not None:
+                places = [source.places(pack.pieces) for source in placed[rows]]
                 files = _opened(sources, stack) if self.files is None else self.files[rows]
                 if files is None:
                     return False
