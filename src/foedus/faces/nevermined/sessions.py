@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -24,7 +25,6 @@ from foedus.services.market.session_tokens import BadSessionToken, agreement_beh
 MAX_CONNECTIONS = 256
 _PATIENCE_S = 60.0
 _CHUNK_BYTES = 1 << 18
-_NO_CONTENT, _NOT_IMPLEMENTED = 204, 501
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TOKEN = r"[0-9a-f]{32}"  # noqa: S105 - the form of one
 _BEAT = re.compile(r"/heartbeat/([^/?]{1,64})")  # of anybody: the kit takes part as "None" where it got no id
@@ -67,12 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_OPTIONS(self) -> None:
         """What browsers ask before they say anything to another origin."""
-        self._head(_NO_CONTENT, "", 0, allowed="Access-Control-Allow-Methods")
+        self._head(HTTPStatus.NO_CONTENT, "", 0, allowed="Access-Control-Allow-Methods")
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """For what is no such request at all; other methods are not unknown to the world, only not known here."""
-        if code == _NOT_IMPLEMENTED:
-            self._head(405, "", 0, allowed="Allow")
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            self._head(HTTPStatus.METHOD_NOT_ALLOWED, "", 0, allowed="Allow")
         else:
             super().send_error(code, message, explain)
 
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if kind:
             self.send_header("Content-Type", kind)
-        if status != _NO_CONTENT:
+        if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(size))
         if allowed:
             self.send_header(allowed, "GET, POST, OPTIONS")
