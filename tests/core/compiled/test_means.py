@@ -2,8 +2,6 @@
 
 import os
 import resource
-import shutil
-import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +20,6 @@ from foedus.core.codecs.packed import METADATA, Wanted, open_update
 from foedus.core.compiled import library, means
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.folding import Kind, Update, mean_delta, mean_weights, plain_mean, weighted_mean
-
-SOURCE = Path(library.__file__).with_name("fold.c")
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("cc", "gcc", "clang"))) and library.fold_loop() is None,
-    reason="there is neither a compiled loop nor a C compiler",
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _there_is_a_loop():
-    """A loop that drifted from NumPy, or from the arguments it is given, must not pass for one that is missing."""
-    if library.fold_loop() is None:
-        pytest.fail("the compiled loop is missing, old or not equal to NumPy, and here is a C compiler: run make dev")
-
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=True)
 EDGES = [0.0, -0.0, 1e-45, -1e-45, 1.1754942e-38, 3.4028235e38, -3.4028235e38, 1.0, 1 / 3]
@@ -215,71 +199,6 @@ def test_nothing_is_read_beyond_a_buffer_or_a_block():
 
     with pytest.raises(ValueError, match="broadcast"):
         weighted_mean([Update("a", 1.0, Short())])
-
-
-def test_a_library_that_is_missing_strange_or_wrong_is_not_used(tmp_path):
-    (tmp_path / "text.so").write_text("no library")
-
-    assert library._loaded(tmp_path / "none.so") is None
-    assert library._loaded(tmp_path / "text.so") is None
-    assert not library._agrees(lambda *_: 0)
-    assert library._agrees(library.fold_loop())
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda words: words | {4: -words[4]},
-        lambda words: words | {3: None},
-        lambda words: words | {5: min(words[5], 4)},
-        lambda words: words | {0: 1},
-        lambda words: words | {9: 1},
-        lambda words: words | {10: 0},
-    ],
-    ids=["sign", "no base", "one group", "one piece", "begins again", "never ends"],
-)
-def test_a_loop_that_does_less_than_it_is_told_is_not_used(wrong):
-    loop = library.fold_loop()
-
-    assert not library._agrees(lambda *words: loop(*wrong(dict(enumerate(words))).values()))
-
-
-def test_a_loop_that_never_says_what_went_wrong_is_not_used():
-    loop = library.fold_loop()
-
-    assert not library._agrees(lambda *words: 0 * loop(*words))
-
-
-@pytest.mark.parametrize("flags", ["-ffast-math", "-O2 -ffp-contract=fast -mfma"])
-def test_a_loop_that_was_compiled_to_be_fast_at_any_price_is_not_used(tmp_path, flags):
-    cpuinfo = Path("/proc/cpuinfo")
-    if not shutil.which("gcc") or not cpuinfo.exists() or " fma " not in cpuinfo.read_text():
-        pytest.skip("these flags are those of GCC on x86-64")
-
-    assert not library._agrees(compiled(SOURCE, tmp_path, flags.split()))
-
-
-def test_a_loop_that_adds_in_another_order_is_not_used(tmp_path):
-    right, wrong = "(sums[i] + p * (double)a[i]) + q * (double)b[i]", "(sums[i] + q * (double)b[i]) + p * (double)a[i]"
-    text = SOURCE.read_text()
-    source = tmp_path / "fold.c"
-    source.write_text(text.replace(right, wrong))
-
-    assert text.count(right) == 1
-    assert not library._agrees(compiled(source, tmp_path))
-
-
-def compiled(source, folder, flags=()):
-    """Quickly: with as little optimisation as leaves the mistakes in."""
-    into = folder / "fold.so"
-    cc = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None) or pytest.skip("there is no C compiler")
-    built, compiling = folder / "fold.o", [cc, "-O1", "-ffp-contract=off", *flags, "-fPIC"]
-    subprocess.run([*compiling, "-c", source, "-o", built], check=True)
-    # By itself: where GCC links by -ffast-math, the library has the whole process take subnormal numbers for zero.
-    subprocess.run([cc, "-shared", built, "-o", into], check=True)
-    loop = library._loaded(into).foedus_fold
-    loop.argtypes = library._SIGNATURE
-    return loop
 
 
 def test_where_results_lie_at_odd_places_the_bits_are_the_same():
