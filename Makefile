@@ -52,8 +52,9 @@ test-postgresql: dev ## the tests of services and faces on a throw-away PostgreS
 test-all: dev ## every test, also those that take minutes or want optional tools
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-KILLS ?= 500
-chaos: dev ## processes killed and networks cut, on purpose, for an hour (KILLS=50: some minutes); its reports are in build/chaos/
+KILLS ?= 1000
+chaos: dev ## so many KILLS of processes, and networks cut, on purpose, for an hour (KILLS=80: some minutes); its reports are in build/chaos/
+	@rm -rf build/chaos
 	@FOEDUS_TEST_KILLS=$(KILLS) $(BIN)/pytest -m chaos $(ARGS)
 
 bench: dev ## measure

@@ -50,6 +50,7 @@ def one_tree(folder):
         for role in ("web", "worker", "clock"):
             rig.faults[f"kill {role}"] = lambda _, role=role: service.kill(role)
             rig.faults[f"stop {role}"] = lambda rng, role=role: _stopped(service.pid(role), rng)
+        rig.faults["kill supervisor"] = lambda _: service.restart(alone=True)
         rig.faults["kill everything"] = lambda _: service.restart()
         rig.faults |= _of_wire("participants", gate)
         yield rig

@@ -1,20 +1,19 @@
 """A run of faults over a living service, and what is left of it: seeded, measured, written down."""
 
-import json
-import platform
+import os
 import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
-from statistics import quantiles
 
 from tests.chaos.peace import in_peace
 from tests.chaos.players import NAMES, Ledger, Player, Trainee, digests_of, endless, everything
+from tests.chaos.reports import is_kill
+from tests.chaos.slowness import slowness, waited
 
-RECOVERY_S = 10.0  # within which a round comes to its end again, on a machine that has nothing else to do
-STUCK_S = 90.0  # after which it never will
+STUCK_S = 90.0  # a round that has not ended by then never will
+KILLS_OF_THREE = 2  # of three faults so many end a process
 
 
 @dataclass
@@ -23,16 +22,21 @@ class Storm:
     left_out: list[str]
     start_s: float = 0.0
     faults: Counter = field(default_factory=Counter)
-    recoveries_s: list[tuple[float, str]] = field(default_factory=list)
+    recoveries: list[tuple[str, float, float]] = field(default_factory=list)  # kind, seconds, the machine's slowness
     starts_s: list[float] = field(default_factory=list)  # of the whole service, after everything was killed
+    loads: list[float] = field(default_factory=lambda: [os.getloadavg()[0]] * 2)  # the least and the most
     rounds: int = 0
     slowest_call_s: float = 0.0
     seconds: float = 0.0
     findings: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)  # of every model, the first one included
 
+    @property
+    def kills(self):
+        return sum(times for kind, times in self.faults.items() if is_kill(kind))
+
     def rage(self, rig, folder, kills):
-        """Hurt the service so many times while it trains; afterwards everything must be as if nothing had happened."""
+        """Kill so many processes, and do other harm, while they train; then all must be as if it had not been."""
         rng, began = random.Random(self.seed), time.monotonic()
         self.start_s = rig.start_s
         study = endless(rig.service, f"storm-{self.seed}", [rig.url])
@@ -41,8 +45,15 @@ class Storm:
         for player in players:
             player.start()
         trainee = Trainee(study, folder, NAMES[-1])
+        faults = rig.faults | {
+            "kill participant": lambda _: trainee.restart(),
+            "forget": lambda rng: rng.choice(players).restart(),  # a participant loses what it had not handed in
+        }
         try:
-            self._hurt(rig, rng, kills, study, ledger, [*players, trainee])
+            while self.kills < kills and not ledger.broken and not self.findings:
+                kind = _drawn(rng, faults)
+                time.sleep(rng.uniform(0.0, 0.3))
+                self._hurt(kind, faults[kind], rng, study, ledger)
             self._settle(study, ledger)
         finally:
             for player in (*players, trainee):
@@ -53,29 +64,23 @@ class Storm:
         self._check(study, ledger)
         return self
 
-    def _hurt(self, rig, rng, kills, study, ledger, players):
-        victims = [*rig.faults, "kill participant"]
-        while sum(self.faults.values()) < kills and not ledger.broken:
-            kind = rng.choice(victims)
-            time.sleep(rng.uniform(0.0, 0.3))
-            began, started_s = time.monotonic(), None
-            if kind == "kill participant":
-                rng.choice(players).restart()
-            else:
-                started_s = rig.faults[kind](rng)
-            self.faults[kind] += 1
-            if started_s is not None:
-                self.starts_s.append(started_s)
-                began += started_s  # how long that takes depends on what else the machine does
-            if rng.random() < 0.2:
-                continue  # and another one on top of it
-            here = ledger.latest
-            began = time.monotonic() if not kind.startswith("kill") else began
-            if not ledger.wait_for(here + 2, STUCK_S):
-                if not ledger.broken:  # which ends the wait as well, and is told by itself
-                    self.findings.append(f"no round ended within {STUCK_S:g} s of {kind!r}: {waits_for(study)}")
-                return
-            self.recoveries_s.append((time.monotonic() - began, kind))
+    def _hurt(self, kind, fault, rng, study, ledger):
+        before, began = waited(), time.monotonic()
+        started_s = fault(rng)
+        self.faults[kind] += 1
+        if started_s is not None:
+            self.starts_s.append(started_s)
+            began += started_s  # how long that takes depends on what else the machine does
+        if rng.random() < 0.2:
+            return  # and another one on top of it
+        if not is_kill(kind):
+            began = time.monotonic()  # before that, it lasted
+        if ledger.wait_for(ledger.latest + 2, STUCK_S):
+            self.recoveries.append((kind, time.monotonic() - began, slowness(before, waited())))
+            load = os.getloadavg()[0]
+            self.loads = [min(load, self.loads[0]), max(load, self.loads[1])]
+        elif not ledger.broken:  # which ends the wait as well, and is told by itself
+            self.findings.append(f"no round ended within {STUCK_S:g} s of {kind!r}: {waits_for(study)}")
 
     def _settle(self, study, ledger):
         """Three rounds in peace, and then stop."""
@@ -112,26 +117,11 @@ class Storm:
             if told is not None and told not in there:
                 self.findings.append(f"round {number}: what {name} was told to be accepted is not counted")
 
-    def report(self, folder: Path, name: str):
-        """The report as JSON and as a page; what was written."""
-        seconds = sorted(s for s, _ in self.recoveries_s) or [0.0]
-        cuts = quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else seconds * 99
-        facts = {
-            "name": name, "seed": self.seed, "machine": f"{platform.machine()}, Python {platform.python_version()}",
-            "faults": sum(self.faults.values()), "by_kind": dict(sorted(self.faults.items())),
-            "rounds": self.rounds, "seconds": round(self.seconds, 1),
-            "recovery_s": {
-                "p50": round(cuts[49], 2), "p99": round(cuts[98], 2), "max": round(seconds[-1], 2),
-                "slowest": max(self.recoveries_s, default=(0.0, ""))[1],
-            },
-            "start_s": round(self.start_s, 2), "slowest_start_s": round(max([self.start_s, *self.starts_s]), 2),
-            "recovery_limit_s": round(max(RECOVERY_S, 3 * self.start_s), 2),
-            "slowest_call_s": round(self.slowest_call_s, 2), "left_out": self.left_out, "findings": self.findings,
-        }  # fmt: skip
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
-        (folder / f"{name}.md").write_text(_page(facts))
-        return facts
+
+def _drawn(rng, faults):
+    """Two of three end a process; each kind of those, and of the others, is as likely as the next."""
+    wants_kill = rng.randrange(3) < KILLS_OF_THREE
+    return rng.choice([kind for kind in faults if is_kill(kind) == wants_kill])
 
 
 def waits_for(study):
@@ -139,18 +129,3 @@ def waits_for(study):
     project = study.operator.insist("GET", study.path, within_s=STUCK_S).json()
     newest = project["round"] or {}
     return f"round {newest.get('number')} is {newest.get('phase')}: {[r['text'] for r in project['reasons']]}"
-
-
-def _page(facts):
-    told = ("seed", "machine", "faults", "rounds", "seconds")
-    lines = [f"# Chaos: {facts['name']}", "", "| | |", "| --- | --- |"]
-    lines += [f"| {what} | {facts[what]} |" for what in told]
-    lines += [f"| recovery, {what} | {value} |" for what, value in facts["recovery_s"].items()]
-    for what in ("recovery_limit_s", "start_s", "slowest_start_s", "slowest_call_s"):
-        lines += [f"| {what.removesuffix('_s').replace('_', ' ')}, s | {facts[what]} |"]
-    lines += ["", "## Faults", "", "| kind | times |", "| --- | --- |"]
-    lines += [f"| {kind} | {times} |" for kind, times in facts["by_kind"].items()]
-    for what in ("left_out", "findings"):
-        lines += ["", f"## {what.replace('_', ' ').capitalize()}", ""]
-        lines += [f"- {item}" for item in facts[what] or ["none"]]
-    return "\n".join([*lines, ""])

@@ -23,7 +23,7 @@ from foedus.connectors.compute.process.sandbox import bubblewrap
 from foedus.sdk.market import Key
 
 SEED = int(os.environ.get("FOEDUS_TEST_SEED", "1"))
-KILLS = max(4, int(os.environ.get("FOEDUS_TEST_KILLS", "500")) // 10)  # each is waited for, unlike those of a round
+KILLS = max(4, int(os.environ.get("FOEDUS_TEST_KILLS", "1000")) // 20)  # each is waited for, unlike those of a round
 REPORTS = Path(os.environ.get("FOEDUS_TEST_REPORTS", "build/chaos"))
 BUYERS = 3
 
