@@ -1,6 +1,8 @@
 """``foedus simulate APP`` as somebody calls it, in processes and on a Dask cluster."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,19 +38,38 @@ def test_processes_and_dask_train_the_same_model(tmp_path):
 
 
 @pytest.mark.slow
-def test_who_is_told_to_stop_does_not_wait_for_what_its_workers_do(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["terminated", "interrupted"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_is_told_to_stop_does_not_wait_for_what_its_workers_do(tmp_path, number, workers):
     (tmp_path / "mine.py").write_text(
         "import time\nimport numpy as np\n"
         "def initial_model(): return {'w': np.zeros(1)}\n"
         "def train(model, settings): time.sleep(600)\n"
     )
-    words = [FOEDUS, "simulate", "mine.py", "--participants", "4", "--workers", "2"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    words = [FOEDUS, "simulate", "mine.py", "--participants", "4", "--workers", workers]
+    with started(words, tmp_path) as running:
         assert "round 1" in running.stdout.readline()
-        running.terminate()
+        os.killpg(running.pid, number) if number == signal.SIGINT else running.terminate()  # as a terminal does, or not
 
         assert running.wait(60) == 130
-        assert "nothing is left running" in running.stderr.read()
+        assert running.stderr.read() == "stopped; nothing is left running\n"
+
+
+@pytest.mark.slow
+def test_who_is_interrupted_while_its_workers_start_says_no_more_than_that(tmp_path):
+    (tmp_path / "mine.py").write_text("import time\nprint('loaded', flush=True)\ntime.sleep(600)\n")
+    with started([FOEDUS, "simulate", "mine.py", "--workers", "2"], tmp_path) as running:
+        assert running.stdout.readline() == "loaded\n"
+        os.killpg(running.pid, signal.SIGINT)
+
+        assert running.wait(60) == 130
+        assert running.stderr.read() == "stopped; nothing is left running\n"
+
+
+def started(words, folder):
+    return subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def test_what_is_wrong_with_an_app_is_told_in_its_own_words_and_nothing_is_left_behind(tmp_path):

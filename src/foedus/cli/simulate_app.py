@@ -241,9 +241,11 @@ def prepare_environment() -> None:
     from foedus.core.threads import ONE_THREAD
 
     os.environ.update(ONE_THREAD)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
-    raise KeyboardInterrupt
+    from foedus.simulation.app.failures import Interrupted
+
+    raise Interrupted

@@ -47,6 +47,8 @@ def test_what_is_no_place_of_an_app_is_refused(text):
         ("def train(model): pass\n", "takes model and settings"),
         ("def train(model, settings, rows): pass\n", "not 'rows'"),
         ("def train(model, settings): pass\ndata = 3\n", "'data'"),
+        ("raise SystemExit\n", "failed:\n  File .*mine.py.*\n.*raise SystemExit\nSystemExit"),
+        ("raise KeyboardInterrupt\n", "failed:\n(.*\n)*KeyboardInterrupt"),
         ("1 / 0\n", "failed:\n  File .*mine.py.*\n.*1 / 0\nZeroDivisionError"),
     ],
 )

@@ -12,6 +12,7 @@ from foedus.server.work import do_due
 from foedus.services.learning.projects import Rule
 from foedus.simulation.app.app import Place, load
 from foedus.simulation.app.engines import Here, local
+from foedus.simulation.app.failures import Interrupted
 from foedus.simulation.app.report import Report
 from foedus.simulation.app.run import Simulation
 from foedus.simulation.app.world import Plan, World
@@ -133,13 +134,28 @@ def test_what_happens_at_one_place_in_the_app_is_told_once(simulate):
     assert [said.splitlines()[-1].strip() for said in simulate.said] == ["RuntimeError: no rows for 1"]
 
 
-def test_an_app_that_exits_has_failed_and_the_run_goes_on(simulate):
-    report, _ = simulate(
-        "def train(model, settings, data): return Update({'w': model['w']}, 1) if data > 1 else exit(3)",
-        options={"quorum": 0.5},
-    )
+LEAVING = """
+def train(model, settings, data):
+    if data == 1:
+        raise {}
+    return Update({{'w': model['w']}}, 1)
+"""
 
-    assert (report.state, report.failed, report.failures[0].kind) == ("finished", 2, "SystemExit")
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_app_that_leaves_however_has_failed_and_the_run_goes_on(simulate, kind, workers):
+    with local(workers) as engine:
+        report, _ = simulate(LEAVING.format(kind), engine=engine, options={"quorum": 0.5})
+
+    assert (report.state, report.failed, report.failures[0].kind) == ("finished", 2, kind)
+
+
+def test_who_runs_a_simulation_can_interrupt_it_in_the_midst_of_a_training(simulate):
+    kind = "__import__('foedus.simulation.app.failures').simulation.app.failures.Interrupted"
+
+    with pytest.raises(Interrupted):
+        simulate(LEAVING.format(kind))
 
 
 def test_a_run_in_which_nobody_can_train_ends_with_its_first_round(simulate):

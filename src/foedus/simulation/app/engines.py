@@ -5,6 +5,7 @@ busy: what is not asked for yet costs no memory.
 """
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,11 +13,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from foedus.core.errors import Invalid, Unavailable
 from foedus.simulation.app.work import Batch, Bytes, Result, work
 
+GRACE_S = 2.0
 AHEAD = 2  # batches a worker: one under way and one waiting
 
 
@@ -86,17 +90,28 @@ def local(workers: int) -> Iterator[Engine]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["foedus.simulation.app.work"])
+    resource_tracker.ensure_running()  # which lets interrupts through again, so before
+    with _not_interrupted():
+        forkserver.ensure_running()
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, _pass_over_interrupts) as pool:
         for _ in range(workers):
             pool.submit(int)  # they start while the rest is made ready
         try:
             yield Processes(pool, workers)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()  # what it is in the midst of may take an hour
+            _end(set(multiprocessing.active_children()) - others)  # the pool, now broken, waits for nothing
             raise
+
+
+def _end(workers: Iterable[BaseProcess]) -> None:
+    """What they are in the midst of may take an hour."""
+    workers = list(workers)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(GRACE_S)
+        worker.kill()
 
 
 @contextmanager
@@ -122,6 +137,22 @@ def on_dask(address: str | None, workers: int, *, timeout_s: float = 60.0) -> It
         client.close()
         if address is None:
             cluster.close()
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """What is started here leaves Ctrl-C, which reaches every process of a terminal, to this process, which ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _pass_over_interrupts() -> None:
+    """For a worker. Not by ignoring the signal: the programs that an app starts would do so, too, and live on."""
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _bytes(content: Bytes) -> bytes:

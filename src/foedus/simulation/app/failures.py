@@ -19,6 +19,10 @@ _INSTALLED = "site-packages"
 Result = TypeVar("Result")
 
 
+class Interrupted(KeyboardInterrupt):
+    """Whoever runs the simulation wants it to end. An app that raises KeyboardInterrupt itself has only failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """``kind`` is the name of the exception's class; ``lines`` end with its message."""
@@ -40,11 +44,11 @@ def in_app(what: str, function: Callable[[], Result]) -> Result:
     """What a function of the app gives. Raises Invalid for whatever goes wrong in it."""
     try:
         return function()
-    except PlatformError:
+    except (PlatformError, Interrupted):
         raise
     except ModuleNotFoundError as exc:
         raise Invalid(_missing(what, exc)) from exc
-    except Exception as exc:
+    except BaseException as exc:  # sys.exit() at the end of a script would pass for a run that went well
         raise Invalid(f"{what} failed:\n{Failure.of(exc)}") from exc
 
 

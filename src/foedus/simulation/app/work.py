@@ -23,7 +23,7 @@ from foedus.sdk.states import Sent
 from foedus.sdk.training import Context, Evaluation, Update
 from foedus.sdk.updates import packed
 from foedus.simulation.app.app import App, Place, accepted, load
-from foedus.simulation.app.failures import Failure
+from foedus.simulation.app.failures import Failure, Interrupted
 
 PROJECT = "simulation"
 Bytes = bytes | Path  # of a model: in memory, or the file they are in
@@ -80,7 +80,9 @@ def _done(app: App, batch: Batch, item: Item, model: Arrays, state: Arrays | Non
             context = Context(PROJECT, item.task, threading.Event(), threading.Event())
             return _called(Evaluation, app.evaluate, app, batch, item, model, context)
         return _trained(app, batch, item, model, state, folder)
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - an app may raise whatever it likes, and be a script at heart
+    except Interrupted:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - an app may raise whatever it likes, and be a script at heart
         return Failure.of(exc)
 
 
