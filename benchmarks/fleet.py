@@ -89,13 +89,12 @@ async def _fleet(server, key, tokens, within_s):
 
     async def participant(token):
         line = await Connection.to(server.url, token)
-        asking = line.written("GET", f"/projects/{key}/next?wait=60")
+        asking = line.written("GET", f"/projects/{key}/next?wait=60&inline=true")
         while (task := await line.json(asking))["task"] != "finished":
             if task["task"] != "train":
                 continue
             number = task["round"]
             began.setdefault(number, time.perf_counter())
-            await line.ask(line.written("GET", task["checkpoint"]["href"].removeprefix("/foedus/v1")))
             path = f"/projects/{key}/rounds/{number}/update?examples=1"
             handing_in = line.written("PUT", path, body, **headers)
             if within_s:

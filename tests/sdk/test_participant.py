@@ -1,3 +1,4 @@
+import base64
 import json
 import logging
 import stat
@@ -70,8 +71,8 @@ def test_the_long_poll_says_what_the_participant_can_do(wire):
     take_part(wire, train, evaluate=lambda model, settings: Evaluation({}, 1), wait_s=30)
 
     first, second = (request.url.params.multi_items() for request in wire.calls("GET", NEXT)[:2])
-    assert first == [("wait", "30"), ("can", "train,evaluate"), ("anew", "true")]
-    assert second == first[:2]
+    assert first == [("wait", "30"), ("can", "train,evaluate"), ("inline", "true"), ("anew", "true")]
+    assert second == first[:3]
 
 
 def test_training_sees_the_settings_and_a_model_it_cannot_change(wire):
@@ -113,6 +114,32 @@ def test_a_checkpoint_at_hand_is_not_downloaded_again():
 
     assert outcome.updates == 2
     assert len(wire.calls("GET", MODEL_2)) == 1
+
+
+def test_a_model_that_came_with_the_task_is_not_fetched():
+    wire = Wire()
+    brought = train_task()["checkpoint"] | {"data": base64.b64encode(MODEL_BYTES).decode()}
+    wire.on("GET", NEXT, reply(json=train_task(checkpoint=brought)), reply(json=FINISHED))
+    wire.on("PUT", UPDATE_3, accept)
+
+    outcome = take_part(wire, train)
+
+    assert outcome.updates == 1
+    sent = safetensors.decode(wire.calls("PUT", UPDATE_3)[0].content)
+    assert all(np.array_equal(sent[name], MODEL[name] + 1) for name in MODEL)
+
+
+@pytest.mark.parametrize("data", ["", "no base64", base64.b64encode(MODEL_BYTES[:-1]).decode(), "ö" * 9])
+def test_a_model_that_came_with_the_task_in_other_bytes_than_announced_is_fetched(data):
+    wire = Wire()
+    brought = train_task()["checkpoint"] | {"data": data}
+    wire.on("GET", NEXT, reply(json=train_task(checkpoint=brought)), reply(json=FINISHED))
+    wire.on("GET", MODEL_2, reply(content=MODEL_BYTES))
+    wire.on("PUT", UPDATE_3, accept)
+
+    outcome = take_part(wire, train)
+
+    assert (outcome.updates, len(wire.calls("GET", MODEL_2))) == (1, 1)
 
 
 def test_why_it_waits_is_said_once(wire, caplog):

@@ -26,7 +26,10 @@ class Reason(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint(Answer):
-    """A published state of the model. ``digest`` is the SHA-256 of its bytes in hexadecimal."""
+    """A published state of the model. ``digest`` is the SHA-256 of its bytes in hexadecimal.
+
+    ``data`` are these bytes in base64, where a task brought them along.
+    """
 
     number: int
     digest: str
@@ -37,6 +40,7 @@ class Checkpoint(Answer):
     evaluation: Mapping[str, Any] | None = None
     kept: bool = True
     href: str = ""
+    data: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +226,12 @@ class Event(Answer):
 
 @dataclass(frozen=True, slots=True)
 class SentState(Answer):
-    """What a strategy sends along with a checkpoint: a file, by the SHA-256 of its bytes in hexadecimal."""
+    """What a strategy sends along with a checkpoint: a file, described as a checkpoint's is."""
 
     digest: str
     size_bytes: int
     href: str = ""
+    data: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Runner:
         return self.outcome
 
     def _next(self) -> Task:
-        params = {"wait": f"{self.wait_s:g}", "can": self.abilities.can}
+        params = {"wait": f"{self.wait_s:g}", "can": self.abilities.can, "inline": "true"}
         if not self.begun:
             params["anew"] = "true"  # what an earlier process could not do is not given up for good
         answer = self.link.json("GET", self._path("next"), params=params, answer_s=self.wait_s + GRACE_S)
@@ -223,7 +223,7 @@ class Runner:
             return None
         if (state := offer.state) is None:
             return Sent.beginning(offer.sends, model, checkpoint.number)
-        described = replace(checkpoint, digest=state.digest, size_bytes=state.size_bytes)
+        described = replace(checkpoint, digest=state.digest, size_bytes=state.size_bytes, data=state.data)
         return self._fetched(
             lambda: Sent.of(offer.sends, self.states.fetch(self.project, described), checkpoint.number)
         )

@@ -14,6 +14,7 @@ PREFIX = "/foedus/v1/"
 _MODEL = "application/vnd.safetensors"
 _BYTES = {"type": "string", "format": "binary"}
 _TEXT = {"type": "string"}
+_BASE64 = {"type": "string", "contentEncoding": "base64"}
 _NUMBER = {"type": "integer", "minimum": 0}
 _METHODS = ("get", "head", "put", "patch")
 
@@ -73,6 +74,7 @@ STREAMING: dict[str, dict[str, Any]] = {
                 _parameter("wait", "query", {"type": "number", "minimum": 0, "maximum": 60, "default": 0}, "seconds"),
                 _parameter("can", "query", {"type": "string", "default": "train"}, "train, evaluate, or both by comma"),
                 _parameter("anew", "query", {"type": "boolean", "default": False}, "the participant has just started"),
+                _parameter("inline", "query", {"type": "boolean", "default": False}, "hand out small models in `data`"),
             ],
             "responses": {"200": _answer("the task", _IN_JSON, _ref("Task"))},
         },
@@ -187,7 +189,12 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {
             "task": {"enum": ["train", "evaluate", "wait", "finished"]},
             "round": _NUMBER,
-            "checkpoint": {"oneOf": [_ref("CheckpointOut"), {"type": "null"}]},
+            "checkpoint": {
+                "oneOf": [
+                    {"allOf": [_ref("CheckpointOut"), {"type": "object", "properties": {"data": _BASE64}}]},
+                    {"type": "null"},
+                ],
+            },
             "settings": {"type": "object"},
             "update_kind": {"enum": ["weights", "delta"]},
             "encodings": {"type": "array", "items": _TEXT},
@@ -198,7 +205,7 @@ _SCHEMAS: dict[str, Any] = {
                     "sends": {"type": "array", "items": _TEXT},
                     "state": {
                         "type": ["object", "null"],
-                        "properties": {"digest": _TEXT, "size_bytes": _NUMBER, "href": _TEXT},
+                        "properties": {"digest": _TEXT, "size_bytes": _NUMBER, "href": _TEXT, "data": _BASE64},
                     },
                     "returns": {"type": "array", "items": _TEXT},
                     "metrics": {"type": "array", "items": _TEXT},

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,8 +15,9 @@ from foedus.faces.native.auth import token_in
 from foedus.faces.native.streaming.batches import Asked, Batches, asked, of_actors
 from foedus.faces.native.streaming.calls import answering, as_actor, key_in, now, number_in
 from foedus.faces.native.streaming.hub import Hub, work_of
+from foedus.faces.native.streaming.inline import Inline
 from foedus.ports import Ports
-from foedus.services.learning.tasks import Answer, Asking, Idle, Train, next_tasks, still_here
+from foedus.services.learning.tasks import Answer, Asking, Evaluate, Idle, Train, next_tasks, still_here
 from foedus.services.learning.watching import DELETED, Watch, events_after, open_watch
 from foedus.services.shell.authorisation import Actor
 from foedus.services.shell.threads import in_thread
@@ -29,7 +30,7 @@ KEEP_ALIVE_S = 15.0
 class Want:
     """What a participant asks for. ``explain``: it will be told to wait, and why, when there is nothing to do.
 
-    ``anew``: it has just started.
+    ``anew``: it has just started. ``inline``: it takes what is small of a task's model along with the task.
     """
 
     key: str
@@ -37,13 +38,15 @@ class Want:
     wait_s: float
     explain: bool
     anew: bool = False
+    inline: bool = False
 
     @classmethod
     def read(cls, request: Request, *, is_closed: bool) -> "Want":
         """What is asked for in a request. While the process ends, nobody waits."""
         wait_s = number_in(request, "wait", default=0, low=0, high=MAX_WAIT_S)
         explain = is_closed or wait_s <= 0
-        return cls(key_in(request), "evaluate" in _abilities(request), wait_s, explain, anew=_is_anew(request))
+        anew, inline = _flag(request, "anew"), _flag(request, "inline")
+        return cls(key_in(request), "evaluate" in _abilities(request), wait_s, explain, anew=anew, inline=inline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +72,34 @@ def tasks(ports: Ports, hub: Hub) -> Tasks:
         mark = hub.mark()
         asking = [Asking(actor, want.key, want.evaluates, want.explain, want.anew) for actor, want in wanted]
         answers = next_tasks(ports, asking, now=now())
-        said = _Said()
+        said = _Said(Inline(ports.blobs))
         return [
-            Told(mark, one.actor, answer, said.of(answer)) if isinstance(answer, Answer) else answer
-            for one, answer in zip(asking, answers, strict=True)
+            Told(mark, actor, answer, said.to(want, answer)) if isinstance(answer, Answer) else answer
+            for (actor, want), answer in zip(wanted, answers, strict=True)
         ]
 
     return Batches(of_actors(told), at_once=TOLD_AT_ONCE, key=lambda one: one.question.key)
 
 
 class _Said:
-    """What is said to those who are answered together: those who train for the same round are told the same."""
+    """What is said to those who are answered together: those who have the same to do are told the same."""
 
-    def __init__(self) -> None:
-        self._bodies: dict[tuple[int, bool], bytes] = {}
+    def __init__(self, inline: Inline) -> None:
+        self._inline = inline
+        self._bodies: dict[Hashable, bytes] = {}
 
-    def of(self, answer: Answer) -> bytes | None:
+    def to(self, want: Want, answer: Answer) -> bytes | None:
         """None for answers that differ or may not be the last."""
-        if not isinstance(answer.task, Train):
-            return None
-        key = answer.task.round.pk, answer.task.evaluate
+        match answer.task:
+            case Train(round=current, evaluate=evaluate):
+                key: Hashable = "train", current.pk, evaluate, want.inline
+            case Evaluate(checkpoint=checkpoint):
+                key = "evaluate", checkpoint.pk, want.inline
+            case _:
+                return None
         if key not in self._bodies:
-            self._bodies[key] = bytes(JSONResponse(task_out(answer)).body)
+            out = task_out(answer, self._inline.of) if want.inline else task_out(answer)
+            self._bodies[key] = bytes(JSONResponse(out).body)
         return self._bodies[key]
 
 
@@ -165,10 +174,10 @@ async def _events(request: Request, watch: Watch, after: int) -> AsyncIterator[b
             yield b": still here\n\n"
 
 
-def _is_anew(request: Request) -> bool:
-    said = request.query_params.get("anew", "false")
+def _flag(request: Request, name: str) -> bool:
+    said = request.query_params.get(name, "false")
     if said not in ("true", "false"):
-        raise Invalid("anew is true or false", field="anew")
+        raise Invalid(f"{name} is true or false", field=name)
     return said == "true"
 
 
