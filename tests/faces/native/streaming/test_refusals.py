@@ -9,6 +9,7 @@ from tests import factories
 from tests.faces.native.streaming.conftest import content_digest, is_refusal
 
 from foedus.core.arrays import Arrays
+from foedus.faces.native.streaming.models import UNASKED_BYTES
 
 GOOD = factories.body(factories.model(1.0))
 LIMIT = 2 << 20  # beyond what an update of the factories' model may have
@@ -26,9 +27,13 @@ def poisoned(value):
 
 
 def bomb():
-    """Two GiB of zeros in two MiB, made without holding them."""
+    """Two GiB of zeros in less than two MiB, which no length betrays: a piece that refers to none before it, over and
+    over. The end is missing, for whoever looks for it has unpacked everything."""
     pack = zlib.compressobj(wbits=31)
-    return b"".join(pack.compress(bytes(1 << 20)) for _ in range(2048)) + pack.flush()
+    first, piece = (pack.compress(bytes(16 << 20)) + pack.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    whole = first + piece * 127
+    assert len(whole) < UNASKED_BYTES
+    return whole
 
 
 def pieces(size):
