@@ -10,6 +10,9 @@ WORKERS ?= 3
 ARGS ?=
 
 export PYTHON
+# Images often say so. Here each worker and each command that a test starts would compile all its imports once more,
+# which was a third of the time before the first test.
+unexport PYTHONDONTWRITEBYTECODE
 # The tests run in as many processes as there are cores; threads of BLAS in each would only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
