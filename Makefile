@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup base dev demo test coverage test-postgresql test-all chaos bench fmt lint types imports docs package check lock clean \
+.PHONY: help setup base dev demo test coverage test-postgresql test-all chaos schedules bench fmt lint types imports docs package check lock clean \
 	install test-and-coverage fma-django-compile sam-build-remote sam-build-local
 
 help: ## this list
@@ -59,6 +59,10 @@ KILLS ?= 1000
 chaos: dev ## so many KILLS of processes, and networks cut, on purpose, for an hour (KILLS=80: some minutes); its reports are in build/chaos/
 	@rm -rf build/chaos
 	@FOEDUS_TEST_KILLS=$(KILLS) $(BIN)/pytest -m chaos $(ARGS)
+
+SCHEDULES ?= 10000
+schedules: dev ## so many SCHEDULES of rounds in virtual time, on all processors, and how long they took
+	@$(BIN)/python -m tests.chaos.many $(SCHEDULES)
 
 bench: dev ## measure
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -9,10 +9,9 @@ import os
 
 import pytest
 from django.db import transaction
-from tests.chaos.laws import check
+from tests.chaos.many import SHARE, play, play_many
 from tests.chaos.mistakes import MISTAKES, NeverLapses
 from tests.chaos.real import Real
-from tests.chaos.simulation import Simulation
 from tests.chaos.twin import Twin
 
 SEED = os.environ.get("FOEDUS_TEST_SEED")
@@ -20,18 +19,6 @@ SEED = os.environ.get("FOEDUS_TEST_SEED")
 
 def seeds(count):
     return [int(SEED)] if SEED else range(count)
-
-
-def play(seed, make):
-    """The schedule of this seed, checked; a failure says how to see it again."""
-    world = Simulation(seed, make)
-    try:
-        check(world.run())
-    except Exception as exc:
-        exc.add_note(f"replay: FOEDUS_TEST_SEED={seed} .venv/bin/pytest tests/chaos/test_simulation.py")
-        exc.add_note("\n".join(map(str, [world.plan, *world.trace[-40:]])))
-        raise
-    return world
 
 
 def test_no_schedule_breaks_the_round_machine():
@@ -42,8 +29,11 @@ def test_no_schedule_breaks_the_round_machine():
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 def test_ten_thousand_schedules_do_not_break_the_round_machine():
-    for seed in seeds(10_000):
-        play(seed, Twin)
+    """On all processors. With a seed, that one alone, in this process."""
+    if SEED:
+        play(int(SEED), Twin)
+    else:
+        play_many(10_000)
 
 
 def play_for_real(seed, ports):
@@ -91,3 +81,20 @@ def test_a_schedule_that_fails_says_how_to_play_it_again():
         play(1, NeverLapses)
 
     assert "FOEDUS_TEST_SEED=1 " in failure.value.__notes__[0]
+
+
+def test_among_many_at_once_the_first_that_fails_is_told_and_can_be_played_again():
+    alone = next(failure for seed in range(SHARE) if (failure := failing(seed)))
+
+    with pytest.raises(AssertionError) as failure:
+        play_many(2 * SHARE, NeverLapses, processes=2)
+
+    assert failure.value.__notes__ == alone.__notes__
+
+
+def failing(seed):
+    try:
+        play(seed, NeverLapses)
+    except AssertionError as exc:
+        return exc
+    return None
