@@ -19,7 +19,7 @@ from foedus.core.rounds import Phase
 from foedus.core.strategies.strategy import State
 from foedus.records.learning.models import Checkpoint, Project, Round, Update
 from foedus.records.shell.models import Event
-from foedus.server.work import HANDLERS, Clockwork
+from foedus.server.work import HANDLERS, PAUSES_S, Clockwork
 from foedus.services.accounts.credentials import authenticate
 from foedus.services.learning import tasks
 from foedus.services.learning.enrolment import Enrol, enrol
@@ -140,7 +140,7 @@ class Real:
         jobs.renew(lease, now)
 
     def postpone(self, lease, now):
-        jobs.postpone(lease, "no storage", now)
+        jobs.postpone(lease, "no storage", now, most_s=PAUSES_S[lease.kind])
 
     def compute(self, lease):
         """Do the job up to the moment at which the model is stored, and die there (or lose it to another worker)."""

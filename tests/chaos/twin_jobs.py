@@ -31,7 +31,7 @@ class Leases:
 
     def postpone(self, lease: Job, now: datetime) -> None:
         if self._holds(lease):
-            self.job.run_at = now + timedelta(seconds=min(60.0, 0.25 * 2**lease.attempts))
+            self.job.run_at = now + timedelta(seconds=min(5.0, 0.25 * 2**lease.attempts))
             self.job.lease_until = None
 
     def _set_jobs_right(self, now: datetime) -> None:

@@ -14,6 +14,7 @@ from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
 from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE, SLOW
 from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
+from foedus.services.learning.rounds import COMBINE_JOB
 from foedus.services.shell import jobs
 
 KIND = "collect-garbage"
@@ -80,6 +81,44 @@ def test_what_follows_a_job_that_is_given_up_may_fail_as_well(lab, monkeypatch, 
     assert len(told) == isinstance(error, Unavailable)
 
 
+class Died(BaseException):
+    """The process is gone, and with it whatever it had not committed."""
+
+
+def test_who_dies_while_a_job_is_given_up_leaves_nobody_waiting(lab, monkeypatch):
+    def dies(_ports, _job, *, now):
+        raise Died
+
+    told = []
+    monkeypatch.setitem(HANDLERS, KIND, fails(ValueError("a bug")))
+    monkeypatch.setitem(ABANDONED, KIND, dies)
+    with pytest.raises(Died):
+        until_given_up(lab)
+    monkeypatch.setitem(ABANDONED, KIND, lambda _ports, job, *, now: told.append(job.subject))
+
+    job = until_given_up(lab)
+
+    assert (job.state, told) == (Job.State.FAILED, ["x"])
+
+
+def test_what_rounds_wait_for_is_tried_again_soon_however_long_it_was_away(lab, monkeypatch):
+    """Otherwise the pause would be longer than a recovery may take; a mistake of ours is not asked that often."""
+    Job.objects.all().delete()
+    jobs.enqueue(lab.ports, COMBINE_JOB, "1/1", lab.clock())
+    monkeypatch.setitem(HANDLERS, COMBINE_JOB, fails(Unavailable("the store does not answer")))
+    pauses = []
+    for _ in range(jobs.MAX_ATTEMPTS - 2):
+        lab.clock.passes(pauses[-1] if pauses else 0)
+        assert lanes.do_one(lab.ports, "")
+        pauses.append((Job.objects.get().run_at - lab.clock()).total_seconds())
+    assert pauses == [0.5, 1, 2, 4, 5, 5, 5, 5]
+
+    monkeypatch.setitem(HANDLERS, COMBINE_JOB, fails(ValueError("a bug")))
+    lab.clock.passes(5)
+    assert lanes.do_one(lab.ports, "")
+    assert (Job.objects.get().run_at - lab.clock()).total_seconds() == jobs.MAX_BACKOFF_S
+
+
 class Blocking:
     """Stands in for the table of jobs: each lasts until it is let go."""
 
@@ -144,8 +183,8 @@ def test_a_lane_looks_only_when_there_may_be_something_for_it(ports, subject, lo
     assert lane.concerns(subject) is looks
 
 
-def test_a_lane_whose_bus_is_away_at_first_waits_for_it(monkeypatch):
-    stop, subscribed = threading.Event(), []
+def test_a_lane_whose_bus_is_away_does_its_jobs_and_asks_for_it_again(monkeypatch):
+    stop, subscribed, looked = threading.Event(), [], []
 
     class Bus:
         def subscribe(self, subject):
@@ -155,6 +194,11 @@ def test_a_lane_whose_bus_is_away_at_first_waits_for_it(monkeypatch):
             stop.set()
             return SimpleNamespace(close=lambda: subscribed.append("closed"))
 
+    def looks(*_args, **_claims):
+        looked.append(len(subscribed))
+        return False
+
+    monkeypatch.setattr(lanes, "do_one", looks)
     monkeypatch.setattr(stop, "wait", lambda _: False)
     monkeypatch.setattr(lanes, "close_old_connections", lambda: None)
     monkeypatch.setattr(jobs, "next_due_at", lambda *_, **__: None)
@@ -162,3 +206,4 @@ def test_a_lane_whose_bus_is_away_at_first_waits_for_it(monkeypatch):
     Lane(SimpleNamespace(bus=Bus()), stop, "", LaneSpec("slow", {})).run()
 
     assert subscribed == [jobs.SUBJECT, jobs.SUBJECT, "closed"]
+    assert looked == [1]

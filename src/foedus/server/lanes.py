@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from foedus.core.errors import Conflict, Unavailable
 from foedus.ports import Ports
@@ -18,7 +18,7 @@ from foedus.ports.compute import NoCompute
 from foedus.ports.ledger import NoLedger
 from foedus.records.shell.models import Job
 from foedus.server.leases import renewing
-from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, LONG, PATIENCE, RUNS, SENDING, SESSIONS, SLOW
+from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, LONG, PATIENCE, PAUSES_S, RUNS, SENDING, SESSIONS, SLOW
 from foedus.services.shell import jobs
 
 log = structlog.get_logger()
@@ -88,12 +88,15 @@ class Lane:
         idle_since = time.monotonic()
         while not self.stop.is_set():
             try:
-                if subscription is None:  # first: a wake-up for what is not seen below must not be lost
-                    subscription = self.ports.bus.subscribe(self.spec.subject)
+                # First: a wake-up for what is not seen below must not be lost.
+                subscription = subscription or _subscribed(self.ports, self.spec.subject)
                 while not self.stop.is_set() and do_one(self.ports, self.owner, taken=self._taken, **self.spec.claims):
                     idle_since = time.monotonic()
                 if time.monotonic() - idle_since > IDLE_S and self._is_too_many():
                     break
+                if subscription is None:
+                    self.stop.wait(1.0)
+                    continue
                 due = jobs.next_due_at(_now(), **self.spec.claims)
                 self._wait(subscription, min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
             except _WAITS as exc:
@@ -144,6 +147,15 @@ class Lane:
             return True
 
 
+def _subscribed(ports: Ports, subject: str) -> Subscription | None:
+    """None while the bus is away: jobs are looked for all the same."""
+    try:
+        return ports.bus.subscribe(subject)
+    except Unavailable as exc:
+        log.warning("worker.deaf", error=str(exc))
+        return None
+
+
 def do_due_jobs(ports: Ports) -> int:
     """Do whatever is due, in this process; how many jobs that were."""
     done = 0
@@ -185,20 +197,30 @@ def _went_wrong(ports: Ports, job: Job, exc: Exception) -> None:
     if job.attempts >= patience:
         _abandon(ports, job, exc)
     else:
-        jobs.postpone(job, str(exc) if waits else repr(exc), _now())
+        most_s = PAUSES_S.get(job.kind, jobs.MAX_BACKOFF_S) if waits else jobs.MAX_BACKOFF_S
+        jobs.postpone(job, str(exc) if waits else repr(exc), _now(), most_s=most_s)
 
 
 def _abandon(ports: Ports, job: Job, exc: Exception) -> None:
     """Keep a job that cannot be done for people to see, and let those who wait for it know."""
-    if not jobs.give_up(job, repr(exc)) or job.kind not in ABANDONED:
-        return
     try:
-        ABANDONED[job.kind](ports, job, now=_now())
+        with _at_once(job):
+            if jobs.give_up(job, repr(exc)) and job.kind in ABANDONED:
+                ABANDONED[job.kind](ports, job, now=_now())
     except _WAITS as later:  # nobody was told yet: it is tried once more, and then they are
         log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(later), attempts=job.attempts)
         jobs.postpone(job, repr(exc), _now())
     except Exception:
         log.exception("job.not_abandoned", job=job.pk, kind=job.kind)
+        jobs.give_up(job, repr(exc))
+
+
+def _at_once(job: Job) -> contextlib.AbstractContextManager[None]:
+    """Given up and told in one transaction: a process that dies in between would leave others waiting for ever.
+
+    Programs and sessions also end outside of the database; who paid for one that nobody ended is refunded in time.
+    """
+    return contextlib.nullcontext() if job.kind in RUNS | SESSIONS else transaction.atomic()
 
 
 def _now() -> datetime:

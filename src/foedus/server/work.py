@@ -154,8 +154,11 @@ ABANDONED: Mapping[str, Handler] = {
     RUN_JOB: abandon_execution,
     LEAD_JOB: abandon_execution,
 }
-# How often a job whose world does not answer is tried: customers are rather told after some three minutes.
-PATIENCE: Mapping[str, int] = {statistics_jobs.RUN_JOB: 10, statistics_jobs.RUN_LONG_JOB: 10}
+# How often a job whose world does not answer is tried: customers are rather told after some three minutes, and rounds
+# wait as long as others do, though they are tried more often.
+PATIENCE: Mapping[str, int] = {COMBINE_JOB: 120_000, statistics_jobs.RUN_JOB: 10, statistics_jobs.RUN_LONG_JOB: 10}
+# The longest pause between two tries, in seconds, where everybody waits: what is back must be noticed soon.
+PAUSES_S: Mapping[str, float] = {COMBINE_JOB: 5.0}
 # What nobody's round waits for: done beside the rest, so that it holds up nothing.
 SLOW = frozenset(
     {

@@ -426,3 +426,22 @@ def test_a_job_written_before_the_clock_was_set_back_is_done_at_once(study, port
     assert first.kind == "combine"
     assert second.pk == first.pk, "the lease of a worker that died lapses"
     assert jobs.claim(clock()) is None
+
+
+def test_a_clock_that_goes_a_day_ahead_and_comes_back_costs_one_round(study, ports, clock):
+    clockwork = Clockwork()
+    a, b = study.join_all("a", "b")
+    study.next(a), study.next(b)
+    study.submit(a, 1, model(1.0))
+    clock.passes(86_400)
+    clockwork.tick(ports, now=clock())
+    study.next(a), study.next(b)
+    study.submit(a, 2, model(1.0))
+
+    clock.passes(-86_400)
+    clockwork.tick(ports, now=clock())
+    study.submit(b, 2, model(2.0))
+    work(ports, clock)
+
+    assert list(Round.objects.order_by("number").values_list("phase", flat=True))[:2] == [Phase.INVALID, Phase.COMPLETE]
+    assert isinstance(study.next(a), Train)

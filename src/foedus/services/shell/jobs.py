@@ -131,9 +131,9 @@ def complete(job: Job) -> None:
         raise LeaseLost(job=job.pk)
 
 
-def postpone(job: Job, error: str, now: datetime) -> None:
-    """Try again later, twice as late as the last time."""
-    delay = min(MAX_BACKOFF_S, 0.25 * 2 ** min(job.attempts, 16))
+def postpone(job: Job, error: str, now: datetime, *, most_s: float = MAX_BACKOFF_S) -> None:
+    """Try again later, twice as late as the last time, but not later than ``most_s`` from now."""
+    delay = min(most_s, 0.25 * 2 ** min(job.attempts, 16))
     Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
         state=Job.State.QUEUED, run_at=now + timedelta(seconds=delay), lease_until=None, latest_error=error[:2000]
     )

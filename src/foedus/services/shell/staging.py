@@ -34,14 +34,18 @@ class Held:
 
 
 class Staging:
-    """Takes a body in pieces. Use as a context: what was not moved away is removed on leaving it."""
+    """Takes a body in pieces. Use as a context: what was not moved away is removed on leaving it.
+
+    Raises Unavailable where no file can be made.
+    """
 
     def __init__(self, scratch: Path, limit_bytes: int) -> None:
         self._path = scratch / f"{uuid4().hex}.part"
         self._limit = limit_bytes
         self._hash = hashlib.sha256()
         self._size = 0
-        self._file = self._path.open("xb", buffering=0)
+        with on_disk():
+            self._file = self._path.open("xb", buffering=0)
 
     def __enter__(self) -> Self:
         return self
