@@ -20,7 +20,7 @@ class NoDiskError(LookupError):
 
 
 class Disk:
-    """Mounted on ``folder`` for those processes that are started with ``prefix``."""
+    """Mounted on ``folder`` for those processes that are started with ``prefix``; all others find it at ``path``."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,12 +35,12 @@ class Disk:
             self.close()
             raise NoDiskError(NoDiskError.__doc__)
         self.prefix = ("nsenter", "-t", str(self._holder.pid), "-m", f"--wd={Path.cwd()}", "--")
-        self._seen = Path(f"/proc/{self._holder.pid}/root{folder}")
+        self.path = Path(f"/proc/{self._holder.pid}/root{folder}")
 
     @contextlib.contextmanager
     def full(self):
         """Not a byte is left."""
-        filler = self._seen / "filler"
+        filler = self.path / "filler"
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(1 << 20)) == 1 << 20:
                 pass

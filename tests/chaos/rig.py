@@ -13,7 +13,7 @@ from tests.servers.nats import nats_server
 from tests.servers.postgresql import postgresql_cluster
 from tests.servers.proxy import proxy
 
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 
 
 @dataclass
@@ -136,7 +136,7 @@ def _clock(rig, folder):
     except NoClockError as exc:
         rig.left_out.append(str(exc))
         return None
-    rig.faults["set the clock"] = lambda rng: clock.set(rng.choice((-HOUR_S, -60, 0, 60, HOUR_S)))
+    rig.faults["set the clock"] = lambda rng: clock.set(rng.choice((-DAY_S, -HOUR_S, -60, 0, 60, HOUR_S, DAY_S)))
     return clock
 
 
