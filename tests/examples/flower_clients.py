@@ -14,7 +14,7 @@ from foedus.core.errors import Invalid
 from foedus.sdk.answers import Checkpoint, Task
 from foedus.sdk.bridges.flower import FlowerClient
 from foedus.sdk.bridges.weights import named
-from foedus.sdk.training import Context
+from foedus.sdk.training import Context, NoEvaluator
 
 MODEL = named([np.zeros(2, np.float32), np.ones((2, 2), np.float32)])
 CONTEXT = Context("p", Task("train", round=3, checkpoint=Checkpoint(2, "", 0)), threading.Event(), threading.Event())
@@ -29,6 +29,13 @@ class Numpy(NumPyClient):
         return 0.25, 5, {"accuracy": 0.75}
 
 
+class Free(Numpy):
+    """With a signature that says nothing of its kind."""
+
+    def fit(self, *both, **more):
+        return super().fit(*both, **more)
+
+
 class Whole(Client):
     def fit(self, ins):
         arrays = [array + 1 for array in parameters_to_ndarrays(ins.parameters)]
@@ -36,6 +43,21 @@ class Whole(Client):
 
     def evaluate(self, ins):
         return EvaluateRes(Status(Code.OK, ""), 0.25, 5, {"accuracy": 0.75})
+
+
+class FreeWhole(Whole):
+    def fit(self, *ins, **more):
+        return super().fit(*ins, **more)
+
+
+class Trainer(NumPyClient):
+    """It does not evaluate."""
+
+    fit = Numpy.fit
+
+
+class WholeTrainer(Client):
+    fit = Whole.fit
 
 
 class Failing(Whole):
@@ -48,7 +70,11 @@ def client_fn(context):
     return Numpy().to_client()
 
 
-def messages(mods=None):
+def any_client_fn(*context):
+    return client_fn(*context)
+
+
+def messages(mods=None, *, evaluates=True):
     app = ClientApp(mods=mods)
 
     @app.train()
@@ -57,6 +83,9 @@ def messages(mods=None):
         arrays = ArrayRecord([array + 1 for array in message.content["arrays"].to_numpy_ndarrays()])
         metrics = MetricRecord({"num-examples": 5, "loss": 0.5, "each": [1.0, 2.0]})
         return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
+
+    if not evaluates:
+        return app
 
     @app.evaluate()
     def evaluate(message, context):
@@ -75,12 +104,24 @@ def refused(client, settings, words):
     assert words in said, said
 
 
-for client in (Numpy(), Numpy().to_client(), Whole(), client_fn, ClientApp(client_fn=client_fn), messages()):
+CLIENTS = [
+    Numpy(), Free(), Numpy().to_client(), Free().to_client(), Whole(), FreeWhole(),
+    client_fn, any_client_fn, ClientApp(client_fn=client_fn), messages(),
+]  # fmt: skip
+for client in CLIENTS:
     bridged = FlowerClient(client, node_config={"partition-id": 1}, run_config={"lr": 0.5})
     update, evaluation = bridged.train(MODEL, {"lr": 0.1}, CONTEXT), bridged.evaluate(MODEL, {"lr": 0.1}, CONTEXT)
     assert (update.examples, update.metrics) == (5, {"loss": 0.5}), client
     assert [update.weights[name].tolist() for name in MODEL] == [[1, 1], [[2, 2], [2, 2]]], client
     assert (evaluation.examples, evaluation.metrics) == (5, {"loss": 0.25, "accuracy": 0.75}), client
+for client in (Trainer(), Trainer().to_client(), WholeTrainer(), lambda context: Trainer(), messages(evaluates=False)):
+    bridged = FlowerClient(client)
+    assert bridged.train(MODEL, {"lr": 0.1}, CONTEXT).examples == 5, client
+    try:
+        bridged.evaluate(MODEL, {"lr": 0.1}, CONTEXT)
+    except NoEvaluator:
+        continue
+    raise AssertionError(client)
 settings = {"lr": 0.1, "clipping_norm": 0.5}
 clipping = ClientApp(client_fn=lambda context: Whole(), mods=[fixedclipping_mod])
 moved = FlowerClient(clipping).train(MODEL, settings, CONTEXT)
@@ -90,3 +131,4 @@ noisy = FlowerClient(messages([LocalDpMod(0.5, 1e-6, 1e3, 0.1)])).train(MODEL, {
 assert np.isclose(np.hypot(*(np.linalg.norm(noisy.weights[name] - MODEL[name]) for name in MODEL)), 0.5, atol=1e-3)
 refused(Failing(), {}, "FIT_NOT_IMPLEMENTED: no rows")
 refused(messages(), {"deep": {"a": 1}}, "setting 'deep'")
+refused(lambda one, two: None, {}, "client_fn(context")

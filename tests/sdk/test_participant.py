@@ -26,12 +26,14 @@ from foedus.core.arrays import Arrays
 from foedus.core.codecs import safetensors
 from foedus.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from foedus.sdk import Evaluation, Stop, Update, run_participant
+from foedus.sdk.training import NoEvaluator
 
 NEXT = "/projects/digits/next"
 MODEL_2 = "/projects/digits/checkpoints/2/model"
 UPDATE_3 = "/projects/digits/rounds/3/update"
 DECLINE_3 = "/projects/digits/rounds/3/decline"
 ENROLLED = {"participant": {"id": 5, "name": "site-1"}, "project": "digits", "token": "fpa_new"}
+EVALUATE_2 = {"task": "evaluate", "checkpoint": train_task()["checkpoint"], "settings": {}, "heartbeat_s": 5.0}
 
 
 @pytest.fixture
@@ -178,10 +180,23 @@ def test_a_failing_evaluation_does_not_cost_the_round():
     assert outcome.updates == 1
 
 
+def test_an_evaluation_that_turns_out_to_be_none_is_not_offered_again():
+    wire = Wire()
+    wire.on("GET", NEXT, reply(json=EVALUATE_2), reply(json=FINISHED))
+    wire.on("GET", MODEL_2, reply(content=MODEL_BYTES))
+
+    def evaluate(model, settings):
+        raise NoEvaluator("nothing here evaluates")
+
+    outcome = take_part(wire, train, evaluate=evaluate, max_failures=1)
+
+    assert outcome.finished
+    assert [dict(r.url.params)["can"] for r in wire.calls("GET", NEXT)] == ["train,evaluate", "train"]
+
+
 def test_a_task_may_be_an_evaluation_alone():
     wire = Wire()
-    task = {"task": "evaluate", "checkpoint": train_task()["checkpoint"], "settings": {}, "heartbeat_s": 5.0}
-    wire.on("GET", NEXT, reply(json=task), reply(json=FINISHED))
+    wire.on("GET", NEXT, reply(json=EVALUATE_2), reply(json=FINISHED))
     wire.on("GET", MODEL_2, reply(content=MODEL_BYTES))
     wire.on("POST", "/projects/digits/checkpoints/2/scores", reply(201, json={}))
 

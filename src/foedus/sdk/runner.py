@@ -18,7 +18,7 @@ from foedus.sdk.models import Models
 from foedus.sdk.patience import Patience
 from foedus.sdk.problems import BadAnswer, Redirected
 from foedus.sdk.states import Sent
-from foedus.sdk.training import Abilities, Context, Evaluation, Update
+from foedus.sdk.training import Abilities, Context, Evaluation, NoEvaluator, Update
 from foedus.sdk.updates import packed
 from foedus.sdk.uploads import Handover
 
@@ -206,7 +206,14 @@ class Runner:
         evaluate = self.abilities.evaluate
         if evaluate is None:
             return
-        evaluation = _asked(Evaluation, lambda: evaluate(model, task.settings, context))
+        try:
+            evaluation = _asked(Evaluation, lambda: evaluate(model, task.settings, context))
+        except Failed as exc:
+            if not isinstance(exc.cause, NoEvaluator):
+                raise
+            self.abilities = replace(self.abilities, evaluate=None)
+            log.info("evaluations are left to others: %s", exc.cause)
+            return
         body = {"metrics": dict(evaluation.metrics), "examples": evaluation.examples}
         where = self._path("checkpoints", checkpoint.number, "scores")
         self.patience.call("report a score", lambda: self.link.json("POST", where, body=body))

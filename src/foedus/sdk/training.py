@@ -41,6 +41,10 @@ class Update:
         object.__setattr__(self, "metrics", finite_numbers(self.metrics))
 
 
+class NoEvaluator(Exception):
+    """Raised by an ``evaluate`` that finds that it is none. Nothing has failed; it is not asked again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """How good a model is on the examples of a participant. Raises as ``Update`` does."""

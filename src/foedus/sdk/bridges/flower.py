@@ -7,7 +7,7 @@
 network is used. Written against 1.41.
 """
 
-import inspect
+import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -17,7 +17,7 @@ import numpy as np
 
 from foedus.core.errors import Invalid
 from foedus.sdk.bridges.weights import copies, named, numbers, renamed
-from foedus.sdk.training import Context, Evaluation, Model, Settings, Update
+from foedus.sdk.training import Context, Evaluation, Model, NoEvaluator, Settings, Update
 
 EXAMPLES = "num-examples"
 SERVER, NODE = 1, 2
@@ -35,10 +35,10 @@ class FlowerClient:
     def __init__(
         self, client: Any, *, node_config: Mapping[str, Any] | None = None, run_config: Mapping[str, Any] | None = None
     ) -> None:
-        fit = getattr(client, "fit", None)
-        if not callable(fit) and not callable(client):
+        trains = callable(getattr(client, "fit", None))
+        if not trains and not callable(client):
             raise Invalid("a Flower client is a ClientApp, a client_fn, a Client or a NumPyClient")
-        self._is_numpy = callable(fit) and _parameters(fit) != 1  # a Client's takes all in one
+        self._is_numpy = trains and not _is_flowers("Client", client)
         self._client = client if self._is_numpy else _app(client)
         self._node_config, self._run_config = dict(node_config or {}), dict(run_config or {})
         self._state: Any = None
@@ -61,12 +61,17 @@ class FlowerClient:
 
     def evaluate(self, model: Model, settings: Settings, context: Context) -> Evaluation:
         config = _config(settings, context)
+        if not _evaluates(self._client):
+            raise NoEvaluator("this Flower client has no evaluate")
         if self._is_numpy:
             loss, examples, metrics = self._client.evaluate(copies(model), config)
             return Evaluation({"loss": loss, **numbers(metrics)}, examples)
         reply = self._called("evaluate", model, config, settings)
         if (legacy := _legacy(self._client)) is not None:
-            result = _succeeded(legacy.recorddict_to_evaluateres(reply))
+            result = legacy.recorddict_to_evaluateres(reply)
+            if result.status.code.name == "EVALUATE_NOT_IMPLEMENTED":
+                raise NoEvaluator(result.status.message)
+            _succeeded(result)
             return Evaluation({"loss": result.loss, **numbers(result.metrics)}, result.num_examples)
         metrics = _metrics(reply)
         examples = _examples(metrics)
@@ -90,15 +95,30 @@ class FlowerClient:
 
 def _app(client: Any) -> Any:
     """What is no ClientApp as one: a ``client_fn``, or the one ``Client`` that it would make."""
-    if callable(getattr(client, "fit", None)):
-        return import_module("flwr.clientapp").ClientApp(client_fn=lambda _: client)
-    if _parameters(client) == 1:
-        return import_module("flwr.clientapp").ClientApp(client_fn=client)
-    return client
+    if _is_flowers("ClientApp", client):
+        return client
+    make: Any = import_module("flwr.clientapp").ClientApp
+    if _is_flowers("Client", client):
+        return make(client_fn=lambda _: client)
+    try:
+        return make(client_fn=client)
+    except ValueError as exc:  # Flower has looked at its signature
+        raise Invalid(str(exc)) from exc
 
 
-def _parameters(function: Any) -> int:
-    return len(inspect.signature(function).parameters)
+def _is_flowers(name: str, client: Any) -> bool:
+    """Whether it is one of Flower's classes of this name, which nobody has who has not imported Flower."""
+    return "flwr" in sys.modules and isinstance(client, getattr(import_module("flwr.client"), name))
+
+
+def _evaluates(client: Any) -> bool:
+    """Whether there is anything to call, by Flower's own rules. What a ``client_fn`` makes tells only when called."""
+    registered = getattr(client, "_registered_funcs", None)  # Flower has no public way to ask
+    if registered is not None and _legacy(client) is None:
+        return "evaluate.default" in registered
+    if _is_flowers("NumPyClient", client):
+        return bool(type(client).evaluate is not import_module("flwr.client").NumPyClient.evaluate)
+    return registered is not None or hasattr(client, "evaluate")
 
 
 def _succeeded(result: Any) -> Any:
