@@ -1,5 +1,7 @@
+from dataclasses import replace
+
 import pytest
-from tests.core.policies.views import NOW, later, people, waiting
+from tests.core.policies.views import NOW, collecting, later, people, waiting
 
 from foedus.core.policies.reasons import absentees, duration, earliest, names, percent, sightings
 from foedus.core.rounds import Candidate
@@ -55,6 +57,13 @@ def test_the_earliest_moment_is_one_to_come(moments_s, first_s):
     moments = [None if s is None else later(s) for s in moments_s]
 
     assert earliest(NOW, *moments) == (None if first_s is None else later(first_s))
+
+
+def test_who_is_done_with_the_round_is_not_said_to_be_away():
+    view = collecting(registered=4, reported=2, updates=2, in_flight=1)
+
+    assert [r.facts["absent"] for r in absentees(view, 15.0, NOW)] == [1]
+    assert absentees(replace(view, reported=3), 15.0, NOW) == ()
 
 
 def test_who_only_just_joined_is_not_said_to_be_long_away():

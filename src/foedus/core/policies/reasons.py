@@ -61,8 +61,8 @@ def obstacles(view: RoundView) -> tuple[Reason, ...]:
 
 
 def absentees(view: RoundView, absent_after_s: float, now: datetime) -> tuple[Reason, ...]:
-    """The members who are neither there nor in flight, if any."""
-    absent = view.registered - len(view.candidates) - view.in_flight
+    """The members who are neither there nor in flight nor done with this round, if any; some of them, at the least."""
+    absent = view.registered - len(view.candidates) - view.in_flight - view.reported
     if absent <= 0:
         return ()
     there = {c.key for c in view.candidates}
