@@ -66,7 +66,7 @@ def test_of_equally_good_checkpoints_the_first_is_best(of):
         (Evaluation, {"name": "a", "every": 0}, "every"),
         (Retention, {"keep_last": 0}, "keep_last"),
         (Retention, {"keep_best": 2}, "keep_last beside it"),
-        (Retention, {"keep_days": -1}, "keep_days"),
+        (Retention, {"keep_days": -1}, "keep_days must be a number of days above 0 and up to 3650, not -1"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_by_name(cls, options, complaint):

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from foedus.core.errors import Invalid
-from foedus.core.policies.options import check_count, check_seconds
-
-DAY_S = 86_400.0
+from foedus.core.policies.options import check_count, check_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,7 @@ class Retention:
             check_count(name, getattr(self, name), optional=True)
         check_count("keep_updates", self.keep_updates, at_least=0, optional=True)
         if self.keep_days is not None:
-            check_seconds("keep_days", self.keep_days * DAY_S)
+            check_days("keep_days", self.keep_days)
         if self.keep_best is not None and self.keep_last is None:
             raise Invalid("option keep_best needs keep_last beside it: without it nothing is ever dropped")
 

@@ -40,6 +40,12 @@ def check_seconds(option: str, value: Any, *, optional: bool = False) -> None:
         raise _refused(option, value, f"a number of seconds above 0 and up to {MAX_SECONDS}", optional=optional)
 
 
+def check_days(option: str, value: Any) -> None:
+    most = MAX_SECONDS // 86_400
+    if not (_is_number(value) and 0 < value <= most):
+        raise _refused(option, value, f"a number of days above 0 and up to {most}")
+
+
 def check_choice(option: str, value: Any, choices: tuple[str, ...]) -> None:
     if not (isinstance(value, str) and value in choices):
         raise _refused(option, value, f"one of {', '.join(map(repr, choices))}")
