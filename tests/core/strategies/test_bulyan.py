@@ -26,6 +26,14 @@ def test_one_element_among_many_cannot_be_smuggled_in():
     assert state.weights["w"][-1] <= 4.0
 
 
+def test_values_at_both_ends_of_a_dtype_do_not_keep_a_round_from_being_combined():
+    far = 1.7e308
+
+    state = Bulyan().step(Bulyan().init(model((0.0,))), updates(*[(far if i % 2 else -far,) for i in range(7)]))
+
+    assert abs(state.weights["w"][0]) <= far
+
+
 def test_a_count_below_none_is_refused():
     with pytest.raises(Invalid, match="byzantine"):
         Bulyan(byzantine=-1)

@@ -50,6 +50,7 @@ class Bulyan:
         return sorted(set(range(len(far))) - set(left))
 
     def _central_mean(self, rows: Tensor) -> Tensor:
-        order = np.argsort(np.abs(rows - middle(rows)), axis=0, kind="stable")
+        away = np.abs(rows / 2 - middle(rows) / 2)  # the distance itself may be beyond float64
+        order = np.argsort(away, axis=0, kind="stable")
         kept = np.take_along_axis(rows, order[: len(rows) - 2 * self.byzantine], axis=0)
         return between((kept / len(kept)).sum(axis=0), kept)
