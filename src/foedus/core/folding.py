@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from math import frexp, fsum, isfinite, ldexp
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -262,7 +262,14 @@ def check_layout(layout: Layout, update: Update) -> None:
         raise Invalid(exc.message, **exc.context, update=update.key) from exc
 
 
-def check_exact(spec: TensorSpec, block: Tensor) -> None:
-    """Raise Invalid for integers that float64 would round."""
-    if int(block.max()) > _EXACT or int(block.min()) < -_EXACT:
-        raise Invalid(f"tensor {spec.name!r}: integers beyond 2**53 cannot be averaged", tensor=spec.name)
+def check_exact(spec: TensorSpec, block: Tensor, start: int | None = None) -> None:
+    """Raise Invalid for integers that float64 would round, naming the first where the block's ``start`` is known."""
+    if int(block.max()) <= _EXACT and int(block.min()) >= -_EXACT:
+        return
+    context: dict[str, Any] = {"tensor": spec.name}
+    where = f"tensor {spec.name!r}"
+    if start is not None:
+        first = int(((block > _EXACT) | (block < -_EXACT)).argmax())
+        context["index"] = start + first
+        where += f" is {block[first]} at element {start + first}"
+    raise Invalid(f"{where}: integers beyond 2**53 cannot be averaged", **context)

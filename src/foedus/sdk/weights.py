@@ -72,8 +72,11 @@ def _difference(name: str, new: Tensor, base: Tensor) -> Tensor:
         wide = np.result_type(new.dtype, np.float64)
         with np.errstate(over="ignore"):
             result = np.subtract(new, base, dtype=wide).astype(new.dtype)
-        if not np.isfinite(result).all():
-            raise Invalid(f"tensor {name!r} is too far from the model for a delta in {new.dtype}", tensor=name)
+        finite = np.isfinite(result)
+        if not finite.all():
+            index = int(finite.argmin())
+            text = f"tensor {name!r} is too far from the model at element {index} for a delta in {new.dtype}"
+            raise Invalid(text, tensor=name, index=index)
         return result
     if new.dtype.kind == "b":
         if not np.array_equal(new, base):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.core.generated import models
 
 from foedus.core.arrays import Arrays
@@ -70,8 +71,32 @@ def test_what_is_small_may_be_far_from_what_it_was(dtype, index):
     assert caught.value.context == {"tensor": "mask", "index": index}
 
 
+def test_a_step_is_counted_from_the_model_also_where_only_what_comes_of_it_is_large():
+    base = Extremes.of(Arrays({"w": np.array([1000.0, 0.0], np.float16)}))
+
+    check_moderate(Arrays({"w": np.array([2000.0, 0.0], np.float16)}), base)
+    with pytest.raises(Invalid, match=r"a step of about 1.1e\+03 at element 0"):
+        check_moderate(Arrays({"w": np.array([2100.0, 0.0], np.float16)}), base)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(LARGEST_STEP)), st.floats(-3, 3), st.floats(-3, 3))
+def test_whatever_step_is_refused_is_too_large_and_no_other_is_much_larger(dtype, start, end):
+    model, update = (np.array([LARGEST_STEP[dtype] * at], dtype) for at in (start, end))
+    step = abs(float(update[0]) - float(model[0])) / LARGEST_STEP[dtype]
+
+    try:
+        check_moderate(Arrays({"w": update}), Extremes.of(Arrays({"w": model})))
+    except Invalid:
+        assert step > 1
+    else:
+        assert step <= 2
+
+
 @pytest.mark.parametrize(("dtype", "value"), [("int64", 2**53 + 1), ("int64", -(2**60)), ("uint64", 2**63)])
 def test_integers_that_have_no_mean_are_named(dtype, value):
     check_countable(Arrays({"n": np.array([2**53], dtype)}))
-    with pytest.raises(Invalid, match="'n'"):
+    with pytest.raises(Invalid, match=f"'n' is {value} at element 1") as caught:
         check_countable(Arrays({"n": np.array([0, value], dtype)}))
+
+    assert caught.value.context == {"tensor": "n", "index": 1}

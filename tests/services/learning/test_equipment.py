@@ -199,6 +199,14 @@ def test_constants_of_the_model_may_be_as_large_as_they_are(ports, clock):
     assert hand_in(study, member, packed(masked, "plain", {}))
 
 
+def test_a_model_whose_updates_would_all_be_refused_is_refused_itself(ports, clock):
+    counting = Arrays({"w": np.zeros(2), "n": np.array([0, 2**60])})
+
+    with pytest.raises(Invalid, match=f"'n' is {2**60} at element 1"):
+        Study.create(ports, clock, start=False).put_model(counting)
+    Study.create(ports, clock, "deltas", update_kind="delta", start=False).put_model(counting)
+
+
 def test_counters_without_a_mean_are_refused_to_their_sender(ports, clock):
     study = Study.create(ports, clock, start=False)
     study.put_model(Arrays({"n": np.zeros(2, np.int64)}))

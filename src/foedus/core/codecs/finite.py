@@ -6,6 +6,7 @@ square them, cannot work with steps of absurd size either: these are refused to 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -20,6 +21,7 @@ BLOCK_ELEMENTS = 1 << 16
 # Squares of these, added up for millions of rounds, stay in the dtype of a moment: float32, of a float64 model float64.
 # float16 ends at 65,504: there it is a small part of that.
 LARGEST_STEP: Mapping[str, float] = {"float16": 1024.0, "float32": 1e15, "float64": 1e120}
+_HALF = 0.5
 
 
 def check_finite(source: TensorSource) -> None:
@@ -33,22 +35,24 @@ def check_finite(source: TensorSource) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Extremes:
-    """The blocks of a model, by tensor and start, with values beyond ``LARGEST_STEP``: constants, as those of masks.
+    """The blocks of a model, by tensor and start, with values beyond half a ``LARGEST_STEP``: constants, as of masks.
 
-    They are what a step can only be too large from; a model has few of them, if any.
+    They are what a step can only be too large from; a model has few of them, if any. All other values are within
+    ``within`` of a ``LARGEST_STEP`` from zero.
     """
 
     blocks: Mapping[tuple[str, int], Tensor]
+    within: float = _HALF
 
     @classmethod
     def of(cls, model: TensorSource) -> Self:
         blocks: dict[tuple[str, int], Tensor] = {}
 
         def keep(spec: TensorSpec, start: int, block: Tensor) -> None:
-            if not _is_moderate(spec.dtype, block):
+            if not _is_moderate(spec.dtype, block, _HALF):
                 blocks[spec.name, start] = np.array(block)
 
-        if not _all(model, _is_moderate):
+        if not _all(model, partial(_is_moderate, share=_HALF)):
             _read(model, keep)
         return cls(blocks)
 
@@ -57,20 +61,21 @@ class Extremes:
         return sum(block.nbytes for block in self.blocks.values())
 
 
-NOTHING_EXTREME = Extremes({})
+FROM_ZERO = Extremes({}, 0.0)  # of deltas, which are steps themselves
 
 
-def check_moderate(source: TensorSource, base: Extremes = NOTHING_EXTREME) -> None:
+def check_moderate(source: TensorSource, base: Extremes = FROM_ZERO) -> None:
     """``check_finite``, and no value may be further from the model it began from than ``LARGEST_STEP``.
 
-    Of that model only its extremes are known: from anything else, what is not extreme itself is a moderate step.
+    Of that model only its extremes are known: from anything else, a step is refused that is certainly too large.
     """
-    if not base.blocks and _all(source, _is_moderate):
+    share = 1 + base.within
+    if not base.blocks and _all(source, partial(_is_moderate, share=share)):
         return
 
     def refuse(spec: TensorSpec, start: int, block: Tensor) -> None:
         origin = base.blocks.get((spec.name, start))
-        if origin is None and _is_moderate(spec.dtype, block):
+        if origin is None and _is_moderate(spec.dtype, block, share):
             return
         _refuse_not_finite(spec, start, block)
         steps = block.astype(np.float64)
@@ -79,10 +84,10 @@ def check_moderate(source: TensorSource, base: Extremes = NOTHING_EXTREME) -> No
                 steps -= origin
         index = int(np.abs(steps).argmax())
         most = LARGEST_STEP[spec.dtype]
-        if abs(steps[index]) > most:
+        if abs(steps[index]) > (most if origin is not None else share * most):
             raise Invalid(
-                f"tensor {spec.name!r}: a step of {steps[index]:.3g} at element {start + index} is too large to be"
-                f" combined by the project's strategy; at most {most:g} is possible in {spec.dtype}",
+                f"tensor {spec.name!r}: a step of about {steps[index]:.3g} at element {start + index} is too large to"
+                f" be combined by the project's strategy; at most {most:g} is possible in {spec.dtype}",
                 tensor=spec.name,
                 index=start + index,
             )
@@ -91,11 +96,11 @@ def check_moderate(source: TensorSource, base: Extremes = NOTHING_EXTREME) -> No
 
 
 def check_countable(source: TensorSource) -> None:
-    """Raise Invalid, naming the tensor, for integers beyond 2**53: no mean of these can be made."""
+    """Raise Invalid, naming tensor and element, for integers beyond 2**53: no mean of these can be made."""
     for spec in source.layout:
         if spec.dtype in ("int64", "uint64"):
             for start in range(0, spec.size, BLOCK_ELEMENTS):
-                check_exact(spec, source.block(spec.name, start, start + BLOCK_ELEMENTS))
+                check_exact(spec, source.block(spec.name, start, start + BLOCK_ELEMENTS), start)
 
 
 def _all(source: TensorSource, passes: Callable[[str, Tensor], bool]) -> bool:
@@ -114,9 +119,9 @@ def _read(source: TensorSource, look: Callable[[TensorSpec, int, Tensor], None])
                 look(spec, start, source.block(spec.name, start, start + BLOCK_ELEMENTS))
 
 
-def _is_moderate(dtype: str, block: Tensor) -> bool:
-    """By the greatest and the least value, which a NaN would be."""
-    most = LARGEST_STEP[dtype]
+def _is_moderate(dtype: str, block: Tensor, share: float) -> bool:
+    """By the greatest and the least value, which a NaN would be, and so much of a ``LARGEST_STEP``."""
+    most = share * LARGEST_STEP[dtype]
     return bool(-most <= block.min() and block.max() <= most)
 
 

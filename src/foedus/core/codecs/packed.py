@@ -20,7 +20,7 @@ from typing import Self
 
 from foedus.core.arrays import Layout, Tensor, TensorSource, TensorSpec
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import NOTHING_EXTREME, Extremes, check_countable, check_finite, check_moderate
+from foedus.core.codecs.finite import FROM_ZERO, Extremes, check_countable, check_finite, check_moderate
 from foedus.core.codecs.forms import Form, bfloat16, dense, quantised, sparse
 from foedus.core.codecs.limits import Limits
 from foedus.core.codecs.sources import Data, PlacedSource
@@ -83,7 +83,7 @@ class Opened:
             for group in (self.source, *self.extras.values()):
                 check_finite(group)
             return
-        check_moderate(self.source, base() if self.wanted.kind is Kind.WEIGHTS else NOTHING_EXTREME)
+        check_moderate(self.source, base() if self.wanted.kind is Kind.WEIGHTS else FROM_ZERO)
         for group in self.extras.values():
             check_moderate(group)
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from foedus.core.arrays import Layout
 from foedus.core.codecs import safetensors
-from foedus.core.codecs.finite import NOTHING_EXTREME, Extremes, check_countable, check_finite, check_moderate
+from foedus.core.codecs.finite import FROM_ZERO, Extremes, check_countable, check_finite, check_moderate
 from foedus.core.codecs.limits import ON_DISK
 from foedus.core.codecs.packed import Wanted, open_update
 from foedus.core.folding import Kind
@@ -16,10 +16,15 @@ from foedus.services.learning.bases import extremes_of
 from foedus.services.shell.staging import Held, Staged
 
 
-def checked_model(body: Staged) -> Layout:
-    """The layout of a body that is a model, whole and finite; raises Invalid otherwise."""
+def checked_model(body: Staged, *, kind: str) -> Layout:
+    """The layout of a body that is a model, whole and finite; raises Invalid otherwise.
+
+    ``kind`` is that of the updates: whole weights have no mean where integers of the model are too large for it.
+    """
     with safetensors.open_source(body.path) as source:
         check_finite(source)
+        if kind == Kind.WEIGHTS:
+            check_countable(source)
         return source.layout
 
 
@@ -37,7 +42,7 @@ def check_whole(ports: Ports, body: Staged, needs: Needs, base: Checkpoint | Non
     with safetensors.open_source(body.path, limits=ON_DISK) as source:
         check_countable(source)
         if Kind.WEIGHTS in needs.moderate:
-            check_moderate(source, NOTHING_EXTREME if base is None else extremes_of(ports, base))
+            check_moderate(source, FROM_ZERO if base is None else extremes_of(ports, base))
 
 
 def store(ports: Ports, folder: str, body: Staged | Held) -> str:

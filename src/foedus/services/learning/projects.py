@@ -183,7 +183,7 @@ def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now
     """
     found = get_project(key)
     require(actor, Verb.CHANGE, found)
-    layout = checked_model(body)
+    layout = checked_model(body, kind=found.update_kind)
     if not layout.size:
         raise Invalid("the model has no tensors with values")
     with transaction.atomic():
