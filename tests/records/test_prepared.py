@@ -11,6 +11,7 @@ from django.forms.models import model_to_dict
 
 from foedus.records.accounts.models import Organisation, Participant
 from foedus.records.learning.models import Membership, Project
+from foedus.records.learning.queries import find_open_round
 from foedus.records.prepared import (
     Prepared,
     PreparedDelete,
@@ -208,3 +209,31 @@ def test_whoever_watches_statements_sees_prepared_ones(django_assert_num_queries
     assert len(seen) == 1
     with django_assert_num_queries(1):
         find.all(stream="s")
+
+
+@pytest.mark.parametrize(
+    "name", ["ab", "o'hara", "100 %", "%s", "?", "ü\\", "--", "'); DROP TABLE learning_project; --"]
+)
+def test_what_is_the_same_each_time_is_no_sql_either(membership, name):
+    member = Participant.objects.create(organisation=membership.project.organisation, name=name, created_at=THEN)
+    rows = Participant.objects.filter(name=name).exclude(name__startswith=f"{name}_").order_by("pk")
+
+    found = Prepared(lambda: rows.filter(organisation=Slot("organisation"))).all(organisation=member.organisation_id)
+
+    assert found == list(rows)
+    assert member in found
+
+
+def test_indexes_of_a_part_of_the_rows_serve_prepared_questions(membership):
+    """A project has thousands of rounds, of which one is open."""
+    if connection.vendor != "sqlite":
+        pytest.skip("other databases are not given the text that is meant")
+    texts = []
+    find_open_round(membership.project)
+    connection.connection.set_trace_callback(texts.append)
+    find_open_round(membership.project)
+    connection.connection.set_trace_callback(None)
+    with connection.cursor() as cursor:
+        (plan,) = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {texts[0]}") if "learning_round" in row[3]]
+
+    assert "one_open_round" in plan

@@ -5,8 +5,7 @@ key. Here a queryset with ``Slot``s in the place of values is written once for e
 It gives the same model instances, and no more is hidden than that: what a queryset cannot say, this cannot either.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from django.db import router
@@ -16,11 +15,13 @@ from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 from django.db.models.query import RelatedPopulator, get_related_populators
 
+from foedus.records.columns import way_out
 from foedus.records.statements import Slot, Statement, database
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P")
 _SIZES = (1, 4, 16, 64)  # of lists of keys
+_NAMES = {size: [f"key{at}" for at in range(size)] for size in _SIZES}
 
 
 class Prepared(Generic[M]):
@@ -74,7 +75,7 @@ class Many(Generic[P]):
         for start in range(0, len(keys), _SIZES[-1]):
             part = keys[start : start + _SIZES[-1]]
             size = next(size for size in _SIZES if size >= len(part))
-            named = {f"key{at}": part[min(at, len(part) - 1)] for at in range(size)}
+            named = dict(zip(_NAMES[size], [*part, *[part[-1]] * (size - len(part))], strict=True))
             if size not in self._made:
                 self._made[size] = self._build([Slot(name) for name in named])
             yield self._made[size], named
@@ -95,8 +96,10 @@ class PreparedUpdate:
             queryset, columns = self._build()
             query: Any = queryset.query.chain(sql.UpdateQuery)
             query.add_update_values({name: _in_field(queryset.model, name, v) for name, v in columns.items()})
-            written = self._written[at.vendor] = Statement(*query.get_compiler(connection=at).as_sql())
-        return written.change(written.filled(values, at), at)
+            written = self._written[at.vendor] = Statement(
+                *query.get_compiler(connection=at).as_sql(), vendor=at.vendor
+            )
+        return written.change(values, at)
 
 
 class PreparedDelete:
@@ -112,8 +115,10 @@ class PreparedDelete:
         written = self._written.get(at.vendor)
         if written is None:
             query: Any = self._build().query.chain(sql.DeleteQuery)
-            written = self._written[at.vendor] = Statement(*query.get_compiler(connection=at).as_sql())
-        return written.change(written.filled(values, at), at)
+            written = self._written[at.vendor] = Statement(
+                *query.get_compiler(connection=at).as_sql(), vendor=at.vendor
+            )
+        return written.change(values, at)
 
 
 class PreparedInsert(Generic[M]):
@@ -131,14 +136,13 @@ class PreparedInsert(Generic[M]):
     def insert(self, row: M) -> M:
         """The same for an instance."""
         at = database()
-        given = _given(row, at)
-        if any(hasattr(value, "as_sql") for value in given):  # what the database works out has a text of its own
-            row.save(force_insert=True)
+        if any(hasattr(value, "as_sql") for value in row.__dict__.values()):
+            row.save(force_insert=True)  # what the database works out has a text of its own
             return row
         statement = self._written.get(at.vendor)
         if statement is None:
             statement = self._written[at.vendor] = _insertion(row, at, keys=True, ignores=self._ignores)
-        added = statement.rows(given, at)
+        added = statement.rows(row.__dict__, at)
         if added:
             ((row.pk,),) = added
             row._state.adding, row._state.db = False, at.alias  # noqa: SLF001 - as Model.save leaves them
@@ -162,42 +166,28 @@ class PreparedInserts:
         statement = self._written.get(at.vendor)
         if statement is None:
             statement = self._written[at.vendor] = _insertion(first, at, keys=False)
-        statement.change_each(self._rows(first, values, at), at)
-
-    def _rows(self, first: Model, values: Sequence[Sequence[Any]], at: BaseDatabaseWrapper) -> list[list[Any]]:
-        """As ``_given`` of an instance for each would be, without making a thousand of them."""
-        fields, alike = _fields(first), _given(first, at)
-        places = [next(i for i, field in enumerate(fields) if field.attname == column) for column in self._columns]
-        rows = []
-        for each in values:
-            row = list(alike)
-            for place, value in zip(places, each, strict=True):
-                row[place] = fields[place].get_db_prep_save(value, at)
-            rows.append(row)
-        return rows
+        shared = first.__dict__  # an instance of the first one alone: there may be a thousand
+        statement.change_each([shared | dict(zip(self._columns, each, strict=True)) for each in values], at)
 
 
-def _fields(row: Model) -> list[Any]:
-    meta = row._meta  # noqa: SLF001 - Django documents it
-    return [field for field in meta.concrete_fields if field is not meta.pk]
-
-
-def _given(row: Model, at: BaseDatabaseWrapper) -> list[Any]:
-    """The values of a new row, as the database takes them."""
-    return [field.get_db_prep_save(field.pre_save(row, add=True), at) for field in _fields(row)]
+def _written(query: sql.Query, at: BaseDatabaseWrapper) -> Statement:
+    return Statement(*query.get_compiler(connection=at).as_sql(), vendor=at.vendor)
 
 
 def _insertion(row: Model, at: BaseDatabaseWrapper, *, keys: bool, ignores: bool = False) -> Statement:
+    """With a slot for each column, called as an instance calls it. No column here has a value made as it is saved."""
+    meta = row._meta  # noqa: SLF001 - Django documents it
+    fields: list[Any] = [field for field in meta.concrete_fields if field is not meta.pk]
     query = sql.InsertQuery(type(row), on_conflict=OnConflict.IGNORE if ignores else None)
-    query.insert_values(_fields(row), [row], raw=False)
+    query.insert_values(fields, [row], raw=False)
     compiler = query.get_compiler(connection=at)
     if keys:
-        compiler.returning_fields = row._meta.db_returning_fields  # noqa: SLF001 - likewise
+        compiler.returning_fields = meta.db_returning_fields
     ((text, _),) = compiler.as_sql()
     if ignores and at.vendor == "sqlite":  # whose OR IGNORE passes over missing and forbidden values as well
         text = text.replace("INSERT OR IGNORE INTO", "INSERT INTO", 1)
         text = text.replace(" RETURNING ", " ON CONFLICT DO NOTHING RETURNING ", 1)
-    return Statement(text)
+    return Statement(text, [Slot(field.attname, field) for field in fields], vendor=at.vendor)
 
 
 class _Text:
@@ -206,24 +196,23 @@ class _Text:
     def __init__(self, queryset: QuerySet[Any, Any]) -> None:
         self._alias = router.db_for_read(queryset.model)
         self._compiler = queryset.query.get_compiler(self._alias)
-        self._statement = Statement(*self._compiler.as_sql())
-        self._converters = {
-            at: ([_swift(convert, self._compiler.connection) for convert in converters], column)
-            for at, (converters, column) in self._compiler.get_converters(
-                [column for column, _, _ in self._compiler.select]
-            ).items()
-        }
+        database = self._compiler.connection
+        self._statement = Statement(*self._compiler.as_sql(), vendor=database.vendor)
+        columns = [column for column, _, _ in self._compiler.select]
+        self._ways = [
+            (place, way_out(converters, column, database))
+            for place, (converters, column) in self._compiler.get_converters(columns).items()
+        ]
 
-    def rows(self, values: dict[str, Any], at: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:
-        rows = self._statement.rows(self._statement.filled(values, at), at)
-        if not self._converters:
-            return rows
-        converted = [list(row) for row in rows]
-        for place, (converters, column) in self._converters.items():
-            for convert in converters:
-                for row in converted:
-                    row[place] = convert(row[place], column, at)
-        return converted
+    def rows(self, values: Mapping[str, Any], at: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:
+        rows = self._statement.rows(values, at)
+        return [self._read(list(row), at) for row in rows] if self._ways else rows
+
+    def _read(self, row: list[Any], at: BaseDatabaseWrapper) -> list[Any]:
+        for place, way in self._ways:
+            if row[place] is not None:
+                row[place] = way(row[place], at)
+        return row
 
 
 class _Read(_Text):
@@ -282,18 +271,6 @@ def _made(model: type[M], names: Iterable[str], values: Sequence[Any], alias: st
     state.adding, state.db = False, alias
     instance.__dict__.update(zip(names, values, strict=True))
     return instance
-
-
-def _swift(convert: Callable[..., Any], database: Any) -> Callable[..., Any]:
-    """Django's own way of saying that SQLite's moments are those of UTC takes longer than to read them."""
-    is_slow = database.vendor == "sqlite" and convert == database.ops.convert_datetimefield_value
-    return _moment if is_slow and database.timezone is UTC else convert
-
-
-def _moment(value: datetime | str | None, *_: Any) -> datetime | None:
-    """A column's value comes read already, an aggregate's does not."""
-    read = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return read and read.replace(tzinfo=UTC)
 
 
 def _in_field(model: type[Model], name: str, value: Any) -> Any:
