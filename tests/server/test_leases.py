@@ -1,6 +1,8 @@
-"""Leases are kept through whatever a database does in between."""
+"""Leases are kept through whatever a database does in between, and cost nothing where they need not be kept."""
 
 import threading
+import time
+from contextlib import ExitStack
 
 import pytest
 from django.db import InterfaceError, OperationalError
@@ -8,10 +10,15 @@ from django.db import InterfaceError, OperationalError
 from foedus.server import leases
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.04)
+    monkeypatch.setattr(leases, "_watch", leases._Watch())  # another test's may look every two seconds
+
+
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
 def test_a_connection_that_broke_is_replaced_and_the_lease_kept(monkeypatch, error):
     kept, closed, tries = threading.Event(), [], []
-    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
     monkeypatch.setattr(leases, "close_old_connections", lambda: closed.append(len(tries)))
 
     def renew():
@@ -25,3 +32,54 @@ def test_a_connection_that_broke_is_replaced_and_the_lease_kept(monkeypatch, err
         assert kept.wait(10)
 
     assert closed[0] == 1
+
+
+def test_a_renewal_that_hangs_lets_no_other_lease_run_out():
+    go_on, others = threading.Event(), [threading.Semaphore(0) for _ in range(3)]
+
+    def hang():
+        go_on.wait(10)
+        return True
+
+    with leases.renewing(hang), contexts(others):
+        assert all(other.acquire(timeout=10) for other in others for _ in range(3))
+        go_on.set()
+
+
+def test_short_work_has_no_thread_of_its_own_and_nothing_is_renewed_after_it():
+    begun, renewed = set(), []
+
+    for _ in range(200):
+        with leases.renewing(lambda: renewed.append(1) or True):
+            begun |= {thread for thread in threading.enumerate() if thread.name.startswith("lease")}
+
+    assert len(begun) < 20  # a watch, and who was kept waiting by the machine
+    wait_for(lambda: not any(thread.name.startswith("lease") for thread in threading.enumerate()))
+    before = len(renewed)
+    time.sleep(0.2)
+    assert len(renewed) == before
+
+
+def test_a_lease_that_is_kept_ends_with_its_work():
+    renewed = threading.Semaphore(0)
+
+    with leases.renewing(lambda: renewed.release() or True):
+        assert renewed.acquire(timeout=10)
+
+    while renewed.acquire(blocking=False):
+        pass
+    assert not renewed.acquire(timeout=0.3)
+
+
+def contexts(semaphores):
+    stack = ExitStack()
+    for each in semaphores:
+        stack.enter_context(leases.renewing(lambda each=each: each.release() or True))
+    return stack
+
+
+def wait_for(holds):
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -1,8 +1,14 @@
-"""Leases that are kept for as long as the work under them takes."""
+"""Leases that are kept for as long as the work under them takes.
+
+Most work is over long before its lease has to be renewed. One watch for the whole process looks now and then, and has a
+thread begin for each that takes longer: so that a renewal that waits for the database lets no other lease run out.
+"""
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 import structlog
 from django.conf import settings
@@ -11,28 +17,94 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 log = structlog.get_logger()
 
 RENEW_EVERY_S = 2.0  # a third of a lease
+_LOOKS = 4  # of the watch, in that time
 
 
 @contextlib.contextmanager
 def renewing(renew: Callable[[], bool]) -> Iterator[None]:
-    """Keep a lease while the block runs, from a thread of its own."""
-    done = threading.Event()
+    """Keep a lease that was just given or renewed while the block runs, if need be from a thread of its own."""
+    kept = _Kept(renew)
+    _watch.add(kept)
+    try:
+        yield
+    finally:
+        _watch.remove(kept)
+        kept.end()
 
-    def keep() -> None:
-        while not done.wait(RENEW_EVERY_S):
+
+class _Kept:
+    """One lease. It is renewed from the moment that ``begin`` says so."""
+
+    def __init__(self, renew: Callable[[], bool]) -> None:
+        self._renew = renew
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.since = monotonic()
+
+    def begin(self) -> None:
+        """In the watch's turn only: ``end`` comes after it has let go of this lease."""
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _keep(self) -> None:
+        while True:
             try:
-                renew()
+                self._renew()
             except (OperationalError, InterfaceError) as exc:
                 log.warning("lease.not_renewed", error=str(exc))
                 if settings.configured:  # a connection that broke once stays so: the next try has a new one
                     close_old_connections()
+            if self._done.wait(RENEW_EVERY_S):
+                break
         if settings.configured:  # whoever keeps leases elsewhere may have no database at all
             close_old_connections()
 
-    thread = threading.Thread(target=keep, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+
+class _Watch:
+    """The leases that nobody renews yet. It wakes by itself, never for a new one: that would hand over the interpreter.
+
+    Its thread begins with a lease, and ends once it has found none.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._young: set[_Kept] = set()
+        self._thread: threading.Thread | None = None
+
+    def add(self, kept: _Kept) -> None:
+        with self._lock:
+            self._young.add(kept)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="leases", daemon=True)
+                self._thread.start()
+
+    def remove(self, kept: _Kept) -> None:
+        with self._lock:
+            self._young.discard(kept)
+
+    def _look(self) -> None:
+        pause_s = RENEW_EVERY_S / _LOOKS
+        pause = threading.Event()
+        while True:
+            pause.wait(pause_s)
+            with self._lock:
+                if not self._young:
+                    self._thread = None
+                    return
+                old = [kept for kept in self._young if monotonic() - kept.since > RENEW_EVERY_S - pause_s]
+                for kept in old:
+                    self._young.discard(kept)
+                    kept.begin()
+
+    def forget(self) -> None:
+        """In a child: none of the parent's threads is there, nor the work that they were for."""
+        self.__init__()  # type: ignore[misc]  # as new
+
+
+_watch = _Watch()
+os.register_at_fork(after_in_child=_watch.forget)
