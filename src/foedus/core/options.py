@@ -4,6 +4,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,8 +34,13 @@ def construct(cls: type, options: Mapping[str, Any], where: str) -> Any:
     for option, declared in known.items():
         if option not in options and _required(declared):
             raise Invalid(f"{where} needs the option {option!r}", option=option)
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     return cls(**{option: _fitted(value, hints[option], f"{where}.{option}") for option, value in options.items()})
+
+
+@lru_cache(maxsize=256)  # of classes that come with the program
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _required(declared: "Field[Any]") -> bool:
