@@ -48,13 +48,13 @@ def test_an_update_costs_as_many_statements_in_a_late_round_as_in_the_first(
         with django_assert_max_num_queries(5):
             expect_update(ports, invited[0], command, "0" * 64, now=clock())
         for participant in invited[:-1]:
-            with django_assert_max_num_queries(15):
+            with django_assert_max_num_queries(13):
                 study.submit(participant, number, factories.model(float(participant.id)))
-        with django_assert_max_num_queries(19):
+        with django_assert_max_num_queries(17):
             study.submit(invited[-1], number, factories.model(0.0))
         with django_assert_max_num_queries(5):
             job = jobs.claim(clock())
-        with django_assert_max_num_queries(21):  # one of them promises what retention drops
+        with django_assert_max_num_queries(19):  # one of them promises what retention drops
             combine(ports, job, now=clock())
 
 

@@ -100,12 +100,10 @@ def note_all_seen(memberships: Sequence[Membership], at: datetime) -> None:
         membership.seen_at = at
 
 
-def note_all_reported(invitations: Sequence[Invitation], at: datetime) -> None:
-    """Their members did what they were asked."""
-    for change, named in _reported_all.calls([invitation.pk for invitation in invitations]):
+def note_all_reported(invitations: Sequence[int], at: datetime) -> None:
+    """The members with invitations of these keys did what they were asked."""
+    for change, named in _reported_all.calls(invitations):
         change(at=at, **named)
-    for invitation in invitations:
-        invitation.state, invitation.closed_at = Invitation.State.REPORTED, at
 
 
 def store_counts(current: Round) -> None:

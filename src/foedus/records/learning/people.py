@@ -5,10 +5,11 @@ hundred thousand members who were never seen, and ten thousand rounds that are l
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, FilteredRelation, Min, Q, QuerySet
 
 from foedus.core.rounds import Candidate, Policy
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
@@ -88,6 +89,32 @@ _ready_once = _ready(Invitation.State.REPORTED, Invitation.State.DECLINED)
 _is_ready_for_more = _ready(Invitation.State.REPORTED, pk=Slot("member"))
 
 
+_standings = Many(
+    lambda keys: PreparedRows(
+        lambda: (
+            Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE)
+            .annotate(
+                asked=FilteredRelation("invitations", condition=Q(invitations__round=Slot("round"))),
+                told=FilteredRelation("updates", condition=Q(updates__task_round=Slot("number"))),
+            )
+            .values_list("pk", "asked__pk", "asked__state", "told__pk")
+        )
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a member stands in a round: its invitation, what became of that, and its update; primary keys.
+
+    Of several updates of one member, any: for rounds whose policy takes one.
+    """
+
+    invitation: int | None
+    state: str | None
+    update: int | None
+
+
 def candidates(project: Project, current: Round, policy: Policy, now: datetime) -> tuple[Candidate, ...]:
     """Members seen lately that hold no open invitation and have not reported to, or declined, this round.
 
@@ -108,6 +135,13 @@ def candidate_anew(
     if author is None or not policy.open_ended:
         return ()
     return _as_candidates(_is_ready_for_more(member=author.pk, **_asked(project, current, policy, now)))
+
+
+def standings(current: Round | None, memberships: Sequence[int]) -> dict[int, Standing]:
+    """How those of these members that are active stand in the round, if there is one; by the membership's key."""
+    calls = _standings.calls(memberships)
+    where = {"round": current and current.pk, "number": current and current.number}
+    return {pk: Standing(*rest) for question, named in calls for pk, *rest in question(**where, **named)}
 
 
 def in_flight(project: Project, current: Round) -> int:

@@ -1,6 +1,7 @@
 """Every question that services ask of the learning engine's tables, by name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
@@ -24,6 +25,9 @@ _updates_of_round = Prepared(lambda: Update.objects.filter(round=Slot("round")).
 _locked_project = Prepared(lambda: Project.objects.filter(pk=Slot("pk")).select_for_update())
 _open_round = Prepared(
     lambda: Round.objects.filter(project=Slot("project"), phase__in=OPEN_PHASES).select_related("base")[:1]
+)
+_open_strategy = PreparedRows(
+    lambda: Round.objects.filter(project=Slot("project"), phase__in=OPEN_PHASES).values_list("strategy")[:1]
 )
 _newest_round = Prepared(
     lambda: Round.objects.filter(project=Slot("project")).select_related("base", "checkpoint").order_by("-number")[:1]
@@ -80,12 +84,6 @@ _still_active = Many(
         lambda: Membership.objects.filter(pk__in=keys, state=Membership.State.ACTIVE).values_list("pk")
     )
 )
-_invitations_to = Many(
-    lambda keys: Prepared(lambda: Invitation.objects.filter(round=Slot("round"), membership__pk__in=keys))
-)
-_updates_for = Many(
-    lambda keys: Prepared(lambda: Update.objects.filter(membership__pk__in=keys, task_round=Slot("number")))
-)
 _contents_of = Many(lambda keys: PreparedRows(lambda: Update.objects.filter(pk__in=keys).values_list("pk", "content")))
 
 
@@ -112,6 +110,13 @@ def lock_project(pk: int) -> Project:
 
 def find_open_round(project: Project) -> Round | None:
     return _open_round.first(project=project.pk)
+
+
+def strategy_now(project: Project) -> Mapping[str, Any]:
+    """The strategy of the open round; between rounds, of the next one."""
+    rows = _open_strategy(project=project.pk)
+    found: Mapping[str, Any] = rows[0][0] if rows else project.strategy
+    return found
 
 
 def find_newest_round(project: Project) -> Round | None:
@@ -189,21 +194,6 @@ def rounds_of_tasks(memberships: Sequence[int]) -> dict[int, Round]:
 def still_active(memberships: Sequence[int]) -> set[int]:
     """Which of these memberships are active now, by primary key."""
     return {pk for question, named in _still_active.calls(memberships) for (pk,) in question(**named)}
-
-
-def invitations_to(current: Round, memberships: Sequence[int]) -> dict[int, Invitation]:
-    """What these members were asked in the round, by the membership's primary key."""
-    calls = _invitations_to.calls(memberships)
-    return {row.membership_id: row for question, named in calls for row in question.all(round=current.pk, **named)}
-
-
-def updates_for(number: int, memberships: Sequence[int]) -> dict[int, Update]:
-    """What these members handed in for a task of the round of that number, by the membership's primary key.
-
-    Of several updates of one member, any: for rounds whose policy takes one.
-    """
-    calls = _updates_for.calls(memberships)
-    return {row.membership_id: row for question, named in calls for row in question.all(number=number, **named)}
 
 
 def contents_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:

@@ -47,7 +47,8 @@ def admission(project: Project, membership: Membership, task_round: int, now: da
     sequence = 0 if newest is None else newest.sequence + 1
     # Where updates cannot wander into later rounds, those for this task are those in this round.
     earlier = Update.objects.filter(membership=membership, round=current).count() if policy.open_ended else sequence
-    admit(current, policy, membership, invitation, task_round, staleness, earlier, now)
+    asked = None if invitation is None else invitation.state
+    admit(current, policy, membership, asked, task_round, staleness, earlier, now)
     return Admission(
         round=current,
         sequence=sequence,
@@ -63,17 +64,17 @@ def admit(
     current: Round,
     policy: Policy,
     membership: Membership,
-    invitation: Invitation | None,
+    asked: str | None,
     task_round: int,
     staleness: int,
     earlier: int,
     now: datetime,
 ) -> None:
-    """Ask the policy whether the update may enter the round."""
+    """Ask the policy whether the update may enter the round; ``asked`` is the state of its author's invitation."""
     if current.state is Phase.COMBINING and policy.open_ended:
         raise Unavailable(
             "a new checkpoint is just being made; hand the update in again in a moment", retry_after_s=0.5
         )
-    invited = invitation is not None and invitation.state in (Invitation.State.OPEN, Invitation.State.LOST)
+    invited = asked in (Invitation.State.OPEN, Invitation.State.LOST)
     offer = Offer(str(membership.pk), invited, task_round, staleness, earlier)
     policy.admit(RoundView(current.number, current.state, current.opened_at), offer, now)

@@ -35,6 +35,7 @@ from foedus.services.shell.staging import Staged, Staging
 
 log = structlog.get_logger()
 
+_IN_MEMORY_BYTES = 1 << 20  # of small bodies together: below, a file costs more than the memory it saves
 _ALIGNMENT = 64  # where bodies begin, so that their values can be read where they lie
 
 
@@ -115,18 +116,27 @@ def _contributions(ports: Ports, wanted: Wanted, updates: list[Update], stack: E
 
 
 def _held(ports: Ports, updates: list[Update], stack: ExitStack) -> dict[int, memoryview]:
-    """The bodies that are kept in their rows, as views of one mapped scratch file: thousands take no memory either."""
+    """The bodies that are kept in their rows: a few as they are, many as views of one mapped scratch file.
+
+    So thousands take no memory either.
+    """
     small = [update for update in updates if not update.blob]
-    if not small:
-        return {}
+    if sum(update.size_bytes for update in small) <= _IN_MEMORY_BYTES:
+        held = {pk: memoryview(content) for pk, content in contents_of(small)}
+    else:
+        held = _on_disk(ports, small, stack)
+    if len(held) < len(small):
+        raise NotFound("the body of an update is gone")
+    return held
+
+
+def _on_disk(ports: Ports, small: list[Update], stack: ExitStack) -> dict[int, memoryview]:
     sizes = {}
     staging = stack.enter_context(Staging(ports.scratch, sum(u.size_bytes + _ALIGNMENT for u in small)))
     for pk, content in contents_of(small):
         sizes[pk] = len(content)
         staging.write(content + bytes(-len(content) % _ALIGNMENT))
     body = staging.finish(None)
-    if len(sizes) < len(small):
-        raise NotFound("the body of an update is gone")
     with body.path.open("rb") as file:
         view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     views, at = {}, 0

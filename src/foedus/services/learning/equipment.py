@@ -11,7 +11,7 @@ from foedus.core.folding import Kind
 from foedus.core.strategies.strategy import Needs, moment_layout, needs_of
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint, Project, Round
-from foedus.records.learning.queries import find_open_round, get_checkpoint, get_project
+from foedus.records.learning.queries import get_checkpoint, get_project, strategy_now
 from foedus.services.learning.rules import built
 from foedus.services.shell.authorisation import Actor, Verb, require
 
@@ -54,7 +54,7 @@ def equipment_of(ports: Ports, current: Round) -> Equipment:
 
 def needs_now(project: Project) -> Needs:
     """Those of the round that would count an update now; between rounds, of the next one."""
-    return needs_under((find_open_round(project) or project).strategy)
+    return needs_under(strategy_now(project))
 
 
 def wanted_under(layout: Layout, project: Project, needs: Needs) -> Wanted:

@@ -17,12 +17,14 @@ class Look:
     ``recounts``  False: what was counted before is up to date
     ``author``    of the update after which this look is; nobody else can have become ready
     ``rest``      who is ready, where that is known
+    ``seen_at``   when that member with a task gave a sign of life that is silent for the longest time, where known
     """
 
     absences: bool = True
     recounts: bool = True
     author: Membership | None = None
     rest: tuple[Candidate, ...] | None = None
+    seen_at: datetime | None = None
 
     @classmethod
     def after_update(cls, author: Membership | None) -> "Look":
@@ -40,10 +42,14 @@ class Look:
         return cls(recounts=False)
 
     @classmethod
-    def after_invitation(cls, view: RoundView, invited: Invite) -> "Look":
-        """Whoever was invited just now may vanish; the others are as they were."""
+    def after_invitation(cls, before: "Look", view: RoundView, invited: Invite) -> "Look":
+        """Whoever was invited just now may vanish; the others are as the look ``before`` saw them."""
         gone = set(invited.participants)
-        return cls(recounts=False, rest=tuple(person for person in view.candidates if person.key not in gone))
+        rest = tuple(person for person in view.candidates if person.key not in gone)
+        seen = [person.seen_at for person in view.candidates if person.key in gone]
+        is_known = before.absences and len(seen) == len(gone)
+        oldest = min((at for at in (view.pending_seen_at, *seen) if at is not None), default=None)
+        return cls(recounts=False, rest=rest, seen_at=oldest if is_known else None)
 
     def at(self, project: Project, current: Round, policy: Policy, now: datetime) -> tuple[RoundView, Tally]:
         """What the policy may know, and the counts, for the caller to keep. The caller holds the project's lock."""
@@ -52,8 +58,9 @@ class Look:
         if may_invite(current, policy, tally):
             people = self._candidates(project, current, policy, tally, now)
             tally = replace(tally, ready=sum(person.ready for person in people))
-        view = round_view(project, current, policy, now, absences=self.absences, tally=tally, ready=people, named=False)
-        return view, tally
+        asks = self.absences and self.seen_at is None
+        view = round_view(project, current, policy, now, absences=asks, tally=tally, ready=people, named=False)
+        return view if self.seen_at is None else replace(view, pending_seen_at=self.seen_at), tally
 
     def _candidates(
         self, project: Project, current: Round, policy: Policy, tally: Tally, now: datetime

@@ -84,7 +84,7 @@ def advance(
                 _check_again(project, until)
             return
         if isinstance(decision, Invite):
-            look = Look.after_invitation(view, decision)
+            look = Look.after_invitation(look, view, decision)
         else:
             closed, current, look = _newest(project, current), None, _CLOSELY
     log.warning("round.unsettled", project=project.key)
@@ -244,10 +244,11 @@ def _start_combining(ports: Ports, project: Project, current: Round, updates: in
 
 
 def _close(current: Round, phase: Phase, now: datetime) -> None:
+    has_tasks = current.state is not Phase.COMBINING and not policy_of(current).open_ended  # then they are closed
     current.phase = move(current.state, phase)
     current.closed_at = now
     store_end(current)
-    if not policy_of(current).open_ended:
+    if has_tasks:
         close_tasks(current, now)
 
 

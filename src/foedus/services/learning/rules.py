@@ -11,6 +11,8 @@ from foedus.core.rounds import Policy
 from foedus.core.strategies.strategy import needs_of
 from foedus.records.learning.models import Project, Round
 
+_text_of = json.JSONEncoder(sort_keys=True).encode  # made once: whatever concerns a round asks for its policy
+
 
 def policy_of(current: Round | Project) -> Policy:
     """The policy that a round was opened under (or that a project's next round will be)."""
@@ -20,7 +22,7 @@ def policy_of(current: Round | Project) -> Policy:
 
 def built(group: str, rule: Mapping[str, Any]) -> Any:
     """The strategy or policy that ``{"name", "options"}`` describes. They are frozen, so one serves everybody."""
-    return _built(group, rule["name"], json.dumps(rule.get("options", {}), sort_keys=True))
+    return _built(group, rule["name"], _text_of(rule.get("options", {})))
 
 
 @lru_cache(maxsize=512)

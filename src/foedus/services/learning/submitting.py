@@ -13,7 +13,7 @@ from foedus.core.codecs.finite import Extremes
 from foedus.core.errors import Late, NotFound, PlatformError, Replayed, TooLarge
 from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
-from foedus.records.learning.queries import get_checkpoint, lock_project, still_active
+from foedus.records.learning.queries import get_checkpoint, lock_project
 from foedus.services.learning.admission import admission
 from foedus.services.learning.bases import extremes_of
 from foedus.services.learning.equipment import needs_now, wanted_under
@@ -193,12 +193,7 @@ def _accepted(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[O
 
 def _recorded(ports: Ports, offered: Sequence[Offered], now: datetime) -> list[Outcome]:
     with transaction.atomic():
-        project = lock_project(offered[0].membership.project_id)
-        there = still_active([one.membership.pk for one in offered])
-        present = [one for one in offered if one.membership.pk in there]
-        counted = iter(record_updates(ports, project, present, now=now))
-        gone = NotFound(f"you are not a participant of project {project.key!r}", project=project.key)
-        return [next(counted) if one.membership.pk in there else gone for one in offered]
+        return record_updates(ports, lock_project(offered[0].membership.project_id), offered, now=now)
 
 
 def _forget_unless_counted(ports: Ports, one: Offered, after: Exception) -> None:

@@ -5,20 +5,21 @@ update of each is written on a sheet, which is stored once it is full or the rou
 counted one by one, after it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from django.db import transaction
 
-from foedus.core.errors import PlatformError, Replayed
+from foedus.core.errors import NotFound, PlatformError, Replayed
 from foedus.core.rounds import Wait, next_step
 from foedus.ports import Ports
 from foedus.records.learning.changes import insert_update, note_all_reported, note_all_seen
 from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
-from foedus.records.learning.queries import find_open_round, invitations_to, updates_for
+from foedus.records.learning.people import Standing, standings
+from foedus.records.learning.queries import find_open_round
 from foedus.services.learning.admission import admit
 from foedus.services.learning.looking import Look
 from foedus.services.learning.rounds import advance
@@ -45,10 +46,14 @@ def record_updates(ports: Ports, project: Project, offered: Sequence[Offered], *
     """
     outcomes: dict[int, Outcome] = {}
     current = find_open_round(project)
+    there = standings(current, [one.membership.pk for one in offered])
+    for at, one in enumerate(offered):
+        if one.membership.pk not in there:
+            outcomes[at] = NotFound(f"you are not a participant of project {project.key!r}", project=project.key)
     if current is not None and _is_simple(current):
-        sheet = _Sheet(project, current, [one.membership for one in offered], now)
+        sheet = _Sheet(project, current, there, now)
         for at, one in enumerate(offered):
-            if one.command.round == current.number and not sheet.is_full:
+            if at not in outcomes and one.command.round == current.number and not sheet.is_full:
                 outcomes[at] = _tried(partial(sheet.add, one))
         sheet.store(ports)
     for at, one in enumerate(offered):
@@ -75,34 +80,29 @@ def _tried(count: Callable[[], tuple[Update, bool]]) -> Outcome:
 class _Sheet:
     """What the open round takes, noted in memory. ``is_full`` once the round need not wait any more."""
 
-    def __init__(self, project: Project, current: Round, members: Sequence[Membership], now: datetime) -> None:
-        keys = [member.pk for member in members]
+    def __init__(self, project: Project, current: Round, there: Mapping[int, Standing], now: datetime) -> None:
         self._project = project
         self._round = current
         self._policy = policy_of(current)
         self._now = now
-        self._invitations = invitations_to(current, keys)
-        self._known = updates_for(current.number, keys)
+        self._there = there
         self._tally = kept_tally(current) or counted(project, current)
-        self._added: list[Update] = []
-        self._reported: list[Invitation] = []
+        self._added: dict[int, Update] = {}  # by the membership's primary key
+        self._reported: list[int] = []
         self.is_full = False
 
     def add(self, one: Offered) -> tuple[Update, bool]:
         """Take an update for the round. Raises Replayed, and what the policy raises."""
         member = one.membership
-        known = self._known.get(member.pk)
+        standing = self._there[member.pk]
+        known = self._known(member, standing)
         if known is not None:
             return self._same(known, one), False
-        invitation = self._invitations.get(member.pk)
-        admit(self._round, self._policy, member, invitation, self._round.number, 0, 0, self._now)
-        update = self._known[member.pk] = self._update(one)
-        self._added.append(update)
-        was_lost = False
-        if invitation is not None:
-            was_lost = invitation.state == Invitation.State.LOST
-            self._reported.append(invitation)
-        self._tally = self._tally.with_update(first=True, was_lost=was_lost)
+        admit(self._round, self._policy, member, standing.state, self._round.number, 0, 0, self._now)
+        update = self._added[member.pk] = self._update(one)
+        if standing.invitation is not None:
+            self._reported.append(standing.invitation)
+        self._tally = self._tally.with_update(first=True, was_lost=standing.state == Invitation.State.LOST)
         ready = () if self._tally.ready == 0 else None  # who has handed in does not become ready for the same round
         view = round_view(
             self._project, self._round, self._policy, self._now, absences=False, tally=self._tally, ready=ready
@@ -114,14 +114,21 @@ class _Sheet:
         """Write down what was added, and let the round move on."""
         if not self._added:
             return
-        for update in self._added:
+        added = list(self._added.values())
+        for update in added:
             insert_update(update)
         note_all_reported(self._reported, self._now)
-        note_all_seen([update.membership for update in self._added], self._now)
+        note_all_seen([update.membership for update in added], self._now)
         keep_tally(self._round, self._tally)
         with gathered(ports, self._project):
-            emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in self._added])
+            emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in added])
             advance(ports, self._project, self._now, look=Look.after_update(None), current=self._round)
+
+    def _known(self, member: Membership, standing: Standing) -> Update | None:
+        """What the member handed in for this round before, stored or about to be."""
+        if standing.update is not None:
+            return Update.objects.get(pk=standing.update)
+        return self._added.get(member.pk)
 
     def _same(self, known: Update, one: Offered) -> Update:
         if known.digest != one.body.digest:

@@ -115,7 +115,8 @@ def admit_update(
     mine = Update.objects.filter(membership=membership, task_round=current.number)
     earlier = Update.objects.filter(membership=membership, round=current).count()
     invitation = find_invitation(membership, current.number)
-    admit(current, policy_of(current), membership, invitation, current.number, staleness, earlier, now)
+    asked = None if invitation is None else invitation.state
+    admit(current, policy_of(current), membership, asked, current.number, staleness, earlier, now)
     newest = mine.aggregate(newest=Max("sequence"))["newest"]
     update = add_update(
         round=current,
