@@ -20,6 +20,8 @@ class Draw:
     @property
     def positions(self) -> tuple[int, ...]:
         """Which places of the pool are drawn, in their order."""
+        if not self.is_choice:
+            return tuple(range(len(self.pool)))
         rng = random.Random(self.seed)  # noqa: S311 - sampling, no secret
         return tuple(sorted(rng.sample(range(len(self.pool)), self.size)))
 
