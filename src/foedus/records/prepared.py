@@ -162,12 +162,21 @@ class PreparedInserts:
         if not values:
             return
         at = database()
-        first = self._model(**alike, **dict(zip(self._columns, values[0], strict=True)))
         statement = self._written.get(at.vendor)
         if statement is None:
+            first = self._model(**alike, **dict(zip(self._columns, values[0], strict=True)))
             statement = self._written[at.vendor] = _insertion(first, at, keys=False)
-        shared = first.__dict__  # an instance of the first one alone: there may be a thousand
+        shared = _columns(self._model, alike)
         statement.change_each([shared | dict(zip(self._columns, each, strict=True)) for each in values], at)
+
+
+def _columns(model: type[Model], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an instance of which this is given, by the names of its fields, without the making of one."""
+    columns = {}
+    for field in model._meta.concrete_fields:  # noqa: SLF001 - Django documents it
+        value = given[field.name] if field.name in given else field.get_default()
+        columns[field.attname] = value.pk if isinstance(value, Model) else value
+    return columns
 
 
 def _written(query: sql.Query, at: BaseDatabaseWrapper) -> Statement:
