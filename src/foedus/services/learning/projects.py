@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from foedus.core.arrays import Layout
 from foedus.core.course import EarlyStopping, Evaluation, Metric, require_evaluator
 from foedus.core.errors import Conflict, Invalid
 from foedus.core.options import construct
@@ -204,14 +203,6 @@ def put_initial_model(ports: Ports, actor: Actor, key: str, body: Staged, *, now
         audit.record(actor, "put_model", f"project:{key}", organisation_id=project.organisation_id, now=now)
         rounds.run(ports, project, now)
     return checkpoint, True
-
-
-def layout_of(project: Project) -> Layout:
-    """The layout of a project's model. Raises Conflict while there is none."""
-    layout = project.model_layout
-    if layout is None:
-        raise Conflict(f"project {project.key!r} has no model yet")
-    return layout
 
 
 def _check(command: CreateProject) -> None:

@@ -57,11 +57,12 @@ def advance(
     look: Look = _CLOSELY,
     current: Round | None = None,
     closed: Round | None = None,
+    foreseen: Wait | None = None,
 ) -> None:
     """Take every step that is due. ``look`` says what need not be counted anew.
 
-    ``current`` is the open round, from a caller that has read it in this transaction; ``closed`` the newest one, from a
-    caller that has just closed it.
+    ``current`` is the open round, from a caller that has read it in this transaction, and ``foreseen`` its next step
+    where that caller has asked the policy; ``closed`` the newest one, from a caller that has just closed it.
     """
     sought_absent = False
     for _ in range(_MAX_STEPS):
@@ -69,6 +70,9 @@ def advance(
             current, look = _open_round(ports, project, look, closed, now)
         if project.state != Project.State.RUNNING or current is None:  # the job that looks at its model goes on then
             _check_again(project, None)
+            return
+        if foreseen is not None:
+            _wait(project, look, foreseen)
             return
         policy = policy_of(current)
         if look.absences and not sought_absent:
@@ -78,10 +82,11 @@ def advance(
         view, tally = look.at(project, current, policy, now)
         decision = next_step(policy, view, now)
         _apply(ports, project, current, decision, tally, now)
-        if isinstance(decision, Wait | Combine):
-            until = decision.until if isinstance(decision, Wait) else None
-            if isinstance(decision, Combine) or look.absences or _is_sooner(until, project.next_check_at):
-                _check_again(project, until)
+        if isinstance(decision, Wait):
+            _wait(project, look, decision)
+            return
+        if isinstance(decision, Combine):
+            _check_again(project, None)
             return
         if isinstance(decision, Invite):
             look = Look.after_invitation(look, view, decision)
@@ -257,6 +262,12 @@ def _set_state(ports: Ports, project: Project, state: Project.State, now: dateti
     project.next_check_at = None
     project.save(update_fields=["state", "next_check_at", "finish_reason"])
     emit(ports, project, f"project.{state}", now, reason=project.finish_reason)
+
+
+def _wait(project: Project, look: Look, decision: Wait) -> None:
+    """Whoever does not look at absences cannot tell that nothing is due before ``decision`` says."""
+    if look.absences or _is_sooner(decision.until, project.next_check_at):
+        _check_again(project, decision.until)
 
 
 def _is_sooner(at: datetime | None, planned: datetime | None) -> bool:

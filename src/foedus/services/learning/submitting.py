@@ -15,10 +15,9 @@ from foedus.ports import Ports
 from foedus.records.learning.models import Project, Update
 from foedus.records.learning.queries import get_checkpoint, lock_project
 from foedus.services.learning.admission import admission
-from foedus.services.learning.bases import extremes_of
+from foedus.services.learning.bases import extremes_of, layout_of
 from foedus.services.learning.equipment import needs_now, wanted_under
 from foedus.services.learning.models_in import check_update, store
-from foedus.services.learning.projects import layout_of
 from foedus.services.learning.rounds import end_task
 from foedus.services.learning.together import Offered, Outcome, record_updates
 from foedus.services.learning.updates import Stored, SubmitUpdate, find_same

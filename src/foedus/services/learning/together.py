@@ -16,7 +16,7 @@ from foedus.core.errors import NotFound, PlatformError, Replayed
 from foedus.core.rounds import Wait, next_step
 from foedus.ports import Ports
 from foedus.records.learning.changes import insert_update, note_all_reported, note_all_seen
-from foedus.records.learning.counting import counted, keep_tally, kept_tally, round_view
+from foedus.records.learning.counting import counted, keep_tally, kept_tally, may_invite, round_view
 from foedus.records.learning.models import Invitation, Membership, Project, Round, Update
 from foedus.records.learning.people import Standing, standings
 from foedus.records.learning.queries import find_open_round
@@ -89,6 +89,7 @@ class _Sheet:
         self._tally = kept_tally(current) or counted(project, current)
         self._added: dict[int, Update] = {}  # by the membership's primary key
         self._reported: list[int] = []
+        self._waits: Wait | None = None
         self.is_full = False
 
     def add(self, one: Offered) -> tuple[Update, bool]:
@@ -107,7 +108,11 @@ class _Sheet:
         view = round_view(
             self._project, self._round, self._policy, self._now, absences=False, tally=self._tally, ready=ready
         )
-        self.is_full = not isinstance(next_step(self._policy, view, self._now), Wait)
+        step = next_step(self._policy, view, self._now)
+        self.is_full = not isinstance(step, Wait)
+        # Where it matters who could be invited, ``advance`` looks, and keeps for later updates how many these are.
+        is_settled = not may_invite(self._round, self._policy, self._tally)
+        self._waits = step if is_settled and isinstance(step, Wait) else None
         return update, True
 
     def store(self, ports: Ports) -> None:
@@ -122,7 +127,8 @@ class _Sheet:
         keep_tally(self._round, self._tally)
         with gathered(ports, self._project):
             emit_all(ports, self._project, "update.accepted", self._now, [told_of(update) for update in added])
-            advance(ports, self._project, self._now, look=Look.after_update(None), current=self._round)
+            look = Look.after_update(None)
+            advance(ports, self._project, self._now, look=look, current=self._round, foreseen=self._waits)
 
     def _known(self, member: Membership, standing: Standing) -> Update | None:
         """What the member handed in for this round before, stored or about to be."""

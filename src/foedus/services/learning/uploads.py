@@ -12,8 +12,8 @@ from foedus.core.errors import Conflict, Invalid, NotFound, TooLarge
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
 from foedus.records.learning.models import Membership, Project, Update, Upload
+from foedus.services.learning.bases import layout_of
 from foedus.services.learning.equipment import needs_now, wanted_under
-from foedus.services.learning.projects import layout_of
 from foedus.services.learning.submitting import submit_update
 from foedus.services.learning.updates import SubmitUpdate, check_same
 from foedus.services.shell.authorisation import Actor, Verb, membership_of

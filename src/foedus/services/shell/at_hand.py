@@ -46,16 +46,16 @@ class Memory:
 class AtHand(Generic[K, V]):
     """Entries of one kind, called ``kind``, in a room that may have others.
 
-    What can change is kept as it was ``at`` a version, and is not at hand at any other.
+    What can change is kept as it was ``at`` a version, or was made from a value, and is not at hand at any other.
     """
 
     def __init__(self, kind: str, memory: Memory) -> None:
         self._kind, self._memory = kind, memory
 
-    def get(self, key: K, at: Hashable = None) -> V | None:
-        found: tuple[Hashable, V] | None = self._memory.get((self._kind, key))
+    def get(self, key: K, at: object = None) -> V | None:
+        found: tuple[object, V] | None = self._memory.get((self._kind, key))
         return found[1] if found is not None and found[0] == at else None
 
-    def keep(self, key: K, value: V, n_bytes: int, at: Hashable = None) -> None:
+    def keep(self, key: K, value: V, n_bytes: int, at: object = None) -> None:
         """Unless it is larger than all the room; in place of what there is of this key."""
         self._memory.keep((self._kind, key), (at, value), n_bytes)
