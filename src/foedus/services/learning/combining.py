@@ -22,7 +22,7 @@ from foedus.core.rounds import Phase, Reason
 from foedus.core.strategies.strategy import State, Strategy, needs_of
 from foedus.ports import Ports
 from foedus.records.learning.changes import add_checkpoint
-from foedus.records.learning.models import Round, Update
+from foedus.records.learning.models import Checkpoint, Round, Update
 from foedus.records.learning.queries import contents_of, find_latest_checkpoint, find_round, lock_project, updates_of
 from foedus.records.shell.models import Job
 from foedus.services.learning.drafts import Drafts
@@ -35,7 +35,7 @@ from foedus.services.shell.staging import Staged, Staging
 
 log = structlog.get_logger()
 
-_IN_MEMORY_BYTES = 1 << 20  # of small bodies together: below, a file costs more than the memory it saves
+_IN_MEMORY_BYTES = 1 << 20  # of a model, or of small bodies together: below, a file costs more than it saves memory
 _ALIGNMENT = 64  # where bodies begin, so that their values can be read where they lie
 
 
@@ -86,7 +86,7 @@ def _mean(weighted: list[tuple[float, float]]) -> float:
 def _step(ports: Ports, current: Round, updates: list[Update], stack: ExitStack) -> State:
     """The strategy's next state. Raises Invalid (NoUpdates among others)."""
     strategy: Strategy = built("foedus.strategies", current.strategy)
-    weights = _mapped(ports, current.base.blob, stack)
+    weights = _weights(ports, current.base, stack)
     state = _state(ports, current, strategy, weights, stack)
     wanted = wanted_under(weights.layout, current.project, needs_of(strategy))
     return strategy.step(state, _contributions(ports, wanted, updates, stack))
@@ -144,6 +144,12 @@ def _on_disk(ports: Ports, small: list[Update], stack: ExitStack) -> dict[int, m
         views[pk] = view[at : at + size]
         at += size + -size % _ALIGNMENT
     return views
+
+
+def _weights(ports: Ports, base: Checkpoint, stack: ExitStack) -> Arrays:
+    if base.size_bytes > _IN_MEMORY_BYTES:
+        return _mapped(ports, base.blob, stack)
+    return safetensors.decode(b"".join(ports.blobs.read(base.blob)), limits=ON_DISK)
 
 
 def _mapped(ports: Ports, blob: str, stack: ExitStack) -> Arrays:
