@@ -4,6 +4,7 @@ An engine gives the results of batches in the order of the batches, with no more
 busy: what is not asked for yet costs no memory.
 """
 
+import logging
 import multiprocessing
 import signal
 from collections import deque
@@ -90,7 +91,6 @@ def local(workers: int) -> Iterator[Engine]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["foedus.simulation.app.work"])
-    resource_tracker.ensure_running()  # which lets interrupts through again, so before
     with _not_interrupted():
         forkserver.ensure_running()
     others = set(multiprocessing.active_children())
@@ -125,9 +125,14 @@ def on_dask(address: str | None, workers: int, *, timeout_s: float = 60.0) -> It
     except ModuleNotFoundError as exc:
         raise Invalid("--engine dask needs more packages: pip install 'foedus[dask]'") from exc
     try:
-        cluster: Any = address or distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
-        )
+        with _not_interrupted():
+            cluster: Any = address or distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.ERROR,
+            )
         client = distributed.Client(cluster, timeout=timeout_s)
     except (OSError, TimeoutError) as exc:
         raise Unavailable(f"the Dask cluster at {address or 'this machine'} does not answer") from exc
@@ -142,6 +147,7 @@ def on_dask(address: str | None, workers: int, *, timeout_s: float = 60.0) -> It
 @contextmanager
 def _not_interrupted() -> Iterator[None]:
     """What is started here leaves Ctrl-C, which reaches every process of a terminal, to this process, which ends it."""
+    resource_tracker.ensure_running()  # to start it later would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
