@@ -53,7 +53,7 @@ test-postgresql: dev ## the tests of services and faces on a throw-away PostgreS
 	@$(BIN)/python dev/with-postgresql $(BIN)/pytest -n $(WORKERS) -q -m "not slow and not chaos" $(wildcard $(ON_POSTGRESQL))
 
 test-all: dev ## every test, also those that take minutes or want optional tools
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=thorough $(ARGS)
 
 KILLS ?= 1000
 chaos: dev ## so many KILLS of processes, and networks cut, on purpose, for an hour (KILLS=80: some minutes); its reports are in build/chaos/

@@ -19,7 +19,9 @@ from foedus.ports import Ports
 pytest_plugins = ["tests.servers.fixtures"]
 
 # How fast examples come depends on what else the machine does; what they show does not.
-settings.register_profile("foedus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+# Others every time; `make test-all` takes the profile above.
+settings.register_profile("foedus", settings.get_profile("thorough"), max_examples=40)
 settings.load_profile("foedus")
 emptying.use_it()
 
