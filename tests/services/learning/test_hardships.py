@@ -44,7 +44,7 @@ class EndingBlobs:
 
     def __init__(self, blobs):
         self._blobs = blobs
-        self.local = blobs.local
+        self.local, self.read = blobs.local, blobs.read
 
     def put_file(self, key, path):
         self._blobs.put_file(key, path)
