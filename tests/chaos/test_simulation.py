@@ -53,9 +53,9 @@ def test_no_schedule_breaks_the_services(ports):
 @pytest.mark.chaos
 @pytest.mark.django_db
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(10))
 def test_hundreds_of_schedules_do_not_break_the_services(ports, block):
-    for seed in [int(SEED)] if SEED else range(100 * block, 100 * (block + 1)):
+    for seed in [int(SEED)] if SEED else range(50 * block, 50 * (block + 1)):
         play_for_real(seed, ports)
 
 
