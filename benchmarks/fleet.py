@@ -1,10 +1,10 @@
 """A thousand participants that wait in long-polls and hand in small updates: updates a second, and how long each took.
 
 ``python benchmarks/run.py fleet -- 200 4`` takes 200 of them through 4 rounds, ``... -- 200 4 100`` has 100 hand in a
-second instead of 200; ``FOEDUS_WEB_PROCESSES=2`` before it measures two web processes. First all hand in at once:
-that says how many updates a second there can be, and the last of a thousand waits for those before it, so that its p99
-is a round's length and no more. Then they hand in spread over some seconds, as participants do whose training takes
-differently long: that says how long one update takes while the server keeps up.
+second instead of 200. One web process is measured, then two; ``FOEDUS_WEB_PROCESSES=3`` before it measures three alone.
+First all hand in at once: that says how many updates a second there can be, and the last of a thousand waits for those
+before it, so that its p99 is a round's length and no more. Then they hand in spread over some seconds, as participants
+do whose training takes differently long: that says how long one update takes while the server keeps up.
 
 The server runs on the same machine as all its participants; what both took of the processor is printed beside, because
 that does not depend on who else is at work.
@@ -30,7 +30,14 @@ PARTICIPANTS, ROUNDS, PACE = (*map(int, sys.argv[1:]), *(1000, 6, 200)[len(sys.a
 
 def main():
     print(described())
-    print(f"web processes: {os.environ.get('FOEDUS_WEB_PROCESSES', '1')}")
+    named = os.environ.get("FOEDUS_WEB_PROCESSES")
+    for processes in [named] if named else ["1", "2"]:
+        os.environ["FOEDUS_WEB_PROCESSES"] = processes
+        print(f"web processes: {processes}")
+        _measure_both()
+
+
+def _measure_both():
     with serving() as server:
         measure(server, "at-once", 0.0)
         measure(server, "paced", PARTICIPANTS / PACE)
