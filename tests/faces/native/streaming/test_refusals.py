@@ -3,13 +3,13 @@
 import gzip
 import json
 import zlib
+from itertools import repeat
 
 import numpy as np
 from tests import factories
 from tests.faces.native.streaming.conftest import content_digest, is_refusal
 
 from foedus.core.arrays import Arrays
-from foedus.faces.native.streaming.models import UNASKED_BYTES
 
 GOOD = factories.body(factories.model(1.0))
 LIMIT = 2 << 20  # beyond what an update of the factories' model may have
@@ -27,13 +27,12 @@ def poisoned(value):
 
 
 def bomb():
-    """Two GiB of zeros in less than two MiB, which no length betrays: a piece that refers to none before it, over and
-    over. The end is missing, for whoever looks for it has unpacked everything."""
+    """Two GiB of zeros in two MiB, without a length by which it could be refused: a piece that refers to none before
+    it, over and over. The end is missing, for whoever looks for it has unpacked everything."""
     pack = zlib.compressobj(wbits=31)
     first, piece = (pack.compress(bytes(16 << 20)) + pack.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
-    whole = first + piece * 127
-    assert len(whole) < UNASKED_BYTES
-    return whole
+    yield first
+    yield from repeat(piece, 127)
 
 
 def pieces(size):
