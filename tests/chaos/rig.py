@@ -47,7 +47,7 @@ def one_tree(folder):
         rig.start_s = time.monotonic() - began
         gate = stack.enter_context(proxy(service.port))
         rig.url = f"http://127.0.0.1:{gate.port}"
-        for role in ("web", "worker", "clock"):
+        for role in ("web", "worker"):
             rig.faults[f"kill {role}"] = lambda _, role=role: service.kill(role)
             rig.faults[f"stop {role}"] = lambda rng, role=role: _stopped(service.pid(role), rng)
         rig.faults["kill supervisor"] = lambda _: service.restart(alone=True)

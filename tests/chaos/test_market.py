@@ -46,7 +46,7 @@ def test_money_is_exact_however_often_the_node_is_killed(tmp_path):
         while sum(faults.values()) < KILLS or (missing(buyers) and sum(faults.values()) < 3 * KILLS):
             if any(buyer.errors for buyer in buyers):
                 break
-            role = rng.choice(("web", "web", "worker", "worker", "worker", "clock", "everything"))
+            role = rng.choice(("web", "web", "worker", "worker", "worker", "everything"))
             faults[role] += 1
             service.restart() if role == "everything" else service.kill(role)
             insist(lambda: httpx.get(f"{service.url}/api/v1/market/network", timeout=5))  # what is needed is imported

@@ -217,19 +217,15 @@ def check_whole(study, receipts, digests):
 
 CASES = [
     ("web", POINTS),
-    ("clock", ("enrolling", "combining")),
-    ("worker", ("invited", "waiting", "combining", "switching")),
+    ("worker", ("enrolling", "invited", "waiting", "combining", "switching")),  # which has the clock
     ("tree", ("uploading", "stored", "combining")),
 ]
 
 
-# The storms of tests/chaos kill the clock and everything at once, too.
+# The storms of tests/chaos kill everything at once, too.
 @pytest.mark.parametrize(
     ("role", "points"),
-    [
-        pytest.param(*case, id=case[0], marks=[pytest.mark.slow] if case[0] in ("clock", "tree") else [])
-        for case in CASES
-    ],
+    [pytest.param(*case, id=case[0], marks=[pytest.mark.slow] if case[0] == "tree" else []) for case in CASES],
 )
 def test_a_round_survives_the_death_of_a_process(service, gate, undisturbed, key, role, points):
     study = Study(service, key, body=BODY, strategy="gated", minimum=len(NAMES), rounds=len(points))
@@ -240,7 +236,7 @@ def test_a_round_survives_the_death_of_a_process(service, gate, undisturbed, key
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("role", ["clock", "worker", "tree"])
+@pytest.mark.parametrize("role", ["worker", "tree"])
 def test_a_round_survives_the_death_of_a_process_at_every_step(service, gate, undisturbed, key, role):
     study = Study(service, key, body=BODY, strategy="gated", minimum=len(NAMES), rounds=len(POINTS))
 

@@ -12,6 +12,7 @@ from foedus.ports.bus import BusUnavailable
 from foedus.records.shell.models import Job
 from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
+from foedus.server.watches import Watch
 from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE, SLOW
 from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
 from foedus.services.learning.rounds import COMBINE_JOB
@@ -144,7 +145,7 @@ def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports,
     monkeypatch.setattr(lanes, "IDLE_S", 0.05)
     monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
     lane = Lane(ports, stop, "", LaneSpec("endless", {"kind__in": ENDLESS}, 1, 8, jobs.LONG_SUBJECT))
-    lane.start()
+    lane.wake()
     assert {work.running.get(timeout=10) for _ in range(8)} == set(range(8))
     with pytest.raises(Empty):
         work.running.get(timeout=0.1)
@@ -157,6 +158,60 @@ def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports,
         stop.wait(0.05)
     assert lane._threads == lane._free == 1
     stop.set()
+
+
+def test_a_lane_has_no_thread_but_while_there_is_something_to_do(ports, monkeypatch):
+    work, stop = Blocking(0), threading.Event()
+    monkeypatch.setattr(lanes, "do_one", work.do_one)
+    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
+    monkeypatch.setattr(jobs, "is_due", lambda *_args, **_claims: not work.waiting.empty())
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+    lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
+    (watch,) = Watch.over([Lane(ports, stop, "", LaneSpec("quick", {}, least=1)), lane])
+    watch.start()
+    assert watch.lanes == [lane]
+    assert lane.is_asleep
+
+    for number in range(2):
+        work.waiting.put(number)
+        assert work.running.get(timeout=10) == number
+        assert not lane.is_asleep
+        work.let_go.set()
+        until_asleep(lane)
+    stop.set()
+
+
+def test_what_comes_while_a_lane_falls_asleep_is_done(ports, monkeypatch):
+    work, stop = Blocking(0), threading.Event()
+    monkeypatch.setattr(lanes, "do_one", work.do_one)
+    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
+    monkeypatch.setattr(jobs, "is_due", lambda *_args, **_claims: not work.waiting.empty())
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+    lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
+    falls_asleep = lane._is_too_many
+
+    def too_late():
+        is_asleep = falls_asleep()
+        if is_asleep and not work.let_go.is_set():
+            work.waiting.put(7)
+            work.let_go.set()
+        return is_asleep
+
+    monkeypatch.setattr(Lane, "_is_too_many", lambda _: too_late())
+
+    lane.wake()  # and no watch there to do it once more
+
+    assert work.running.get(timeout=10) == 7
+    until_asleep(lane)
+    stop.set()
+
+
+def until_asleep(lane):
+    for _ in range(200):
+        if lane.is_asleep:
+            return
+        threading.Event().wait(0.05)
+    raise TimeoutError
 
 
 def test_what_never_ends_makes_way_where_it_had_to_wait(clock):

@@ -12,6 +12,7 @@ from foedus.server.late import LateRoutes
 HEAVY = (
     "eth_keys", "eth_utils", "pycparser", "jsonschema", "web3", "boto3", "nats", "psycopg", "pandas", "pyarrow",
     "sklearn", "whitenoise", "httpx", "ninja", "django.test", "django.db.migrations.autodetector",
+    "cryptography", "rich", "numpy.random", "foedus.services.fleet.evaluation", "foedus.services.market.garbage",
     "foedus.records.learning.migrations",
     "foedus.server.admin", "foedus.faces.flaas.urls", "foedus.faces.flaas.streaming", "foedus.faces.fma.urls",
     "foedus.faces.nevermined.urls", "foedus.faces.native.urls", "foedus.faces.symetryml.routes",

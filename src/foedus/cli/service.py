@@ -4,6 +4,7 @@ import mmap
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,10 +32,21 @@ def _use(**flags: Any) -> Settings:
     for name, value in flags.items():
         if value is not None:
             os.environ[f"FOEDUS_{name.upper()}"] = str(value)
+    _import_structlog()
     from foedus.bootstrap import check_shared
 
     check_shared(settings())
     return settings()
+
+
+def _import_structlog() -> None:
+    """As where Rich is not installed: structlog would bring it, and 5 MB, for tracebacks that no server shows."""
+    found = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # that is how Python says: there is none
+    try:
+        import structlog  # noqa: F401
+    finally:
+        if found is None:
+            del sys.modules["rich"]
 
 
 @click.command()
@@ -63,10 +75,11 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
     claim = _claimed(options.host, port)
     token_file = start.prepare()
     # Made and imported before forking, so that every child shares it and starts at once, also after it was killed.
-    from foedus.server import lanes, work  # noqa: F401 - what the worker and the clock run
+    from foedus.server import watches, work  # noqa: F401 - what the worker and its clock run
     from foedus.server.asgi import application
 
     bootstrap.import_connectors()
+    processes.import_web()
     app = application()
     announced = mmap.mmap(-1, 1)  # shared with the children: said once, however often the web process starts
 
@@ -81,11 +94,13 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
     # Each listens on the port by itself, and the system deals connections out among them.
     webs = ["web", *(f"web-{number}" for number in range(2, options.web_processes + 1))]
     roles: dict[str, Callable[[], None]] = {name: partial(web, name) for name in webs}
-    roles["worker"] = lambda: processes.worker(f"{socket.gethostname()}:{options.data}")
-    if options.clock_seconds > 0:
-        roles["clock"] = processes.clock
-    if until_eof:
-        roles["input"] = processes.until_eof
+
+    def worker() -> None:
+        if until_eof:
+            threading.Thread(target=processes.until_eof, daemon=True).start()
+        processes.worker(f"{socket.gethostname()}:{options.data}", ticks=options.clock_seconds > 0)
+
+    roles["worker"] = worker
     # Held by this process alone: should it be killed, whoever starts it again need not wait for its children.
     os.register_at_fork(after_in_child=lock.close)
     os.register_at_fork(after_in_child=claim.close)

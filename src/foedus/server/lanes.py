@@ -1,9 +1,13 @@
-"""How a worker does jobs: in lanes, one for each sort, with as many threads as there is work for."""
+"""How a worker does jobs: in lanes, one for each sort, with as many threads as there is work for.
+
+A thread has its connection to the database, which knows every table: so lanes that have had nothing to do for a while
+have none, and a watch (see ``watches``) begins one when a job has come.
+"""
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,16 +28,19 @@ from foedus.services.shell import jobs
 log = structlog.get_logger()
 
 IDLE_S = 5.0  # a worker looks by itself this often, should a wake-up have been lost
-_WAITS = (Unavailable, OperationalError, InterfaceError)  # what may pass
+WAITS = (Unavailable, OperationalError, InterfaceError)  # what may pass
 
 
 @dataclass(frozen=True, slots=True)
 class LaneSpec:
-    """``claims``: which jobs, as ``jobs.claim`` takes it. ``least`` to ``most`` threads do them; ``subject`` wakes."""
+    """``claims``: which jobs, as ``jobs.claim`` takes it. ``least`` to ``most`` threads do them; ``subject`` wakes.
+
+    One whose ``least`` is 0 is asleep unless a ``watches.Watch`` wakes it.
+    """
 
     name: str
     claims: Mapping[str, Any]
-    least: int = 1
+    least: int = 0
     most: int = 1
     subject: str = jobs.SUBJECT
 
@@ -42,17 +49,17 @@ def lanes_of(ports: Ports) -> list[LaneSpec]:
     """What rounds wait for, first; then what may take its time, and what never ends."""
     others = SLOW | LONG | RUNS | SESSIONS | SENDING | ENDLESS
     found = [
-        LaneSpec("quick", {"without": others}),
+        LaneSpec("quick", {"without": others}, least=1),
         LaneSpec("slow", {"kind__in": SLOW}),
         # These have a subject of their own: their threads need not look at every job that others are woken for.
-        LaneSpec("long", {"kind__in": LONG}, 2, 2, jobs.LONG_SUBJECT),
-        LaneSpec("sending", {"kind__in": SENDING}, 1, 4, jobs.LONG_SUBJECT),
-        LaneSpec("endless", {"kind__in": ENDLESS}, 1, 32, jobs.LONG_SUBJECT),
+        LaneSpec("long", {"kind__in": LONG}, most=2, subject=jobs.LONG_SUBJECT),
+        LaneSpec("sending", {"kind__in": SENDING}, most=4, subject=jobs.LONG_SUBJECT),
+        LaneSpec("endless", {"kind__in": ENDLESS}, most=32, subject=jobs.LONG_SUBJECT),
     ]
     if not isinstance(ports.compute, NoCompute):
-        found.append(LaneSpec("runs", {"kind__in": RUNS}, 1, 4))
+        found.append(LaneSpec("runs", {"kind__in": RUNS}, most=4))
     if not isinstance(ports.ledger, NoLedger):
-        found.append(LaneSpec("sessions", {"kind__in": SESSIONS}, 1, 8))
+        found.append(LaneSpec("sessions", {"kind__in": SESSIONS}, most=8))
     return found
 
 
@@ -68,9 +75,21 @@ class Lane:
     _threads: int = 0
     _free: int = 0
 
-    def start(self) -> None:
-        for _ in range(self.spec.least):
-            self._begin()
+    def wake(self) -> None:
+        """Have a thread, if there is none."""
+        with self._guard:
+            if self._threads:
+                return
+            self._threads, self._free = 1, 1
+        self._start()
+
+    @property
+    def is_asleep(self) -> bool:
+        return not self._threads
+
+    def is_due(self) -> bool:
+        """Whether it is asleep while there is a job for it."""
+        return self.is_asleep and jobs.is_due(_now(), **self.spec.claims)
 
     def run(self) -> None:
         """Be one of its threads, until all are to stop."""
@@ -81,6 +100,9 @@ class Lane:
     def _begin(self) -> None:
         with self._guard:
             self._threads, self._free = self._threads + 1, self._free + 1
+        self._start()
+
+    def _start(self) -> None:
         threading.Thread(target=self._work, name=self.spec.name, daemon=True).start()
 
     def _work(self) -> None:
@@ -89,17 +111,16 @@ class Lane:
         while not self.stop.is_set():
             try:
                 # First: a wake-up for what is not seen below must not be lost.
-                subscription = subscription or _subscribed(self.ports, self.spec.subject)
+                subscription = subscription or subscribed(self.ports, self.spec.subject)
                 while not self.stop.is_set() and do_one(self.ports, self.owner, taken=self._taken, **self.spec.claims):
                     idle_since = time.monotonic()
                 if time.monotonic() - idle_since > IDLE_S and self._is_too_many():
                     break
                 if subscription is None:
                     self.stop.wait(1.0)
-                    continue
-                due = jobs.next_due_at(_now(), **self.spec.claims)
-                self._wait(subscription, min(IDLE_S, (due - _now()).total_seconds() if due else IDLE_S))
-            except _WAITS as exc:
+                else:
+                    wait(subscription, self.stop, idle_s([self]), self.concerns)
+            except WAITS as exc:
                 log.warning("worker.waits", error=str(exc))
                 close_old_connections()
                 self.stop.wait(1.0)
@@ -108,15 +129,10 @@ class Lane:
                 self.stop.wait(1.0)
         if subscription is not None:
             subscription.close()
+        with contextlib.suppress(*WAITS):
+            if not self.stop.is_set() and self.is_due():  # it came between the last look and falling asleep
+                self.wake()
         close_old_connections()
-
-    def _wait(self, subscription: Subscription, seconds: float) -> None:
-        """Until there may be a job for this lane, or so long."""
-        ends_at = time.monotonic() + seconds
-        while not self.stop.is_set() and (left_s := ends_at - time.monotonic()) > 0:
-            message = subscription.next(timeout_s=left_s)
-            if message is None or self.concerns(message.subject):
-                return
 
     def concerns(self, subject: str) -> bool:
         """Whether a wake-up is for this lane. One that names no kind of job is for all."""
@@ -141,19 +157,34 @@ class Lane:
 
     def _is_too_many(self) -> bool:
         with self._guard:
-            if self._free < 2 or self._threads <= self.spec.least:
+            if self._threads <= self.spec.least or (self._free < 2 and self._threads > 1):
                 return False
             self._threads, self._free = self._threads - 1, self._free - 1
             return True
 
 
-def _subscribed(ports: Ports, subject: str) -> Subscription | None:
+def subscribed(ports: Ports, subject: str) -> Subscription | None:
     """None while the bus is away: jobs are looked for all the same."""
     try:
         return ports.bus.subscribe(subject)
     except Unavailable as exc:
         log.warning("worker.deaf", error=str(exc))
         return None
+
+
+def wait(subscription: Subscription, stop: threading.Event, seconds: float, concerns: Callable[[str], bool]) -> None:
+    """Until a wake-up that concerns somebody has come, or so long."""
+    ends_at = time.monotonic() + seconds
+    while not stop.is_set() and (left_s := ends_at - time.monotonic()) > 0:
+        message = subscription.next(timeout_s=left_s)
+        if message is None or concerns(message.subject):
+            return
+
+
+def idle_s(lanes: Sequence[Lane]) -> float:
+    """How long there will be nothing to do for these lanes, as far as is known now."""
+    moments = [due for lane in lanes if (due := jobs.next_due_at(_now(), **lane.spec.claims))]
+    return min(IDLE_S, (min(moments) - _now()).total_seconds() if moments else IDLE_S)
 
 
 def do_due_jobs(ports: Ports) -> int:
@@ -189,7 +220,7 @@ def _went_wrong(ports: Ports, job: Job, exc: Exception) -> None:
     if isinstance(exc, Conflict) and not jobs.renew(job, _now()):
         log.warning("job.lost", job=job.pk, kind=job.kind, error=str(exc))
         return
-    if waits := isinstance(exc, _WAITS):
+    if waits := isinstance(exc, WAITS):
         log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(exc), attempts=job.attempts)
     else:
         log.error("job.failed", job=job.pk, kind=job.kind, exc_info=exc)
@@ -207,7 +238,7 @@ def _abandon(ports: Ports, job: Job, exc: Exception) -> None:
         with _at_once(job):
             if jobs.give_up(job, repr(exc)) and job.kind in ABANDONED:
                 ABANDONED[job.kind](ports, job, now=_now())
-    except _WAITS as later:  # nobody was told yet: it is tried once more, and then they are
+    except WAITS as later:  # nobody was told yet: it is tried once more, and then they are
         log.warning("job.postponed", job=job.pk, kind=job.kind, error=str(later), attempts=job.attempts)
         jobs.postpone(job, repr(exc), _now())
     except Exception:

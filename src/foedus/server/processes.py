@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import django
@@ -75,6 +76,12 @@ def web(
     asyncio.run(run())
 
 
+def import_web() -> None:
+    """Import what ``web`` runs and start nothing: processes that are forked afterwards share it."""
+    for name in ("anyio._backends._asyncio", "granian.server.embed"):  # the former AnyIO imports by its name, too
+        import_module(name)
+
+
 def _control_plane(host: str, port: int, on_ready: Callable[[], None]) -> None:
     """Django alone, under WSGI in threads: what neither waits nor streams, at less cost."""
     from granian.constants import Interfaces
@@ -101,20 +108,26 @@ def _once_listening(host: str, port: int, then: Callable[[], None]) -> None:
             return
 
 
-def worker(name: str = "") -> None:
-    """Do jobs, the moment they are there. A ``name`` says: I am the only worker called so, go on with my jobs."""
+def worker(name: str = "", *, ticks: bool = False) -> None:
+    """Do jobs, the moment they are there, and be the clock where it ``ticks``.
+
+    A ``name`` says: I am the only worker called so, go on with my jobs.
+    """
     django.setup()
     from foedus.server.lanes import Lane, lanes_of
+    from foedus.server.watches import Watch
     from foedus.services.shell import jobs
 
     ports = bootstrap.ports()
     stop = _stop_event(ports)
     owner = jobs.owner_of(name)
+    if ticks:
+        threading.Thread(target=_tick, args=(ports, stop), name="clock", daemon=True).start()
     _sweep(ports)
     _patiently(stop, lambda: jobs.release(owner, _now()))
     quick, *others = (Lane(ports, stop, owner, spec) for spec in lanes_of(ports))
-    for lane in others:
-        lane.start()
+    for watch in Watch.over(others):
+        watch.start()
     quick.run()
 
 
@@ -134,10 +147,13 @@ def _patiently(stop: threading.Event, do: Callable[[], object]) -> None:
 def clock() -> None:
     """Tick, so that deadlines and absences take effect."""
     django.setup()
+    ports = bootstrap.ports()
+    _tick(ports, _stop_event(ports))
+
+
+def _tick(ports: Ports, stop: threading.Event) -> None:
     from foedus.server.work import Clockwork
 
-    ports = bootstrap.ports()
-    stop = _stop_event(ports)
     seconds = bootstrap.settings().clock_seconds
     clockwork = Clockwork()
     while not stop.wait(seconds or None):
@@ -146,14 +162,18 @@ def clock() -> None:
         except (PlatformError, OperationalError, InterfaceError) as exc:
             log.warning("clock.waits", error=str(exc))
             close_old_connections()
+        except Exception:  # whatever it was, other deadlines are to take effect
+            log.exception("clock.stumbled")
+            close_old_connections()
 
 
 def until_eof() -> None:
-    """Ask the parent to stop once standard input has ended; then wait for that to happen."""
-    while sys.stdin.buffer.read(4096):
+    """Ask the parent to stop once standard input has ended."""
+    parent = os.getppid()
+    while os.read(sys.stdin.fileno(), 4096):  # not by its buffer, whose lock a thread must not hold at the end
         pass
-    os.kill(os.getppid(), signal.SIGTERM)
-    signal.sigwait({signal.SIGTERM})
+    if os.getppid() == parent:  # or it is gone, and who took its place is nobody's to stop
+        os.kill(parent, signal.SIGTERM)
 
 
 def _stop_event(ports: Ports) -> threading.Event:

@@ -1,18 +1,19 @@
 """Which service does which kind of job, and what the clock does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from foedus import bootstrap
 from foedus.ports import Ports
+from foedus.ports.blobs import BlobInfo
 from foedus.ports.ledger import NoLedger
 from foedus.records.fleet.queries import FACE
 from foedus.records.shell.models import Job
 from foedus.services.customers.requests import forget_seen
 from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
-from foedus.services.fleet import evaluation, notifying, questionnaires
+from foedus.services.fleet import notifying, promises, questionnaires
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.tick import housekeeping
 from foedus.services.learning import clock
@@ -22,7 +23,14 @@ from foedus.services.learning.measuring import EVALUATE_JOB
 from foedus.services.learning.removal import DELETE_BLOBS_JOB, delete_blobs
 from foedus.services.learning.retaining import RETAIN_JOB, promise_all_retention, retain
 from foedus.services.learning.rounds import COMBINE_JOB
-from foedus.services.market.promises import LEAD_JOB, RUN_JOB, SETTLE_JOB, promise_settlement
+from foedus.services.market.promises import (
+    FOLDER,
+    LEAD_JOB,
+    RUN_JOB,
+    SETTLE_JOB,
+    UPLOADS,
+    promise_settlement,
+)
 from foedus.services.shell import jobs
 from foedus.services.shell.garbage import COLLECT_JOB, Unnamed, do_collection, promise_collection
 from foedus.services.shell.sessions import forget_sessions
@@ -40,10 +48,16 @@ def combine_and_evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
     """Combine, then promise to look at what came of it; a promise lost to a crash is made up for by the clock."""
     combine(ports, job, now=now)
     if job.payload.get("face", FACE) == FACE:
-        evaluation.enqueue_missing(ports, now)
+        promises.enqueue_missing(ports, now)
 
 
 # What only some servers do is imported with the first job of its kind: they start sooner, and with less memory.
+
+
+def evaluate_fleet(ports: Ports, job: Job, *, now: datetime) -> None:
+    from foedus.services.fleet.evaluation import evaluate  # and with it NumPy's random numbers
+
+    evaluate(ports, job, now=now)
 
 
 def run_statistics_job(ports: Ports, job: Job, *, now: datetime) -> None:
@@ -119,10 +133,30 @@ def folders(ports: Ports) -> Mapping[str, Unnamed]:
     """Folders of blobs that other parts know best, and what in them is named."""
     if isinstance(ports.ledger, NoLedger):
         return {}
-    from foedus.services.market.garbage import FOLDER, Unlisted, unnamed  # needs the market's extra
-    from foedus.services.market.uploads import FOLDER as UPLOADS
+    return {FOLDER: _unnamed, UPLOADS: _Unlisted()}
 
-    return {FOLDER: unnamed, UPLOADS: Unlisted()}
+
+# Both need the market's extra, and are imported once there is a blob of theirs.
+
+
+def _unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterable[BlobInfo]:
+    from foedus.services.market.garbage import unnamed
+
+    return unnamed(ports, batch, older_than)
+
+
+class _Unlisted:
+    """In one collection."""
+
+    def __init__(self) -> None:
+        self._unlisted: Unnamed | None = None
+
+    def __call__(self, ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterable[BlobInfo]:
+        if self._unlisted is None:
+            from foedus.services.market.garbage import Unlisted
+
+            self._unlisted = Unlisted()
+        return self._unlisted(ports, batch, older_than)
 
 
 HANDLERS: Mapping[str, Handler] = {
@@ -131,7 +165,7 @@ HANDLERS: Mapping[str, Handler] = {
     DELETE_BLOBS_JOB: delete_blobs,
     EVALUATE_JOB: evaluate_checkpoint,
     RETAIN_JOB: retain,
-    evaluation.EVALUATE_JOB: evaluation.evaluate,
+    promises.EVALUATE_JOB: evaluate_fleet,
     notifying.INVITED_JOB: notifying.notify,
     questionnaires.QUESTIONNAIRE_JOB: questionnaires.send,
     statistics_jobs.RUN_JOB: run_statistics_job,
@@ -167,7 +201,7 @@ SLOW = frozenset(
         EVALUATE_JOB,
         RETAIN_JOB,
         SETTLE_JOB,
-        evaluation.EVALUATE_JOB,
+        promises.EVALUATE_JOB,
         statistics_jobs.RUN_JOB,
     }
 )

@@ -15,7 +15,7 @@ from foedus.records.shell.models import Event, Job
 from foedus.server.work import Clockwork
 from foedus.services.fleet import objects
 from foedus.services.fleet.options import FleetOptions
-from foedus.services.fleet.samples import TEST_KEY
+from foedus.services.fleet.promises import TEST_KEY
 from foedus.services.fleet.status import RoundStatus, Status
 from foedus.services.fleet.tick import tick
 

@@ -11,35 +11,17 @@ from foedus.core.errors import Invalid, NotFound
 from foedus.core.fleet.head import evaluate_images
 from foedus.core.fleet.layouts import fleet_model
 from foedus.ports import Ports
-from foedus.records.fleet.queries import FACE
-from foedus.records.learning.models import Checkpoint, Project
-from foedus.records.learning.queries import lock_project, newest_checkpoints
+from foedus.records.learning.models import Checkpoint
+from foedus.records.learning.queries import lock_project
 from foedus.records.shell.models import Job
 from foedus.services.fleet import objects
-from foedus.services.fleet.samples import TEST_KEY
+from foedus.services.fleet.promises import ACCURACY, FAILED, LOSS, TEST_KEY
 from foedus.services.shell import jobs
 from foedus.services.shell.events import emit
 
-EVALUATE_JOB = "flaas.evaluate"
-LOSS, ACCURACY = "test_loss", "test_accuracy"  # among a checkpoint's metrics
-FAILED = "test_failed"  # instead of them, so that it is not tried for ever
 MAX_IMAGES = 2000  # jobs wait for each other: what follows from a round comes first
 
 log = structlog.get_logger()
-
-
-def enqueue_missing(ports: Ports, now: datetime) -> int:
-    """Promise to evaluate the newest checkpoint of each project that has none of the two figures; how many.
-
-    Nothing is promised while there are no held-out samples. Older checkpoints, which passed unseen, stay as they are.
-    """
-    wanted = _unseen()
-    if not wanted or not objects.exists(ports, TEST_KEY):
-        return 0
-    for checkpoint in wanted:
-        with transaction.atomic():
-            jobs.enqueue(ports, EVALUATE_JOB, str(checkpoint.pk), now, checkpoint=checkpoint.pk)
-    return len(wanted)
 
 
 def evaluate(ports: Ports, job: Job, *, now: datetime) -> None:
@@ -79,12 +61,3 @@ def _some(samples: cifar.Samples) -> cifar.Samples:
         return samples
     rows = np.arange(MAX_IMAGES) * n // MAX_IMAGES
     return cifar.Samples(samples.images[rows], samples.labels[rows])
-
-
-def _unseen() -> list[Checkpoint]:
-    projects = list(Project.objects.filter(face=FACE, fleet__isnull=False))
-    return [
-        checkpoint
-        for checkpoint in newest_checkpoints(projects).values()
-        if checkpoint.number and not {ACCURACY, FAILED} & set(checkpoint.metrics)
-    ]

@@ -26,7 +26,7 @@ from foedus.records.fleet.queries import (
     round_number,
 )
 from foedus.records.learning.models import Invitation, Round, Update
-from foedus.services.fleet.evaluation import ACCURACY
+from foedus.services.fleet.promises import ACCURACY
 from foedus.services.fleet.status import RoundStatus, round_status_of
 
 _AT_ONCE = 100  # users or rounds whose rows are in memory together

@@ -20,7 +20,7 @@ from foedus.records.fleet.queries import assigned_devices, ready_members, round_
 from foedus.records.learning.models import Invitation, Project, Update
 from foedus.records.learning.queries import find_newest_round, lock_project
 from foedus.records.shell.models import Event
-from foedus.services.fleet import evaluation, questionnaires, retention
+from foedus.services.fleet import promises, questionnaires, retention
 from foedus.services.fleet.options import FleetOptions
 from foedus.services.fleet.status import RoundStatus, Status, round_status_of, status_of
 from foedus.services.learning.rounds import advance
@@ -81,7 +81,7 @@ def housekeeping(
     return TickReport(
         projects=projects,
         questionnaires=questionnaires.enqueue_due(ports, options, now),
-        evaluations=evaluation.enqueue_missing(ports, now),
+        evaluations=promises.enqueue_missing(ports, now),
         forgotten=retention.forget(ports, options, now),
     )
 

@@ -26,10 +26,10 @@ from foedus.services.market import uploads
 from foedus.services.market.executions import PREFIX, log_key
 from foedus.services.market.files import GIVEN, OWN, files_of
 from foedus.services.market.node import node_key
+from foedus.services.market.promises import FOLDER
 
 log = structlog.get_logger()
 
-FOLDER = "market/"
 _KEY = re.compile(FOLDER + "(" + PREFIX + "[0-9a-f]+)/.+")
 _OF = "service.attributes.main.metadata.executionId"  # where an asset says it, in what nobody can change
 

@@ -9,6 +9,7 @@ from foedus.services.shell import jobs
 RUN_JOB = "market.run"
 LEAD_JOB = "market.lead"
 SETTLE_JOB = "market.settle"
+FOLDER, UPLOADS = "market/", "market-uploads/"  # of blobs: what executions keep, and files that are to be sold
 
 
 def promise_settlement(ports: Ports, *, now: datetime) -> None:

@@ -13,19 +13,15 @@ from pathlib import PurePosixPath
 from secrets import token_bytes, token_hex
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import GCM
-
 from foedus.core.errors import Invalid, Unavailable
 from foedus.core.market.rules import Uploads
 from foedus.ports import Ports
 from foedus.ports.blobs import BlobInfo
+from foedus.services.market.promises import UPLOADS as FOLDER
 from foedus.services.shell.garbage import MIN_AGE
 from foedus.services.shell.staging import staged
 
 SCHEME = "foedus-upload:"
-FOLDER = "market-uploads/"
 _URL = re.compile(rf"{SCHEME}([0-9a-f]{{32}})/.*")
 _MAX_FILES = 10_000
 _LOOK_S = 3600.0  # garbage is collected as often
@@ -97,6 +93,10 @@ def _full(found: Iterable[BlobInfo], now: datetime) -> Unavailable:
 def _encrypted(key: bytes, content: Iterable[bytes]) -> Iterator[bytes]:
     """AES-256-GCM: 12 bytes of nonce, the content, 16 bytes of tag."""
     nonce = token_bytes(_NONCE_BYTES)
+    from cryptography.hazmat.primitives.ciphers import Cipher  # the garbage, which comes here too, needs none
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.ciphers.modes import GCM
+
     encryptor = Cipher(AES(key), GCM(nonce)).encryptor()
     yield nonce
     for chunk in content:

@@ -58,12 +58,10 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
 
     ``only`` jobs with these columns, and ``without`` these kinds, for those who do not do everything.
     """
-    lane = frozenset(without), tuple(sorted(only.items()))
-    moments = {"now": now, "too_far": now + 2 * timedelta(seconds=MAX_BACKOFF_S), "too_long": now + 2 * LEASE}
-    if _claimable(*lane, lock=False).first(**moments) is None:  # whoever only looks must not stand in writers' way
+    if not is_due(now, without=without, **only):  # whoever only looks must not stand in writers' way
         return None
     with unsynced():
-        job = _claimable(*lane, lock=True).first(**moments)
+        job = _claimable(*_lane(without, only), lock=True).first(**_moments(now))
         if job is None:
             return None
         job.state = Job.State.RUNNING
@@ -72,6 +70,19 @@ def claim(now: datetime, owner: str = "", *, without: Collection[str] = (), **on
         job.lease_until = now + LEASE
         _lease(pk=job.pk, state=job.state, attempts=job.attempts, token=job.lease_token, until=job.lease_until)
         return job
+
+
+def is_due(now: datetime, *, without: Collection[str] = (), **only: Any) -> bool:
+    """Whether ``claim`` would find a job."""
+    return _claimable(*_lane(without, only), lock=False).first(**_moments(now)) is not None
+
+
+def _lane(without: Collection[str], only: dict[str, Any]) -> tuple[frozenset[str], tuple[tuple[str, Any], ...]]:
+    return frozenset(without), tuple(sorted(only.items()))
+
+
+def _moments(now: datetime) -> dict[str, datetime]:
+    return {"now": now, "too_far": now + 2 * timedelta(seconds=MAX_BACKOFF_S), "too_long": now + 2 * LEASE}
 
 
 @lru_cache(maxsize=64)
@@ -112,7 +123,7 @@ def release(owner: str, now: datetime) -> int:
 
 def next_due_at(now: datetime, *, without: Collection[str] = (), **only: Any) -> datetime | None:
     """When ``claim`` could give the next job, if nothing is added before."""
-    due = {state: (runs, lapses) for state, runs, lapses in _pending(frozenset(without), tuple(sorted(only.items())))()}
+    due = {state: (runs, lapses) for state, runs, lapses in _pending(*_lane(without, only))()}
     runs, lapses = due.get(Job.State.QUEUED, (None, None))[0], due.get(Job.State.RUNNING, (None, None))[1]
     moments = [moment for moment in (runs, lapses) if moment is not None]
     return max(now, min(moments)) if moments else None

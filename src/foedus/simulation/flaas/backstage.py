@@ -23,7 +23,8 @@ from foedus.services.fleet import objects, projects
 from foedus.services.fleet.accounts import create_account, new_password
 from foedus.services.fleet.assignment import assign_by_prefix
 from foedus.services.fleet.image_files import LabelledImages, read_images
-from foedus.services.fleet.samples import TEST_KEY, SampleOptions, make_samples
+from foedus.services.fleet.promises import TEST_KEY
+from foedus.services.fleet.samples import SampleOptions, make_samples
 from foedus.services.fleet.status import Status
 from foedus.simulation.datasets import load_digits
 from foedus.simulation.flaas.device import Account
