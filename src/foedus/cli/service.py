@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from foedus.cli.plain import import_structlog
 from foedus.core.collecting import uncollected
 from foedus.options import MAX_WEB_PROCESSES, Settings, settings
 
@@ -32,21 +33,11 @@ def _use(**flags: Any) -> Settings:
     for name, value in flags.items():
         if value is not None:
             os.environ[f"FOEDUS_{name.upper()}"] = str(value)
-    _import_structlog()
+    import_structlog()
     from foedus.bootstrap import check_shared
 
     check_shared(settings())
     return settings()
-
-
-def _import_structlog() -> None:
-    """As where Rich is not installed: structlog would bring it, and 5 MB, for tracebacks that no server shows."""
-    found = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # that is how Python says: there is none
-    try:
-        import structlog  # noqa: F401
-    finally:
-        if found is None:
-            del sys.modules["rich"]
 
 
 @click.command()

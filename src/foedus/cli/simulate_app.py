@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from foedus.cli.plain import import_structlog
 from foedus.cli.typed import read_options
 from foedus.core.collecting import uncollected
 from foedus.core.errors import Invalid
@@ -217,6 +218,7 @@ def _server(folder: Path) -> "Ports":
     """What a server stands on, in ``folder``, which nobody needs after the run: nothing waits for the disk."""
     os.environ.update(FOEDUS_DATA=str(folder), FOEDUS_BUS_URL="memory:")
     os.environ["DJANGO_SETTINGS_MODULE"] = "foedus.server.settings"
+    import_structlog()
     import django
     from django.conf import settings
 

@@ -6,11 +6,10 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+if TYPE_CHECKING:  # imported for a terminal alone: it takes longer than some rounds
+    from rich.text import Text
 
 Form = Literal["live", "lines", "json"]
 _DRAWN_EVERY_S = 0.1
@@ -97,6 +96,10 @@ class RoundTable:
 
 def _form(output: TextIO) -> Form:
     # A terminal that cannot move its cursor (TERM=dumb) gets lines, as a pipe does.
+    if not output.isatty():
+        return "lines"
+    from rich.console import Console
+
     console = Console(file=output)
     return "live" if console.is_terminal and not console.is_dumb_terminal else "lines"
 
@@ -115,6 +118,9 @@ class _Live:
     """Finished rounds are printed for good; below them one line is redrawn when it changes, and not otherwise."""
 
     def __init__(self, output: TextIO, rounds: int | None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
         self._console = Console(file=output, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._rounds = rounds
@@ -141,7 +147,7 @@ class _Live:
         number, *others = row.cells()
         self._head()
         self._reported, self._invited = 0, 0
-        self._live.update(Text(""))  # drawn together with the row, below it
+        self._live.update("")  # drawn together with the row, below it
         self._console.print(_line(self._of_all(number), *others))
 
     def close(self) -> None:
@@ -170,7 +176,9 @@ def _bar(done: int, of_all: int) -> str:
     return "━" * full + "╌" * (_BAR_CHARACTERS - full)
 
 
-def _line(number: str, reported: str, *others: str, style: str = "") -> Text:
+def _line(number: str, reported: str, *others: str, style: str = "") -> "Text":
+    from rich.text import Text
+
     return Text(f"{number:>7}  {reported:>11}" + "".join(f"  {cell:>9}" for cell in others), style=style)
 
 

@@ -18,6 +18,7 @@ from foedus.ports import Ports
 from foedus.records.accounts.models import Organisation, Participant, User
 from foedus.records.learning.models import Checkpoint, Invitation, Membership, Project, Round
 from foedus.records.learning.queries import find_latest_checkpoint, get_project
+from foedus.records.prepared import PreparedInserts
 from foedus.sdk import answers
 from foedus.sdk.training import Evaluation
 from foedus.services.accounts.credentials import actor_of_user
@@ -36,7 +37,9 @@ from foedus.simulation.app.work import PROJECT, Trained
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 BETWEEN_ROUNDS = timedelta(seconds=1)
-_ROWS = 1000
+
+_add_people = PreparedInserts(Participant, "name")  # a million of them need not be instances
+_add_members = PreparedInserts(Membership, "participant_id")
 
 DoJobs = Callable[[Ports, datetime], int]
 """Does what is due at that moment; how many jobs that were."""
@@ -99,24 +102,17 @@ class World:
         """Everybody at once, before the project runs, and there already."""
         project = self.project
         with transaction.atomic():
-            people = Participant.objects.bulk_create(
-                [
-                    Participant(organisation=organisation, name=f"participant-{index}", created_at=BEGINNING)
-                    for index in range(participants)
-                ],
-                batch_size=_ROWS,
+            _add_people(
+                [[f"participant-{i}"] for i in range(participants)], organisation=organisation, created_at=BEGINNING
             )
-            Membership.objects.bulk_create(
-                [
-                    Membership(
-                        project=project, participant=person, joined_at=BEGINNING, seen_at=BEGINNING,
-                        evaluates=self.evaluates,
-                    )
-                    for person in people
-                ],
-                batch_size=_ROWS,
+            people = list(
+                Participant.objects.filter(organisation=organisation).order_by("pk").values_list("pk", "name")
+            )
+            _add_members(
+                [[key] for key, _ in people], project=project, joined_at=BEGINNING, seen_at=BEGINNING,
+                evaluates=self.evaluates,
             )  # fmt: skip
-        self.actors = tuple(Actor(Kind.PARTICIPANT, p.pk, p.name, organisation.pk) for p in people)
+        self.actors = tuple(Actor(Kind.PARTICIPANT, key, name, organisation.pk) for key, name in people)
 
     @property
     def project(self) -> Project:
