@@ -5,6 +5,7 @@
 
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,13 +17,16 @@ MODEL_BYTES = 100_000_000
 PARTICIPANTS = (2, 8, 64)
 ROUNDS = 2
 SAMPLE_S = 0.05
+AT_REST_S = 5.0  # after the start, when what it does at once is done
 FIELDS = ("Rss", "Pss", "Pss_Anon")
 
 
 def main():
     print(described())
     print("MB of all processes: Rss counts shared pages in each, Pss once; Pss_Anon leaves mapped files out")
+    print("Pss is larger where nothing else on the machine has the same libraries open, and shares their files")
     with serving() as server:
+        time.sleep(AT_REST_S)
         idle = measured(server.pid)
         print(f"idle:                                  {shown(idle)}")
         for participants in map(int, sys.argv[1:] or PARTICIPANTS):

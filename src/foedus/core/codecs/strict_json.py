@@ -3,24 +3,20 @@
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn
-
-import numpy as np
 
 from foedus.core.errors import Invalid
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _QUOTE = ord('"')
-_STEP = np.zeros(256, np.int8)
-_STEP[list(b"[{")] = 1
-_STEP[list(b"]}")] = -1
 
 
 def parse(text: bytes, *, max_depth: int, constant: Callable[[str], Any] | None = None) -> Any:
     """The value of a JSON document in UTF-8. ``constant``, if given, reads NaN, Infinity and -Infinity."""
-    depth = _depth(text)
-    if depth > max_depth:
+    opened = text.count(b"[") + text.count(b"{")
+    if opened > max_depth and (depth := _depth(text)) > max_depth:
         raise Invalid(f"the JSON is nested {depth} deep, {max_depth} is allowed")
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=constant or _refuse_constant)
@@ -32,6 +28,9 @@ def parse(text: bytes, *, max_depth: int, constant: Callable[[str], Any] | None 
 
 def _depth(text: bytes) -> int:
     """How deep brackets are nested, found without parsing: the parser itself would run out of stack."""
+    import numpy as np  # for large documents alone: a command that reads a short answer need not wait for it
+
+    steps = _steps()
     if b"\\" in text:
         text = _STRING.sub(b"", text)
     marks = np.frombuffer(text.translate(None, _NO_MARKS), np.uint8)
@@ -40,11 +39,21 @@ def _depth(text: bytes) -> int:
         block = marks[start : start + (1 << 20)]
         seen = np.cumsum(block == _QUOTE, dtype=np.int64)
         outside = (seen + quotes) % 2 == 0  # without escapes, text is what an odd number of quotes comes before
-        heights = np.cumsum(_STEP[block] * outside, dtype=np.int64)
+        heights = np.cumsum(steps[block] * outside, dtype=np.int64)
         deepest = max(deepest, depth + int(heights.max()))
         depth += int(heights[-1])
         quotes += int(seen[-1])
     return deepest
+
+
+@cache
+def _steps() -> Any:
+    import numpy as np
+
+    steps = np.zeros(256, np.int8)
+    steps[list(b"[{")] = 1
+    steps[list(b"]}")] = -1
+    return steps
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
