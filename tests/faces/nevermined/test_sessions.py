@@ -109,6 +109,19 @@ def free_port():
         return found.getsockname()[1]
 
 
+class Slow(Participant):
+    """Fetches and hands in once more what it did a round ago, as a program that was told so late."""
+
+    def train(self):
+        if hasattr(self, "before"):
+            assert self.http.get(self.before).status_code == 200
+            answer = self.http.post(self.before, content=result(np.zeros(2), 100))
+            assert answer.status_code == 200
+            self.said.append(answer.json()["result"].partition(":")[0])
+        self.before = f"/{self.id}/{self.get(f'/start_training/{self.id}')['token']}"
+        super().train()
+
+
 class Led:
     """A session that was bought, and its participants' tokens. ``work`` leads it, until it is over."""
 
@@ -192,6 +205,17 @@ def test_two_participants_train_and_the_model_is_who_paid_for_it(market):
     left = [blob.key.rpartition("/")[0].split("/")[-1] for blob in market.ports.blobs.list(f"market/{led.execution}/")]
     assert "results" not in left
     assert left.count("weights") == 1
+
+
+def test_who_comes_with_a_token_of_the_round_before_is_not_sent_away_and_does_not_count(market):
+    led = Led(market, minParticipants=1)
+
+    slow = Slow(led.url, led.token("1"), 1)
+    led.work(slow)
+
+    assert slow.said == ["counted", *["not counted", "counted"] * 3, "finish"]
+    files = led.market.get("/download/0", "download", did=led.status()["did"])
+    np.testing.assert_array_equal(load(b"".join(files.streaming_content)), [3.0, 3.0])
 
 
 def test_a_session_that_takes_too_long_costs_nothing(market):

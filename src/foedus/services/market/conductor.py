@@ -27,6 +27,7 @@ log = structlog.get_logger()
 _LOOK_EVERY_S = 0.25
 _ASK_EVERY_S = 5.0  # who can come no more, which may take a ledger its time
 _ASK_LEAST_S = 60.0  # where nothing changes, it is asked more and more rarely down to this
+_KEPT_TOKENS = 8  # rounds: who is slow, or asks again, has a token of one that may be over
 _COUNTED = "counted"
 _UNCOUNTED = "not counted: the result of this round was taken already, or comes too late"
 
@@ -90,13 +91,17 @@ class Conductor:
         return None if member is None or member.chosen_for < 0 else self._token(member)
 
     def enter(self, agreement: str, name: str, token: str) -> Round:
-        """Raises NotFound unless this is the member's token."""
+        """Raises NotFound unless this is a token of the member's, of its latest rounds.
+
+        Programs of participants end at an error: one of a round that is over opens nothing more than a look.
+        """
         state = self.state
         member = self._member(state, agreement, name)
-        if member is None or member.chosen_for < 0 or token != self._token(member):
+        number = None if member is None else self._round_of(member, token)
+        if member is None or number is None:
             raise NotFound("there is no such participant, or this is not its token")
-        counts = member.standing is Standing.SELECTED and state.phase is Phase.ROUND
-        return Round(member.chosen_for, counts, state.weights, state.form)
+        is_open = member.standing is Standing.SELECTED and state.phase is Phase.ROUND
+        return Round(number, is_open and number == member.chosen_for, state.weights, state.form)
 
     def weights(self, entered: Round) -> tuple[int, Iterator[bytes]]:
         """Bytes and content of the newest average; none before there is one."""
@@ -255,6 +260,12 @@ class Conductor:
 
     def _token(self, member: Member) -> str:
         return round_token(self.ports, self.execution, member.name, member.chosen_for)
+
+    def _round_of(self, member: Member, token: str) -> int | None:
+        """For which round the token was given."""
+        latest = member.chosen_for
+        rounds = range(latest, max(-1, latest - _KEPT_TOKENS), -1)
+        return next((n for n in rounds if token == round_token(self.ports, self.execution, member.name, n)), None)
 
 
 def _lasting(state: Lead) -> Lead:
