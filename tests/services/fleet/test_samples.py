@@ -10,10 +10,10 @@ from foedus.connectors.blobs.memory import MemoryBlobs
 from foedus.core.codecs import cifar
 from foedus.core.codecs.cifar import Samples
 from foedus.core.errors import Invalid
+from foedus.core.fleet.keys import MANIFEST_KEY, TEST_KEY
 from foedus.core.fleet.modes import DatasetType
 from foedus.core.fleet.shards import Shape
-from foedus.services.fleet.promises import TEST_KEY
-from foedus.services.fleet.samples import MANIFEST_KEY, SampleOptions, make_samples, samples_key
+from foedus.services.fleet.samples import SampleOptions, make_samples, samples_key
 
 
 def images(n, seed=0):

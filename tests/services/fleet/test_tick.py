@@ -8,6 +8,7 @@ from tests.fleets import Fleet, weights
 
 from foedus.core.codecs import cifar
 from foedus.core.errors import Invalid
+from foedus.core.fleet.keys import TEST_KEY
 from foedus.core.fleet.layouts import fleet_model
 from foedus.records.fleet.models import QuestionnaireRun, StatusReport, Submission
 from foedus.records.learning.models import Checkpoint, Round
@@ -15,7 +16,6 @@ from foedus.records.shell.models import Event, Job
 from foedus.server.work import Clockwork
 from foedus.services.fleet import objects
 from foedus.services.fleet.options import FleetOptions
-from foedus.services.fleet.promises import TEST_KEY
 from foedus.services.fleet.status import RoundStatus, Status
 from foedus.services.fleet.tick import tick
 

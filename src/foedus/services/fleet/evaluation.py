@@ -9,13 +9,14 @@ from django.db import transaction
 from foedus.core.codecs import cifar, safetensors
 from foedus.core.errors import Invalid, NotFound
 from foedus.core.fleet.head import evaluate_images
+from foedus.core.fleet.keys import TEST_KEY
 from foedus.core.fleet.layouts import fleet_model
 from foedus.ports import Ports
 from foedus.records.learning.models import Checkpoint
 from foedus.records.learning.queries import lock_project
 from foedus.records.shell.models import Job
 from foedus.services.fleet import objects
-from foedus.services.fleet.promises import ACCURACY, FAILED, LOSS, TEST_KEY
+from foedus.services.fleet.promises import ACCURACY, FAILED, LOSS
 from foedus.services.shell import jobs
 from foedus.services.shell.events import emit
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from foedus.core.fleet.keys import TEST_KEY
 from foedus.ports import Ports
 from foedus.records.fleet.queries import FACE
 from foedus.records.learning.models import Checkpoint, Project
@@ -12,7 +13,6 @@ from foedus.services.fleet import objects
 from foedus.services.shell import jobs
 
 EVALUATE_JOB = "flaas.evaluate"
-TEST_KEY = "samples/test.bin"  # images that no phone has
 LOSS, ACCURACY = "test_loss", "test_accuracy"  # among a checkpoint's metrics
 FAILED = "test_failed"  # instead of them, so that it is not tried for ever
 

@@ -11,11 +11,10 @@ import numpy as np
 from foedus.core.codecs import cifar
 from foedus.core.codecs.cifar import CLASSES, Samples
 from foedus.core.errors import Invalid
+from foedus.core.fleet.keys import MANIFEST_KEY, TEST_KEY
 from foedus.core.fleet.modes import APPS, DatasetType
 from foedus.core.fleet.shards import Plan, Shape, hold_out, plan_shards
-from foedus.services.fleet.promises import TEST_KEY
 
-MANIFEST_KEY = "samples/manifest.json"
 MAX_SEED = (1 << 63) - 1
 _STREAMS = {DatasetType.IID: 0, DatasetType.NON_IID: 1, None: 2}  # None: what is held out
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from foedus.core.codecs import cifar, raw
 from foedus.core.codecs.cifar import Samples
+from foedus.core.fleet.keys import TEST_KEY
 from foedus.core.fleet.layouts import FleetModel
 from foedus.core.fleet.modes import DatasetType
 from foedus.core.fleet.pictures import to_samples
@@ -23,7 +24,6 @@ from foedus.services.fleet import objects, projects
 from foedus.services.fleet.accounts import create_account, new_password
 from foedus.services.fleet.assignment import assign_by_prefix
 from foedus.services.fleet.image_files import LabelledImages, read_images
-from foedus.services.fleet.promises import TEST_KEY
 from foedus.services.fleet.samples import SampleOptions, make_samples
 from foedus.services.fleet.status import Status
 from foedus.simulation.datasets import load_digits

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from foedus.core.fleet.keys import MANIFEST_KEY
 from foedus.core.fleet.modes import DatasetType
 from foedus.core.fleet.pictures import to_samples
 from foedus.core.fleet.shards import ALPHAS, Shape
@@ -13,7 +14,7 @@ from foedus.ports import Ports
 from foedus.server.api.command import FleetCommand, Options, number, whole
 from foedus.services.fleet import objects
 from foedus.services.fleet.image_files import LabelledImages, read_images
-from foedus.services.fleet.samples import MANIFEST_KEY, MAX_SEED, SampleOptions, make_samples
+from foedus.services.fleet.samples import MAX_SEED, SampleOptions, make_samples
 from foedus.simulation.datasets import load_digits
 
 DIGITS = "handwritten digits of foedus"
