@@ -1,5 +1,6 @@
 """Jobs that go wrong in every way, and lanes that have as many threads as there is work for."""
 
+import contextlib
 import threading
 from queue import Empty, SimpleQueue
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from foedus.records.shell.models import Job
 from foedus.server import lanes
 from foedus.server.lanes import Lane, LaneSpec
 from foedus.server.watches import Watch
-from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, PATIENCE, SLOW
+from foedus.server.work import ABANDONED, ENDLESS, HANDLERS, LONG, PATIENCE, SLOW
 from foedus.services.federation.promises import CHANGED_JOB, PULSE_JOB
 from foedus.services.learning.rounds import COMBINE_JOB
 from foedus.services.shell import jobs
@@ -173,6 +174,7 @@ def test_a_lane_has_no_thread_but_while_there_is_something_to_do(ports, monkeypa
     assert lane.is_asleep
 
     for number in range(2):
+        work.let_go.clear()
         work.waiting.put(number)
         assert work.running.get(timeout=10) == number
         assert not lane.is_asleep
@@ -204,6 +206,50 @@ def test_what_comes_while_a_lane_falls_asleep_is_done(ports, monkeypatch):
     assert work.running.get(timeout=10) == 7
     until_asleep(lane)
     stop.set()
+
+
+@contextlib.contextmanager
+def no_threads():
+    """The system gives none, as where there are too many already: none has room for so large a stack."""
+    before = threading.stack_size(1 << 60)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
+def test_a_lane_that_got_no_thread_is_asleep_until_it_gets_one(ports, monkeypatch):
+    work, stop = Blocking(1), threading.Event()
+    monkeypatch.setattr(lanes, "do_one", work.do_one)
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+    lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
+
+    with no_threads(), pytest.raises(Unavailable, match="no thread for the jobs of 'slow'"):
+        lane.wake()
+    assert lane.is_asleep
+
+    lane.wake()
+    assert work.running.get(timeout=10) == 0
+    stop.set()
+    work.let_go.set()
+
+
+def test_jobs_are_done_one_by_one_where_there_is_no_second_thread(ports, monkeypatch):
+    work, stop = Blocking(0), threading.Event()
+    work.let_go.set()
+    monkeypatch.setattr(lanes, "do_one", work.do_one)
+    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
+    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+    lane = Lane(ports, stop, "", LaneSpec("long", {"kind__in": LONG}, least=1, most=2))
+    lane.wake()
+
+    with no_threads():
+        for number in range(2):
+            work.waiting.put(number)
+            assert work.running.get(timeout=10) == number
+    stop.set()
+
+    assert lane._threads == 1
 
 
 def until_asleep(lane):

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from django.db import InterfaceError, OperationalError
@@ -69,6 +70,25 @@ def test_a_lease_that_is_kept_ends_with_its_work():
     while renewed.acquire(blocking=False):
         pass
     assert not renewed.acquire(timeout=0.3)
+
+
+def test_a_lease_that_got_no_thread_is_kept_from_the_next_one(monkeypatch):
+    renewed, refused = threading.Semaphore(0), []
+    monkeypatch.setattr(leases, "log", SimpleNamespace(warning=lambda event, **_: refused.append(event)))
+    before = threading.stack_size(1 << 60)  # for which the system has no room
+    try:
+        with leases.renewing(lambda: True):  # no watch
+            assert refused == ["lease.no_thread"]
+            threading.stack_size(before)
+            with leases.renewing(lambda: renewed.release() or True):
+                threading.stack_size(1 << 60)
+                until = time.monotonic() + 10
+                while len(refused) < 3 and time.monotonic() < until:
+                    time.sleep(0.01)
+                threading.stack_size(before)
+                assert renewed.acquire(timeout=10)
+    finally:
+        threading.stack_size(before)
 
 
 def contexts(semaphores):

@@ -76,12 +76,10 @@ class Lane:
     _free: int = 0
 
     def wake(self) -> None:
-        """Have a thread, if there is none."""
+        """Have a thread, if there is none. Raises Unavailable where the system gives none."""
         with self._guard:
-            if self._threads:
-                return
-            self._threads, self._free = 1, 1
-        self._start()
+            if not self._threads:
+                self._begin()
 
     @property
     def is_asleep(self) -> bool:
@@ -98,12 +96,15 @@ class Lane:
         self._work()
 
     def _begin(self) -> None:
-        with self._guard:
-            self._threads, self._free = self._threads + 1, self._free + 1
-        self._start()
+        """One more thread, for whoever holds the guard. Raises Unavailable.
 
-    def _start(self) -> None:
-        threading.Thread(target=self._work, name=self.spec.name, daemon=True).start()
+        It is counted once it runs: a lane that counted one that never began would sleep for ever.
+        """
+        try:
+            threading.Thread(target=self._work, name=self.spec.name, daemon=True).start()
+        except RuntimeError as exc:
+            raise Unavailable(f"no thread for the jobs of {self.spec.name!r}: {exc}") from exc
+        self._threads, self._free = self._threads + 1, self._free + 1
 
     def _work(self) -> None:
         subscription: Subscription | None = None
@@ -146,9 +147,9 @@ class Lane:
         """While one of its threads does a job."""
         with self._guard:
             self._free -= 1
-            more = not self._free and self._threads < self.spec.most
-        if more:
-            self._begin()
+            if not self._free and self._threads < self.spec.most:
+                with contextlib.suppress(Unavailable):  # then the others wait for this one
+                    self._begin()
         try:
             yield
         finally:

@@ -24,8 +24,8 @@ _LOOKS = 4  # of the watch, in that time
 def renewing(renew: Callable[[], bool]) -> Iterator[None]:
     """Keep a lease that was just given or renewed while the block runs, if need be from a thread of its own."""
     kept = _Kept(renew)
-    _watch.add(kept)
     try:
+        _watch.add(kept)
         yield
     finally:
         _watch.remove(kept)
@@ -41,10 +41,10 @@ class _Kept:
         self._thread: threading.Thread | None = None
         self.since = monotonic()
 
-    def begin(self) -> None:
-        """In the watch's turn only: ``end`` comes after it has let go of this lease."""
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self._thread.start()
+    def begin(self) -> bool:
+        """Whether it begins. In the watch's turn only: ``end`` comes after it has let go of this lease."""
+        self._thread = _started(self._keep, "lease")
+        return self._thread is not None
 
     def end(self) -> None:
         self._done.set()
@@ -65,6 +65,17 @@ class _Kept:
             close_old_connections()
 
 
+def _started(target: Callable[[], None], name: str) -> threading.Thread | None:
+    """A thread; None where the system gives none just now, for whoever asks again."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        log.warning("lease.no_thread", error=str(exc))
+        return None
+    return thread
+
+
 class _Watch:
     """The leases that nobody renews yet. It wakes by itself, never for a new one: that would hand over the interpreter.
 
@@ -80,8 +91,7 @@ class _Watch:
         with self._lock:
             self._young.add(kept)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="leases", daemon=True)
-                self._thread.start()
+                self._thread = _started(self._look, "leases")
 
     def remove(self, kept: _Kept) -> None:
         with self._lock:
@@ -97,9 +107,7 @@ class _Watch:
                     self._thread = None
                     return
                 old = [kept for kept in self._young if monotonic() - kept.since > RENEW_EVERY_S - pause_s]
-                for kept in old:
-                    self._young.discard(kept)
-                    kept.begin()
+                self._young.difference_update([kept for kept in old if kept.begin()])
 
     def forget(self) -> None:
         """In a child: none of the parent's threads is there, nor the work that they were for."""
