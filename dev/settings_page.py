@@ -40,7 +40,7 @@ MEANINGS = {
     "host": "Address to listen on",
     "port": "Port to listen on; 0 takes a free one",
     "allowed_hosts": "Names under which the server answers. Empty: its own on a loopback address, else any",
-    "clock_seconds": "How often the clock ticks; 0: never, only by hand",
+    "clock_seconds": "How often the clock ticks, up to a day (86,400); 0: never, only by hand",
     "faces": "Dialects that are switched on",
     "threads": "Requests that one web process works on at the same time",
     "web_processes": "`foedus serve`: how many web processes share the port; more than one on Linux only",

@@ -34,7 +34,13 @@ def test_our_own_variables_win_over_documented_ones_and_those_over_the_file(tmp_
     assert (options.blobs_url, options.port) == ("file:", 9000)
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "much"), ("PORT", "70000"), ("FACES", "native,x")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "much"), ("PORT", "70000"), ("FACES", "native,x"), ("CLOCK_SECONDS", "-1"),
+        ("CLOCK_SECONDS", "1e9"), ("CLOCK_SECONDS", "inf"), ("CLOCK_SECONDS", "nan"),
+    ],
+)  # fmt: skip
 def test_a_wrong_option_is_named(tmp_path, name, value):
     with pytest.raises(Invalid, match=f"FOEDUS_{name}"):
         Settings.read({"FOEDUS_DATA": str(tmp_path), f"FOEDUS_{name}": value})

@@ -145,8 +145,8 @@ class Settings:
                     f"FOEDUS_PAGE_ORIGINS: {origin!r} is not an origin as browsers write it, such as "
                     "https://app.example.org or http://localhost:5173; there are no wildcards"
                 )
-        if self.clock_seconds < 0:
-            raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 or more, not {self.clock_seconds}")
+        if not 0 <= self.clock_seconds <= 86_400:
+            raise Invalid(f"FOEDUS_CLOCK_SECONDS must be 0 to 86400, not {self.clock_seconds}")
         if self.threads < 1:
             raise Invalid(f"FOEDUS_THREADS must be 1 or more, not {self.threads}")
         _check_web_processes(self.web_processes)
@@ -276,7 +276,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
             return int(value)
         if kind is float:
             return float(value)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, OverflowError) as exc:
         raise Invalid(f"FOEDUS_{name.upper()} must be a number, not {value!r}") from exc
     if kind in (Path, str, Secret):
         return kind(value)

@@ -86,9 +86,11 @@ def _prepared(options: Settings, *, until_eof: bool) -> "Supervisor":
     webs = ["web", *(f"web-{number}" for number in range(2, options.web_processes + 1))]
     roles: dict[str, Callable[[], None]] = {name: partial(web, name) for name in webs}
 
+    supervisor = os.getpid()
+
     def worker() -> None:
         if until_eof:
-            threading.Thread(target=processes.until_eof, daemon=True).start()
+            threading.Thread(target=processes.until_eof, args=(supervisor,), daemon=True).start()
         processes.worker(f"{socket.gethostname()}:{options.data}", ticks=options.clock_seconds > 0)
 
     roles["worker"] = worker

@@ -1,6 +1,7 @@
 """What each process of the service does once it runs: web, worker, clock."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -155,8 +156,10 @@ def _tick(ports: Ports, stop: threading.Event) -> None:
     from foedus.server.work import Clockwork
 
     seconds = bootstrap.settings().clock_seconds
+    if not seconds:
+        stop.wait()
     clockwork = Clockwork()
-    while not stop.wait(seconds or None):
+    while not stop.is_set():  # at once: a worker may be one that a job kills again and again, within a second
         try:
             clockwork.tick(ports, now=_now())
         except (PlatformError, OperationalError, InterfaceError) as exc:
@@ -165,15 +168,17 @@ def _tick(ports: Ports, stop: threading.Event) -> None:
         except Exception:  # whatever it was, other deadlines are to take effect
             log.exception("clock.stumbled")
             close_old_connections()
+        stop.wait(seconds)
 
 
-def until_eof() -> None:
-    """Ask the parent to stop once standard input has ended."""
-    parent = os.getppid()
-    while os.read(sys.stdin.fileno(), 4096):  # not by its buffer, whose lock a thread must not hold at the end
-        pass
-    if os.getppid() == parent:  # or it is gone, and who took its place is nobody's to stop
-        os.kill(parent, signal.SIGTERM)
+def until_eof(supervisor: int) -> None:
+    """Ask the process of this id to stop once standard input has ended, or is none."""
+    with contextlib.suppress(OSError):  # such as of a terminal that is gone
+        # Not by its buffer, whose lock a thread must not hold at the end.
+        while sys.stdin is not None and os.read(sys.stdin.fileno(), 4096):
+            pass
+    if os.getppid() == supervisor:  # or it is gone, and who took its place is nobody's to stop
+        os.kill(supervisor, signal.SIGTERM)
 
 
 def _stop_event(ports: Ports) -> threading.Event:
