@@ -43,7 +43,7 @@ def way_in(field: "Field[Any, Any] | None", vendor: str) -> Way:
         return _compared_swiftly
     column: Any = field.target_field if isinstance(field, ForeignKey) else field
     if isinstance(column, DateTimeField):
-        return lambda value, at: _moment_in(value, at) if type(value) is datetime else field.get_db_prep_save(value, at)
+        return lambda value, at: _moment_in(value, at) if _is_moment(value) else field.get_db_prep_save(value, at)
     if isinstance(column, JSONField) and column.encoder is None:
         plain = (dict, list)
         return lambda value, at: _encode(value) if type(value) in plain else field.get_db_prep_save(value, at)
@@ -74,6 +74,11 @@ def _compared(value: Any, at: BaseDatabaseWrapper) -> Any:
 
 def _compared_swiftly(value: Any, at: BaseDatabaseWrapper) -> Any:
     return _moment_in(value, at) if type(value) is datetime else value
+
+
+def _is_moment(value: Any) -> bool:
+    """A datetime without a zone is none: Django warns of it."""
+    return type(value) is datetime and value.tzinfo is not None
 
 
 def _moment_in(value: datetime, at: BaseDatabaseWrapper) -> Any:

@@ -96,9 +96,7 @@ class PreparedUpdate:
             queryset, columns = self._build()
             query: Any = queryset.query.chain(sql.UpdateQuery)
             query.add_update_values({name: _in_field(queryset.model, name, v) for name, v in columns.items()})
-            written = self._written[at.vendor] = Statement(
-                *query.get_compiler(connection=at).as_sql(), vendor=at.vendor
-            )
+            written = self._written[at.vendor] = _written(query, at)
         return written.change(values, at)
 
 
@@ -115,9 +113,7 @@ class PreparedDelete:
         written = self._written.get(at.vendor)
         if written is None:
             query: Any = self._build().query.chain(sql.DeleteQuery)
-            written = self._written[at.vendor] = Statement(
-                *query.get_compiler(connection=at).as_sql(), vendor=at.vendor
-            )
+            written = self._written[at.vendor] = _written(query, at)
         return written.change(values, at)
 
 
@@ -167,7 +163,7 @@ class PreparedInserts:
             first = self._model(**alike, **dict(zip(self._columns, values[0], strict=True)))
             statement = self._written[at.vendor] = _insertion(first, at, keys=False)
         shared = _columns(self._model, alike)
-        statement.change_each([shared | dict(zip(self._columns, each, strict=True)) for each in values], at)
+        statement.change_each((shared | dict(zip(self._columns, each, strict=True)) for each in values), at)
 
 
 def _columns(model: type[Model], given: Mapping[str, Any]) -> dict[str, Any]:

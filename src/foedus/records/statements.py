@@ -8,7 +8,7 @@ What is the same each time stands in SQLite's text. As a parameter it would keep
 rows (``WHERE phase IN ('waiting', ...)``), which it chooses before it knows parameters, or have it plan each time anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -70,9 +70,9 @@ class Statement:
         with at.wrap_database_errors:
             return int(_opened(at).execute(self._short, given).rowcount)
 
-    def change_each(self, values: Sequence[Mapping[str, Any]], at: BaseDatabaseWrapper) -> None:
-        """The same change with one set of values after the other."""
-        given = [self.filled(each, at) for each in values]
+    def change_each(self, values: Iterable[Mapping[str, Any]], at: BaseDatabaseWrapper) -> None:
+        """The same change with one set of values after the other, of which there may be a million."""
+        given = (self.filled(each, at) for each in values)
         if _is_watched(at):
             with at.cursor() as cursor:
                 cursor.executemany(self._text, [self._all(each) for each in given])
