@@ -1,3 +1,5 @@
+from collections import Counter
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -20,6 +22,13 @@ def test_the_index_links_every_page():
     missing = [name for name in paths("docs/**.md", "docs/*.md") if ROOT / name not in {*linked, index.path}]
 
     assert missing == []
+
+
+def test_each_decision_has_a_number_of_its_own():
+    numbers = [Path(name).name[:4] for name in paths("docs/decisions/*.md")]
+
+    assert len(numbers) > 30
+    assert [number for number, times in Counter(numbers).items() if times > 1] == []
 
 
 def leads_somewhere(origin: Page, link: str) -> bool:
