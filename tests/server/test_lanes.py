@@ -140,11 +140,23 @@ class Blocking:
         return True
 
 
-def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports, monkeypatch):
-    work, stop = Blocking(9), threading.Event()
-    monkeypatch.setattr(lanes, "do_one", work.do_one)
-    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
-    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+@pytest.fixture
+def blocking(monkeypatch):
+    """Has lanes do so many of such jobs, and be idle for long after a moment."""
+
+    def made(count):
+        work = Blocking(count)
+        monkeypatch.setattr(lanes, "do_one", work.do_one)
+        monkeypatch.setattr(lanes, "IDLE_S", 0.05)
+        monkeypatch.setattr(jobs, "is_due", lambda *_args, **_claims: not work.waiting.empty())
+        monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+        return work
+
+    return made
+
+
+def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports, blocking):
+    work, stop = blocking(9), threading.Event()
     lane = Lane(ports, stop, "", LaneSpec("endless", {"kind__in": ENDLESS}, 1, 8, jobs.LONG_SUBJECT))
     lane.wake()
     assert {work.running.get(timeout=10) for _ in range(8)} == set(range(8))
@@ -161,12 +173,8 @@ def test_a_lane_has_a_thread_for_each_job_up_to_a_limit_and_none_too_many(ports,
     stop.set()
 
 
-def test_a_lane_has_no_thread_but_while_there_is_something_to_do(ports, monkeypatch):
-    work, stop = Blocking(0), threading.Event()
-    monkeypatch.setattr(lanes, "do_one", work.do_one)
-    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
-    monkeypatch.setattr(jobs, "is_due", lambda *_args, **_claims: not work.waiting.empty())
-    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+def test_a_lane_has_no_thread_but_while_there_is_something_to_do(ports, blocking):
+    work, stop = blocking(0), threading.Event()
     lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
     (watch,) = Watch.over([Lane(ports, stop, "", LaneSpec("quick", {}, least=1)), lane])
     watch.start()
@@ -183,12 +191,8 @@ def test_a_lane_has_no_thread_but_while_there_is_something_to_do(ports, monkeypa
     stop.set()
 
 
-def test_what_comes_while_a_lane_falls_asleep_is_done(ports, monkeypatch):
-    work, stop = Blocking(0), threading.Event()
-    monkeypatch.setattr(lanes, "do_one", work.do_one)
-    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
-    monkeypatch.setattr(jobs, "is_due", lambda *_args, **_claims: not work.waiting.empty())
-    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+def test_what_comes_while_a_lane_falls_asleep_is_done(ports, blocking, monkeypatch):
+    work, stop = blocking(0), threading.Event()
     lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
     falls_asleep = lane._is_too_many
 
@@ -218,10 +222,8 @@ def no_threads():
         threading.stack_size(before)
 
 
-def test_a_lane_that_got_no_thread_is_asleep_until_it_gets_one(ports, monkeypatch):
-    work, stop = Blocking(1), threading.Event()
-    monkeypatch.setattr(lanes, "do_one", work.do_one)
-    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
+def test_a_lane_that_got_no_thread_is_asleep_until_it_gets_one(ports, blocking):
+    work, stop = blocking(1), threading.Event()
     lane = Lane(ports, stop, "", LaneSpec("slow", {"kind__in": SLOW}))
 
     with no_threads(), pytest.raises(Unavailable, match="no thread for the jobs of 'slow'"):
@@ -234,12 +236,9 @@ def test_a_lane_that_got_no_thread_is_asleep_until_it_gets_one(ports, monkeypatc
     work.let_go.set()
 
 
-def test_jobs_are_done_one_by_one_where_there_is_no_second_thread(ports, monkeypatch):
-    work, stop = Blocking(0), threading.Event()
+def test_jobs_are_done_one_by_one_where_there_is_no_second_thread(ports, blocking):
+    work, stop = blocking(0), threading.Event()
     work.let_go.set()
-    monkeypatch.setattr(lanes, "do_one", work.do_one)
-    monkeypatch.setattr(lanes, "IDLE_S", 0.05)
-    monkeypatch.setattr(jobs, "next_due_at", lambda *_args, **_claims: None)
     lane = Lane(ports, stop, "", LaneSpec("long", {"kind__in": LONG}, least=1, most=2))
     lane.wake()
 
