@@ -1,5 +1,8 @@
 """The options of ``foedus simulate APP``."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -41,3 +44,15 @@ def test_what_cannot_come_to_anything_is_refused_before_the_run(tmp_path, words,
 
     assert isinstance(done.exception, Invalid)
     assert told.format(tmp_path) in str(done.exception)
+
+
+@pytest.mark.parametrize(("before", "after"), [("SIG_DFL", "_interrupt"), ("SIG_IGN", "signal.SIG_IGN")])
+def test_a_simulation_under_nohup_outlives_its_terminal(before, after):
+    script = (
+        "import signal; from foedus.cli.simulate_app import _interrupt, prepare_environment\n"
+        f"signal.signal(signal.SIGHUP, signal.{before}); prepare_environment()\n"
+        f"assert signal.getsignal(signal.SIGHUP) is {after}\n"
+        "assert signal.getsignal(signal.SIGTERM) is _interrupt\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
