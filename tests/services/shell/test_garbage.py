@@ -18,7 +18,8 @@ from foedus.records.learning.models import Round, Upload
 from foedus.records.statistics.models import Snapshot
 from foedus.services.learning.projects import Rule
 from foedus.services.learning.uploads import begin_upload
-from foedus.services.shell.garbage import _NAMES, COLLECT_JOB, garbage, promise_collection
+from foedus.services.shell import garbage as collecting
+from foedus.services.shell.garbage import _NAMES, LOOK_AGAIN_S, garbage, promise_collection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,18 +89,43 @@ def test_what_a_round_that_is_being_combined_writes_again_is_left_to_it(study, p
     assert f"projects/{project}/checkpoints/2-begun" not in keys
 
 
-def test_the_clock_has_it_done_by_a_job(study, ports, clock):
+def test_a_round_that_ends_while_names_are_asked_for_keeps_its_model(study, ports, monkeypatch):
+    project = Round.objects.get(phase=Phase.COMBINING).project_id
+    ports.blobs.put(f"projects/{project}/checkpoints/2-begun", b"whole")
+    asked = collecting._named
+
+    def and_then_it_switched(keys):
+        named = asked(keys)
+        Round.objects.filter(phase=Phase.COMBINING).update(phase=Phase.COMPLETE)
+        return named
+
+    monkeypatch.setattr(collecting, "_named", and_then_it_switched)
+    keys = {blob.key for blob in garbage(ports, datetime.now(UTC) + timedelta(hours=1), {})}
+
+    assert f"projects/{project}/checkpoints/2-begun" not in keys
+
+
+def test_a_job_removes_what_was_found_before_whatever_day_it_is_said_to_be(study, ports, clock, monkeypatch):
+    passed_s = [0.0]
+    monkeypatch.setattr(collecting, "monotonic", lambda: passed_s[0])
+    monkeypatch.setattr(collecting, "_found", collecting._Found())
     put(ports, ORPHANS, 1)
     clock.now = datetime.now(UTC) + timedelta(days=2)
     work(ports, clock)
 
-    promise_collection(ports, clock())
-    promise_collection(ports, clock())
-    work(ports, clock)
+    def left(after_s):
+        passed_s[0] += after_s
+        promise_collection(ports, clock())
+        promise_collection(ports, clock())
+        work(ports, clock)
+        return len([blob for blob in ports.blobs.list() if "lost" in blob.key or "gone" in blob.key])
 
-    keys = {blob.key for blob in ports.blobs.list()}
-    assert not {k for k in keys if "lost" in k or "gone" in k}
-    assert COLLECT_JOB
+    found = [left(0.0), left(LOOK_AGAIN_S - 1)]
+    ports.blobs.put("projects/1/updates/lost-2", b"on its way")
+
+    assert found == [6, 6]
+    assert left(1.0) == 1
+    assert left(LOOK_AGAIN_S) == 0
 
 
 def test_a_command_says_what_it_would_remove_and_removes_it_when_told(study, ports, monkeypatch):

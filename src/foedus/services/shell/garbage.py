@@ -1,9 +1,12 @@
 """Blobs that nothing names: left by processes that were killed between storing and committing, or before deleting.
 
-Mark and sweep with a guard: only blobs below our own folders, older than an age that no body on its way reaches, and
+Mark and sweep with guards: only blobs below our own folders, older than an age that no body on its way reaches, and
 named by no row *after* they were listed, are removed. Every other way to name a blob is fresh: keys carry a random
 part, but for those of a round that is being combined, which are left alone. So it may run beside any number of webs
 and workers, itself included. Folders whose blobs are named otherwise than by a column are asked about of ``Unnamed``.
+
+An age is what two clocks say, and clocks are set, by a day at times. So a job removes only what its process found
+before, longer ago than anything is on its way, by a clock that nobody sets.
 """
 
 import re
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 
 import structlog
 from django.db.models import Model
@@ -31,6 +35,8 @@ log = structlog.get_logger()
 
 COLLECT_JOB = "collect-garbage"
 MIN_AGE = timedelta(days=1)  # uploads live for as long
+LOOK_AGAIN_S = 900.0
+_MOST_FOUND = 100_000  # that are remembered from one job to the next
 _BATCH = 2000  # keys that are asked for in one statement, and held at once
 _OURS = re.compile(r"projects/([0-9]+)/(?:checkpoints|updates|documents|submissions|results)/.+")
 _STATISTICS = re.compile(r"(?:statistics|parts|outgoing)/[0-9a-f]{32}/.+|jobs/[0-9a-f]{32}")
@@ -66,6 +72,26 @@ class Collected:
     size_bytes: int = 0
 
 
+class _Found:
+    """What this process found in its last collection, and when it did so first."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def twice(self, blobs: Iterable[BlobInfo]) -> Iterator[BlobInfo]:
+        """Those that were found ``LOOK_AGAIN_S`` ago already. Of the others it is kept in mind that they are now."""
+        now, before, self._since = monotonic(), self._since, {}
+        for blob in blobs:
+            since = before.get(blob.key, now)
+            if now - since >= LOOK_AGAIN_S:
+                yield blob
+            elif len(self._since) < _MOST_FOUND:
+                self._since[blob.key] = since
+
+
+_found = _Found()
+
+
 def promise_collection(ports: Ports, now: datetime) -> None:
     """Have garbage collected by a job; one that is due already stays alone."""
     jobs.enqueue(ports, COLLECT_JOB, "blobs", now)
@@ -74,7 +100,7 @@ def promise_collection(ports: Ports, now: datetime) -> None:
 def do_collection(ports: Ports, job: Job, more: Mapping[str, Unnamed], *, now: datetime) -> None:
     """Do a "collect-garbage" job. Who takes it over half-way finds less to do."""
     found = Collected()
-    for blob in garbage(ports, now - MIN_AGE, more):
+    for blob in _found.twice(garbage(ports, now - MIN_AGE, more)):
         ports.blobs.delete(blob.key)
         found = Collected(blobs=found.blobs + 1, size_bytes=found.size_bytes + blob.size_bytes)
     if found.blobs:
@@ -96,10 +122,11 @@ def garbage(ports: Ports, older_than: datetime, more: Mapping[str, Unnamed]) -> 
 
 def _unnamed(ports: Ports, batch: list[BlobInfo], older_than: datetime) -> Iterator[BlobInfo]:  # noqa: ARG001
     """Those of the batch that no row names now, a moment after they were listed."""
+    # Before names are: what a round stored while it was being combined is named by the time that it no longer is.
+    combining = set(Round.objects.filter(phase=Phase.COMBINING).values_list("project_id", flat=True))
     named = _named(blob.key for blob in batch)
     uploads = {part[1] for blob in batch if (part := _PART.fullmatch(blob.key))}
     open_uploads = set(Upload.objects.filter(pk__in=uploads, update=None).values_list("pk", flat=True))
-    combining = set(Round.objects.filter(phase=Phase.COMBINING).values_list("project_id", flat=True))
     for blob in batch:
         part, ours = _PART.fullmatch(blob.key), _OURS.fullmatch(blob.key)
         if part is not None and part[1] not in open_uploads:
