@@ -83,6 +83,10 @@ class _Watch:
     """
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As new. In a child none of the parent's threads is there, nor the work that they were for."""
         self._lock = threading.Lock()
         self._young: set[_Kept] = set()
         self._thread: threading.Thread | None = None
@@ -108,10 +112,6 @@ class _Watch:
                     return
                 old = [kept for kept in self._young if monotonic() - kept.since > RENEW_EVERY_S - pause_s]
                 self._young.difference_update([kept for kept in old if kept.begin()])
-
-    def forget(self) -> None:
-        """In a child: none of the parent's threads is there, nor the work that they were for."""
-        self.__init__()  # type: ignore[misc]  # as new
 
 
 _watch = _Watch()
