@@ -108,7 +108,7 @@ def test_a_round_that_ends_while_names_are_asked_for_keeps_its_model(study, port
 def test_a_job_removes_what_was_found_before_whatever_day_it_is_said_to_be(study, ports, clock, monkeypatch):
     passed_s = [0.0]
     monkeypatch.setattr(collecting, "monotonic", lambda: passed_s[0])
-    monkeypatch.setattr(collecting, "_found", collecting._Found())
+    monkeypatch.setattr(collecting, "_suspects", collecting._Suspects())
     put(ports, ORPHANS, 1)
     clock.now = datetime.now(UTC) + timedelta(days=2)
     work(ports, clock)

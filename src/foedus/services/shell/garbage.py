@@ -36,7 +36,7 @@ log = structlog.get_logger()
 COLLECT_JOB = "collect-garbage"
 MIN_AGE = timedelta(days=1)  # uploads live for as long
 LOOK_AGAIN_S = 900.0
-_MOST_FOUND = 100_000  # that are remembered from one job to the next
+_MOST_SUSPECTS = 100_000  # that are remembered from one job to the next
 _BATCH = 2000  # keys that are asked for in one statement, and held at once
 _OURS = re.compile(r"projects/([0-9]+)/(?:checkpoints|updates|documents|submissions|results)/.+")
 _STATISTICS = re.compile(r"(?:statistics|parts|outgoing)/[0-9a-f]{32}/.+|jobs/[0-9a-f]{32}")
@@ -72,24 +72,24 @@ class Collected:
     size_bytes: int = 0
 
 
-class _Found:
+class _Suspects:
     """What this process found in its last collection, and when it did so first."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def twice(self, blobs: Iterable[BlobInfo]) -> Iterator[BlobInfo]:
+    def confirmed(self, blobs: Iterable[BlobInfo]) -> Iterator[BlobInfo]:
         """Those that were found ``LOOK_AGAIN_S`` ago already. Of the others it is kept in mind that they are now."""
         now, before, self._since = monotonic(), self._since, {}
         for blob in blobs:
             since = before.get(blob.key, now)
             if now - since >= LOOK_AGAIN_S:
                 yield blob
-            elif len(self._since) < _MOST_FOUND:
+            elif len(self._since) < _MOST_SUSPECTS:
                 self._since[blob.key] = since
 
 
-_found = _Found()
+_suspects = _Suspects()
 
 
 def promise_collection(ports: Ports, now: datetime) -> None:
@@ -100,7 +100,7 @@ def promise_collection(ports: Ports, now: datetime) -> None:
 def do_collection(ports: Ports, job: Job, more: Mapping[str, Unnamed], *, now: datetime) -> None:
     """Do a "collect-garbage" job. Who takes it over half-way finds less to do."""
     found = Collected()
-    for blob in _found.twice(garbage(ports, now - MIN_AGE, more)):
+    for blob in _suspects.confirmed(garbage(ports, now - MIN_AGE, more)):
         ports.blobs.delete(blob.key)
         found = Collected(blobs=found.blobs + 1, size_bytes=found.size_bytes + blob.size_bytes)
     if found.blobs:
